@@ -1,0 +1,175 @@
+//! What the hub needs of the outside, as traits: the store behind it.
+//!
+//! `store` implements [`Store`]; the simulation under `tests/` and in `state` tests stands in for it
+//! with one that fails, crashes and comes back.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::domain::audit::AuditEntry;
+use crate::domain::{
+    ContactId, Direction, Draft, Event, Identity, Mark, MarkKind, MemberRole, Message, MessageId, OrgId, Reject,
+    RoomId, RoomKind, SenderType, UserId,
+};
+
+/// Names a write while it is on its way, so that its outcome finds the command that asked for it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Ticket(pub u64);
+
+/// One change to be stored.
+#[derive(Clone, Debug)]
+pub struct Write {
+    pub ticket: Ticket,
+    pub organization: OrgId,
+    pub change: Change,
+}
+
+#[derive(Clone, Debug)]
+pub enum Change {
+    Message(Box<NewMessage>),
+    Room(NewRoom),
+    Mark(NewMark),
+}
+
+/// A message to be numbered and stored. A second one with the same room, sender and `client_message_id` is not stored.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    pub draft: Draft,
+    pub sender_type: SenderType,
+    pub direction: Direction,
+    pub user: UserId,
+    pub user_name: Box<str>,
+}
+
+/// A room to be made, with its first member as owner. Nothing happens where the id is taken.
+#[derive(Clone, Debug)]
+pub struct NewRoom {
+    pub id: RoomId,
+    pub kind: RoomKind,
+    pub owner: UserId,
+}
+
+/// Marks merged within a second may name a `seq` and a message; the higher of the two counts.
+#[derive(Clone, Debug)]
+pub struct NewMark {
+    pub room: RoomId,
+    pub kind: MarkKind,
+    pub user: UserId,
+    pub seq: Option<u64>,
+    pub message: Option<MessageId>,
+}
+
+/// What became of a [`Write`].
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub ticket: Ticket,
+    pub outcome: Result<Outcome, WriteError>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// `duplicate`: it was there already, and this is the first one.
+    Message { message: Arc<Message>, duplicate: bool },
+    /// `created`: false where the id was taken, by whichever organization.
+    Room { created: bool },
+    /// Where the user's mark stands now. `pos` is `None` where it did not move.
+    Mark { mark: Mark, pos: Option<u64> },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum WriteError {
+    /// The database took everything but this one.
+    Refused(Reject),
+    /// Not known to be stored.
+    Failed,
+}
+
+/// The queue in front of the writer is full; nothing was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Busy;
+
+/// The database does not answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unavailable;
+
+/// A room as one user meets it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Access {
+    pub kind: RoomKind,
+    pub archived: bool,
+    pub contact: Option<ContactId>,
+    /// What the user is in the room, if anything.
+    pub member: Option<MemberRole>,
+    /// Raised by every change of the room or its members.
+    pub acl_version: u64,
+    /// The newest message's number, 0 in an empty room.
+    pub last_seq: u64,
+    /// The organization's newest change, read in the same transaction as `last_seq`.
+    pub last_pos: u64,
+}
+
+/// Where a room stands in the store: the newest message and the organization's newest change, from one transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head {
+    pub room: RoomId,
+    pub last_seq: u64,
+    pub last_pos: u64,
+}
+
+/// From where a page of a room's past is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum After {
+    /// Messages, by `seq`.
+    Seq(u64),
+    /// All stored changes, by `pos`.
+    Pos(u64),
+}
+
+/// A piece of a room's past.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Each with its `seq` or `pos`, whichever was asked by, ascending. By `seq`: messages, in their present state.
+    /// By `pos`: a message stored after the cursor as `Event::Message`, one changed after it as the change.
+    pub items: Vec<(u64, Event)>,
+    /// There is more behind the last item.
+    pub more: bool,
+}
+
+pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send>>;
+
+/// The store, as the hub sees it. Every method returns at once.
+pub trait Store: Send + Sync + 'static {
+    /// Hands over where outcomes go. Called once, before anything else.
+    fn attach(&self, outcomes: Box<dyn Outcomes>);
+
+    /// Queues a change for the writer. Its outcome comes through [`Outcomes::written`], in the order of commits.
+    fn write(&self, write: Write) -> Result<(), Busy>;
+
+    /// Makes sure that a user and its organization exist, with the name and role that the token gives. Nobody waits for it.
+    fn provision(&self, identity: &Arc<Identity>);
+
+    /// Queues a line of the audit log; dropped, and counted, when there are too many.
+    fn audit(&self, entry: AuditEntry);
+
+    /// A room as a user of an organization meets it. `None`: it does not exist in that organization.
+    fn access(&self, organization: OrgId, room: RoomId, user: UserId) -> Reply<Option<Access>>;
+
+    /// At most `limit` items of a room's past.
+    fn page(&self, room: RoomId, after: After, limit: u32) -> Reply<Page>;
+
+    /// Where these rooms stand now; those that do not exist are left out.
+    fn heads(&self, rooms: Vec<RoomId>) -> Reply<Vec<Head>>;
+
+    /// Resolves when everything queued before it has its outcome, or after `Unavailable`.
+    fn flush(&self) -> Reply<()>;
+}
+
+/// Where the store tells what became of writes.
+pub trait Outcomes: Send + Sync {
+    /// One batch, in the order of its numbering. Called once per commit or failure.
+    fn written(&self, batch: Vec<Written>);
+
+    /// The database is back after writes had failed: some of them may have been stored all the same.
+    fn recovered(&self);
+}

@@ -1,0 +1,11 @@
+//! Tertulia: a real-time hub in one binary. Clients that speak different wire formats meet in the same rooms.
+//!
+//! One way through the house: bytes → `transport` → a dialect's `decode` → `Command` → the `ChatServer` actor
+//! (pure `hub::state`) → effects → `Event`, encoded once per wire form → a session's outbox → `transport` → bytes.
+//! `docs/ARCHITECTURE.md` has the map; `tests/architecture.rs` holds the code to it.
+
+pub mod clock;
+pub mod domain;
+pub mod hub;
+pub mod metrics;
+pub mod session;
