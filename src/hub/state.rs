@@ -6,26 +6,21 @@
 //! - a room's entry exists from before its facts are asked for until nobody needs it;
 //! - every command is answered once (typing only when it is refused).
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::effect::{Audience, Delivery, Effect, Numbers, Op};
 use super::marks::{DueMark, Marks};
 use super::membership::{Conn, Queue, Room, Waiting};
 use super::outlet::{Broadcast, Departure, Seat};
-use super::ports::{Access, Change, Head, NewRoom, Outcome, Ticket, Unavailable, Write, WriteError, Written};
+use super::ports::{Access, Change, Head, NewRoom, Ticket, Unavailable, Write, Written};
+use super::presence::Graces;
 use super::{commands, permissions};
 use crate::domain::{
-    CloseReason, Command, ConnId, Event, Identity, Mark, Message, OrgId, Reject, RoomId, RoomKind, Tag, Timestamp,
-    UserId,
+    CloseReason, Command, ConnId, Event, Identity, OrgId, Reject, RoomId, RoomKind, Tag, Timestamp, UserId,
 };
-
-/// How long others are not told that a user's last connection was lost.
-pub const GRACE: Duration = Duration::from_secs(10);
 
 /// The settings that rule the hub. Zero switches a limit off.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +69,7 @@ pub enum Input {
 
 /// Whom to tell what became of a write.
 #[derive(Debug)]
-enum Asked {
+pub(super) enum Asked {
     Message { conn: ConnId, tag: Tag },
     Room { organization: OrgId, room: RoomId, user: UserId },
     Mark { askers: Vec<(ConnId, Tag)> },
@@ -90,10 +85,9 @@ pub struct State {
     users: FxHashMap<UserKey, SmallVec<[ConnId; 1]>>,
     pub(super) rooms: FxHashMap<RoomId, Room>,
     pub(super) marks: Marks,
-    asked: FxHashMap<Ticket, Asked>,
+    pub(super) asked: FxHashMap<Ticket, Asked>,
     last_ticket: u64,
-    /// Users in `Room::departing`, by the time when their grace ends.
-    graces: VecDeque<(Timestamp, RoomId, UserId)>,
+    pub(super) graces: Graces,
 }
 
 /// Where one input's effects go, and the time at which it happens.
@@ -187,16 +181,8 @@ impl State {
         for seated in &conn.rooms {
             let Some(room) = self.rooms.get_mut(&seated.room) else { continue };
             room.watchers -= u32::from(seated.watch);
-            if room.leave(id, user, conn.seat.worker) && room.watchers > 0 {
-                let name = conn.identity.name.clone();
-                match departure {
-                    Departure::Left => tell_left(seated.room, room, user, name, turn),
-                    Departure::Lost => {
-                        let until = turn.now + GRACE;
-                        room.departing.insert(user, (until, name));
-                        self.graces.push_back((until, seated.room, user));
-                    }
-                }
+            if room.leave(id, user, conn.seat.worker) {
+                self.user_gone(seated.room, user, conn.identity.name.clone(), departure, turn);
             }
             self.drop_if_idle(seated.room);
         }
@@ -251,7 +237,7 @@ impl State {
         }
     }
 
-    fn access_loaded(
+    pub(super) fn access_loaded(
         &mut self,
         organization: OrgId,
         id: RoomId,
@@ -315,8 +301,9 @@ impl State {
         turn.effects.push(Effect::Worker(seat.worker, Op::Leave { room: room_id, slot: seat.slot, answer }));
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         room.watchers -= u32::from(seated.watch);
-        if room.leave(id, user, seat.worker) && room.watchers > 0 {
-            tell_left(room_id, room, user, conn.identity.name.clone(), turn);
+        if room.leave(id, user, seat.worker) {
+            let name = conn.identity.name.clone();
+            self.user_gone(room_id, user, name, Departure::Left, turn);
         }
         self.drop_if_idle(room_id);
     }
@@ -343,106 +330,6 @@ impl State {
         turn.effects.push(Effect::Write(Write { ticket, organization, change }));
     }
 
-    fn written(&mut self, written: Written, turn: &mut Turn<'_>) {
-        let Some(asked) = self.asked.remove(&written.ticket) else { return };
-        match (asked, written.outcome) {
-            (Asked::Message { conn, tag }, Ok(Outcome::Message { message, duplicate })) => {
-                self.message_stored(conn, tag, message, duplicate, turn);
-            }
-            (Asked::Mark { askers }, Ok(Outcome::Mark { mark, pos })) => self.mark_stored(askers, mark, pos, turn),
-            (Asked::Room { organization, room, user }, Ok(_)) => {
-                turn.effects.push(Effect::LoadAccess { organization, room, user });
-            }
-            (Asked::Room { organization, room, user }, Err(_)) => {
-                self.access_loaded(organization, room, user, Err(Unavailable), turn);
-            }
-            (Asked::Message { conn, tag }, outcome) => {
-                let reject = match outcome {
-                    Err(WriteError::Refused(reject)) => reject,
-                    _ => Reject::send_failed(),
-                };
-                self.reject(conn, tag, reject, turn);
-            }
-            (Asked::Mark { askers }, outcome) => {
-                let reject = match outcome {
-                    Err(WriteError::Refused(reject)) => reject,
-                    _ => Reject::unavailable(),
-                };
-                for (conn, tag) in askers {
-                    self.reject(conn, tag, reject.clone(), turn);
-                }
-            }
-        }
-    }
-
-    fn busy(&mut self, ticket: Ticket, turn: &mut Turn<'_>) {
-        match self.asked.remove(&ticket) {
-            Some(Asked::Message { conn, tag }) => self.reject(conn, tag, Reject::unavailable(), turn),
-            Some(Asked::Mark { askers }) => {
-                for (conn, tag) in askers {
-                    self.reject(conn, tag, Reject::unavailable(), turn);
-                }
-            }
-            Some(Asked::Room { organization, room, user }) => {
-                self.access_loaded(organization, room, user, Err(Unavailable), turn);
-            }
-            None => {}
-        }
-    }
-
-    fn message_stored(&mut self, id: ConnId, tag: Tag, message: Arc<Message>, duplicate: bool, turn: &mut Turn<'_>) {
-        let (room_id, seq, pos) = (message.room, message.seq, message.pos);
-        let sender = self.conns.get(&id).map(|conn| (conn.seat, conn.rooms.iter().any(|it| it.room == room_id)));
-        let news = !duplicate && self.rooms.get_mut(&room_id).is_some_and(|room| room.advance(Some(seq), pos));
-        if news {
-            let skip = sender.iter().map(|(seat, _)| *seat).collect();
-            let numbers = Numbers { seq: Some(seq), pos };
-            self.tell_room(room_id, Event::Message(message.clone()), Some(numbers), skip, turn);
-        }
-        let Some((seat, joined)) = sender else { return };
-        let event = Event::Sent { message, duplicate };
-        let op = if joined && !duplicate {
-            Op::Own { room: room_id, slot: seat.slot, seq, event, tag }
-        } else {
-            Op::Answer { slot: seat.slot, event, tag }
-        };
-        turn.effects.push(Effect::Worker(seat.worker, op));
-    }
-
-    fn mark_stored(&mut self, askers: Vec<(ConnId, Tag)>, mark: Mark, pos: Option<u64>, turn: &mut Turn<'_>) {
-        if let Some(pos) = pos
-            && self.rooms.get_mut(&mark.room).is_some_and(|room| room.advance(None, pos))
-        {
-            let skip = askers.iter().filter_map(|(conn, _)| self.conns.get(conn)).map(|conn| conn.seat).collect();
-            let numbers = Numbers { seq: None, pos };
-            self.tell_room(mark.room, Event::Marked(mark.clone()), Some(numbers), skip, turn);
-        }
-        for (conn, tag) in askers {
-            self.answer(conn, tag, Event::Marked(mark.clone()), turn);
-        }
-    }
-
-    fn recovered(&mut self, turn: &mut Turn<'_>) {
-        let mut rooms: Vec<RoomId> =
-            self.rooms.iter().filter(|(_, room)| room.facts.is_some()).map(|(id, _)| *id).collect();
-        rooms.sort_unstable();
-        if !rooms.is_empty() {
-            turn.effects.push(Effect::CompareHeads(rooms));
-        }
-    }
-
-    fn heads(&mut self, heads: &[Head], turn: &mut Turn<'_>) {
-        for head in heads {
-            let Some(room) = self.rooms.get_mut(&head.room) else { continue };
-            if room.advance(Some(head.last_seq), head.last_pos) {
-                for worker in room.workers() {
-                    let op = Op::Fill { room: head.room, last_seq: head.last_seq };
-                    turn.effects.push(Effect::Worker(worker, op));
-                }
-            }
-        }
-    }
-
     fn tick(&mut self, turn: &mut Turn<'_>) {
         for due in self.marks.due(turn.now) {
             let organization = self.rooms.get(&due.mark.room).and_then(|room| room.facts.as_ref());
@@ -451,15 +338,7 @@ impl State {
                 self.write_mark(organization, due, turn);
             }
         }
-        while self.graces.front().is_some_and(|(until, ..)| *until <= turn.now) {
-            let Some((until, room_id, user)) = self.graces.pop_front() else { break };
-            let Some(room) = self.rooms.get_mut(&room_id) else { continue };
-            if room.departing.get(&user).is_some_and(|(at, _)| *at == until)
-                && let Some((_, name)) = room.departing.remove(&user)
-            {
-                tell_left(room_id, room, user, name, turn);
-            }
-        }
+        self.end_graces(turn);
     }
 
     /// Tells everyone in a room, except the connections in `skip`.
@@ -476,20 +355,13 @@ impl State {
         }
     }
 
-    /// Tells those in a room who want to know that a user has come.
-    pub(super) fn tell_joined(&self, id: RoomId, user: UserId, user_name: Box<str>, seat: Seat, turn: &mut Turn<'_>) {
-        let Some(room) = self.rooms.get(&id).filter(|room| room.watchers > 0) else { return };
-        let event = Event::UserJoined { room: id, user, user_name };
-        tell(id, room, event, None, Audience::Watchers, smallvec![seat], turn);
-    }
-
     pub(super) fn answer(&self, id: ConnId, tag: Tag, event: Event, turn: &mut Turn<'_>) {
         if let Some(conn) = self.conns.get(&id) {
             turn.effects.push(Effect::Worker(conn.seat.worker, Op::Answer { slot: conn.seat.slot, event, tag }));
         }
     }
 
-    fn reject(&self, id: ConnId, tag: Tag, reject: Reject, turn: &mut Turn<'_>) {
+    pub(super) fn reject(&self, id: ConnId, tag: Tag, reject: Reject, turn: &mut Turn<'_>) {
         self.answer(id, tag, Event::Rejected(reject), turn);
     }
 
@@ -500,12 +372,7 @@ impl State {
     }
 }
 
-fn tell_left(id: RoomId, room: &Room, user: UserId, user_name: Box<str>, turn: &mut Turn<'_>) {
-    let event = Event::UserLeft { room: id, user, user_name };
-    tell(id, room, event, None, Audience::Watchers, SmallVec::new(), turn);
-}
-
-fn tell(
+pub(super) fn tell(
     id: RoomId,
     room: &Room,
     event: Event,
