@@ -5,6 +5,7 @@
 //! `docs/ARCHITECTURE.md` has the map; `tests/architecture.rs` holds the code to it.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod hub;
 pub mod metrics;
