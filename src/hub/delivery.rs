@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix::{Actor, ActorFuture, ActorFutureExt, Addr, AsyncContext, Context, Handler, MessageResult, WrapFuture};
 
 use super::effect::Op;
-use super::fanout::{Fanout, Outlets, PageRequest};
+use super::fanout::{Fanout, Outlets};
 use super::handle::Shared;
 use super::outlet::{Outlet, Seat};
 use super::server::{AddWorker, ChatServer};
