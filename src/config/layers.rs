@@ -53,8 +53,7 @@ impl fmt::Display for Source {
         match self {
             Self::Default => f.write_str("default"),
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Environment(name) => f.write_str(name),
-            Self::Flag(name) => f.write_str(name),
+            Self::Environment(name) | Self::Flag(name) => f.write_str(name),
         }
     }
 }
@@ -138,7 +137,7 @@ impl Settings {
                 let pair = |part: &str| part.split_once('=').map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned()));
                 match parts().map(pair).collect() {
                     Some(pairs) => Raw::Pairs(pairs),
-                    None => return Err(self.wrong(key, &texts.join(","), source, "`name=value,name=value`")),
+                    None => return Err(Self::wrong(key, &texts.join(","), source, "`name=value,name=value`")),
                 }
             }
         };
@@ -164,7 +163,7 @@ impl Settings {
             Raw::Many(_) => "a list of texts: [\"…\", \"…\"]",
             Raw::Pairs(_) => "a table of texts: { name = \"value\" }",
         };
-        let raw = raw.ok_or_else(|| self.wrong(key, "…", source.clone(), expected))?;
+        let raw = raw.ok_or_else(|| Self::wrong(key, "…", source.clone(), expected))?;
         self.0.insert(key.to_owned(), (raw, source));
         Ok(())
     }
@@ -185,10 +184,10 @@ impl Settings {
             Some((Raw::Pairs(_), source)) => ("…".to_owned(), source.clone()),
             None => (String::new(), Source::Default),
         };
-        self.wrong(key, &text, source, expected)
+        Self::wrong(key, &text, source, expected)
     }
 
-    fn wrong(&self, key: &str, given: &str, source: Source, expected: &str) -> ConfigError {
+    fn wrong(key: &str, given: &str, source: Source, expected: &str) -> ConfigError {
         let given = (!SECRETS.contains(&key)).then(|| given.to_owned());
         ConfigError::Value { key: key.to_owned(), given, source, expected: expected.to_owned() }
     }
@@ -216,7 +215,7 @@ pub(super) trait Read: Sized {
 impl<T: Value> Read for T {
     fn read(settings: &Settings, key: &str) -> Result<Self, ConfigError> {
         let Some((Raw::One(text), source)) = settings.0.get(key) else { return Err(settings.refuse(key, "one value")) };
-        T::parse(text).map_err(|expected| settings.wrong(key, text, source.clone(), &expected))
+        T::parse(text).map_err(|expected| Settings::wrong(key, text, source.clone(), &expected))
     }
 }
 
@@ -224,7 +223,7 @@ impl<T: Value> Read for Vec<T> {
     fn read(settings: &Settings, key: &str) -> Result<Self, ConfigError> {
         let Some((Raw::Many(texts), source)) = settings.0.get(key) else { return Err(settings.refuse(key, "a list")) };
         let each = |text: &String| {
-            T::parse(text.trim()).map_err(|expected| settings.wrong(key, text, source.clone(), &expected))
+            T::parse(text.trim()).map_err(|expected| Settings::wrong(key, text, source.clone(), &expected))
         };
         texts.iter().map(each).collect()
     }
@@ -237,7 +236,7 @@ impl<T: Value> Read for BTreeMap<String, T> {
         };
         let each = |(name, text): (&String, &String)| match T::parse(text.trim()) {
             Ok(value) => Ok((name.clone(), value)),
-            Err(expected) => Err(settings.wrong(&format!("{key}.{name}"), text, source.clone(), &expected)),
+            Err(expected) => Err(Settings::wrong(&format!("{key}.{name}"), text, source.clone(), &expected)),
         };
         pairs.iter().map(each).collect()
     }

@@ -136,13 +136,11 @@ impl Config {
 
     /// The secret that tokens are signed with: the configured one, or the one in the data directory, made if need be.
     pub fn jwt_secret(&self) -> io::Result<Secret> {
-        match &self.auth.jwt_secret {
-            Some(secret) => Ok(secret.clone()),
-            None => {
-                self.make_data_dir()?;
-                secret::kept_in(&self.server.data_dir)
-            }
+        if let Some(secret) = &self.auth.jwt_secret {
+            return Ok(secret.clone());
         }
+        self.make_data_dir()?;
+        secret::kept_in(&self.server.data_dir)
     }
 
     /// Makes the data directory if it is missing, for its owner only.

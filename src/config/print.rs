@@ -15,9 +15,9 @@ pub(super) fn effective(settings: &Settings) -> String {
         match key {
             Some((name, key)) if !line.starts_with('#') && !settings.is_default(&key) => {
                 if SECRETS.contains(&key.as_str()) {
-                    printed += &format!("{name} = \"\" # is set, not shown");
+                    printed.extend([name, " = \"\" # is set, not shown"]);
                 } else {
-                    printed += &format!("{name} = {}", settings.raw(&key).map(written).unwrap_or_default());
+                    printed.extend([name, " = ", &settings.raw(&key).map(written).unwrap_or_default()]);
                 }
             }
             _ => printed += line,

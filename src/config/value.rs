@@ -42,10 +42,8 @@ fn rate(text: &str) -> Option<Rate> {
     let (events, period) = rate.split_once('/')?;
     let (events, period) = (events.trim().parse().ok()?, period.trim());
     // `300/min` is `300/1min`.
-    let period = match period.starts_with(|c: char| c.is_ascii_digit()) {
-        true => duration(period)?,
-        false => unit(period)?,
-    };
+    let has_number = period.starts_with(|c: char| c.is_ascii_digit());
+    let period = if has_number { duration(period)? } else { unit(period)? };
     (period > Duration::ZERO).then(|| Rate { events, period, burst: burst.unwrap_or(events) })
 }
 
@@ -80,9 +78,9 @@ fn unit(name: &str) -> Option<Duration> {
     Some(match name {
         "ms" => Duration::from_millis(1),
         "s" | "sec" | "second" | "seconds" => Duration::from_secs(1),
-        "m" | "min" | "minute" | "minutes" => Duration::from_secs(60),
-        "h" | "hour" | "hours" => Duration::from_secs(60 * 60),
-        "d" | "day" | "days" => Duration::from_secs(24 * 60 * 60),
+        "m" | "min" | "minute" | "minutes" => Duration::from_mins(1),
+        "h" | "hour" | "hours" => Duration::from_hours(1),
+        "d" | "day" | "days" => Duration::from_hours(24),
         _ => return None,
     })
 }
