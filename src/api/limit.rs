@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn addresses_are_counted_apart_and_a_v6_network_as_one() {
         let two = NonZeroU32::new(2).expect("positive");
-        let limiter = Limiter::new(Rate { events: two, period: Duration::from_secs(3_600), burst: two });
+        let limiter = Limiter::new(Rate { events: two, period: Duration::from_hours(1), burst: two });
         for who in ["192.0.2.1", "192.0.2.2"] {
             assert!(limiter.take(address(who)).is_ok() && limiter.take(address(who)).is_ok());
             let wait = limiter.take(address(who)).expect_err("too many");

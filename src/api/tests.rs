@@ -233,7 +233,7 @@ async fn a_plain_request_to_a_socket_is_told_to_upgrade() {
 
 fn once_an_hour(context: &mut Context) {
     let one = NonZeroU32::MIN;
-    context.limiter = Some(Limiter::new(Rate { events: one, period: Duration::from_secs(3_600), burst: one }));
+    context.limiter = Some(Limiter::new(Rate { events: one, period: Duration::from_hours(1), burst: one }));
 }
 
 fn from_address(address: &str, path: &str) -> TestRequest {

@@ -172,10 +172,6 @@ impl Settings {
         self.0.get(key).map(|(raw, _)| raw)
     }
 
-    pub(super) fn is_default(&self, key: &str) -> bool {
-        self.0.get(key).is_none_or(|(_, source)| *source == Source::Default)
-    }
-
     /// An error about the value of a key that has parsed and still is not right.
     pub(super) fn refuse(&self, key: &str, expected: &str) -> ConfigError {
         let (text, source) = match self.0.get(key) {

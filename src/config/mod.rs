@@ -21,7 +21,7 @@ pub use layers::{CONFIG_VARIABLE, DEFAULTS, Flag, Source};
 pub use secret::{SECRET_FILE, Secret};
 pub use sections::{Auth, Database, Limits, Log, Redis, Rooms, Server, Tls};
 pub use url::{DatabaseUrl, RedisUrl};
-pub use value::{LogFormat, Rate, RoleName, Size, duration};
+pub use value::{LogFormat, Rate, RoleName, Size, Switch, duration};
 
 use layers::Settings;
 
@@ -85,12 +85,9 @@ impl Config {
         };
         config.check(&settings)?;
         warnings.extend(config.doubts());
-        let printed = print::effective(&settings);
+        let printed = print::effective(&settings, &Settings::defaults()?);
         if config.server.dev {
             config.server.allowed_origins.extend(DEV_ORIGINS.map(Origin::new));
-            if settings.is_default("rooms.auto_create") {
-                config.rooms.auto_create = true;
-            }
         }
         Ok(Loaded { config, file, warnings, printed })
     }
@@ -127,6 +124,11 @@ impl Config {
     /// Where the database is, which may be the embedded default.
     pub fn database_url(&self) -> DatabaseUrl {
         self.database.url.clone().unwrap_or_else(|| DatabaseUrl::in_data_dir(&self.server.data_dir))
+    }
+
+    /// Whether joining or writing to an unknown room makes it.
+    pub fn auto_creates_rooms(&self) -> bool {
+        self.rooms.auto_create.is_on(self.server.dev)
     }
 
     /// The certificate and the key, if TLS is to be served.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::layers::{DEFAULTS, Raw, SECRETS, Settings};
 
-pub(super) fn effective(settings: &Settings) -> String {
+/// A value that is the default's keeps its line as it is.
+pub(super) fn effective(settings: &Settings, defaults: &Settings) -> String {
     let mut section = "";
     let mut printed = String::with_capacity(DEFAULTS.len());
     for line in DEFAULTS.lines() {
@@ -13,7 +14,7 @@ pub(super) fn effective(settings: &Settings) -> String {
         }
         let key = line.split_once(" = ").map(|(key, _)| (key, format!("{section}.{key}")));
         match key {
-            Some((name, key)) if !line.starts_with('#') && !settings.is_default(&key) => {
+            Some((name, key)) if !line.starts_with('#') && settings.raw(&key) != defaults.raw(&key) => {
                 if SECRETS.contains(&key.as_str()) {
                     printed.extend([name, " = \"\" # is set, not shown"]);
                 } else {

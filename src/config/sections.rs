@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::layers::{Read, Settings};
 use super::secret::Secret;
 use super::url::{DatabaseUrl, RedisUrl};
-use super::value::{LogFormat, Rate, RoleName, Size};
+use super::value::{LogFormat, Rate, RoleName, Size, Switch};
 
 /// A section of the file as a struct: each field is read from the key of its name.
 macro_rules! sections {
@@ -76,7 +76,8 @@ sections! {
     }
 
     Rooms = "rooms" {
-        auto_create: bool,
+        /// See [`super::Config::auto_creates_rooms`].
+        auto_create: Switch,
     }
 
     /// `None` is no limit; a [`Size`] without limit is larger than memory.

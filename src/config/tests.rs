@@ -56,7 +56,7 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(config.limits.max_connections.map(Into::into), Some(100_000_usize));
     assert_eq!(config.limits.max_connections_per_ip, None);
     assert_eq!(config.limits.events_per_connection.map(|it| u32::from(it.burst)), Some(100));
-    assert!(!config.rooms.auto_create && !config.server.dev);
+    assert!(!config.auto_creates_rooms() && !config.server.dev);
     assert!(config.auth.role_map.is_empty() && config.auth.jwt_secret.is_none());
 }
 
@@ -188,7 +188,7 @@ fn dev_opens_what_is_safe_on_one_machine_only() {
         sources
     };
     let config = loaded(dev("localhost:8080"));
-    assert!(config.rooms.auto_create);
+    assert!(config.auto_creates_rooms());
     assert!(config.server.allowed_origins.iter().any(|it| it.as_str() == "http://localhost:5173"));
     for listen in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"] {
         let line = refusal(dev(listen));
@@ -197,7 +197,7 @@ fn dev_opens_what_is_safe_on_one_machine_only() {
 
     let mut sources = dev("127.0.0.1:8080");
     sources.flags.push(flag("rooms.auto_create", &["false"]));
-    assert!(!loaded(sources).rooms.auto_create, "what is set stays set");
+    assert!(!loaded(sources).auto_creates_rooms(), "what is set stays set");
 }
 
 #[test]

@@ -115,6 +115,31 @@ fn size(text: &str) -> Option<usize> {
     number.parse::<usize>().ok()?.checked_mul(factor).filter(|&bytes| isize::try_from(bytes).is_ok())
 }
 
+/// What is on, off, or on together with `server.dev`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Switch {
+    On,
+    Off,
+    WithDev,
+}
+
+impl Switch {
+    pub(super) fn is_on(self, dev: bool) -> bool {
+        self == Self::On || (self == Self::WithDev && dev)
+    }
+}
+
+impl Value for Switch {
+    fn parse(text: &str) -> Result<Self, String> {
+        match bool::parse(text) {
+            Ok(true) => Ok(Self::On),
+            Ok(false) => Ok(Self::Off),
+            Err(_) if text == "dev" => Ok(Self::WithDev),
+            Err(expected) => Err(format!("{expected}, or `dev`")),
+        }
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogFormat {
