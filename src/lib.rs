@@ -4,7 +4,9 @@
 //! (pure `hub::state`) → effects → `Event`, encoded once per wire form → a session's outbox → `transport` → bytes.
 //! `docs/ARCHITECTURE.md` has the map; `tests/architecture.rs` holds the code to it.
 
+pub mod auth;
 pub mod clock;
+pub mod dialects;
 pub mod domain;
 pub mod hub;
 pub mod metrics;
