@@ -1,5 +1,6 @@
 //! The WebSocket protocol (RFC 6455) from the server's side, without I/O.
 
+pub mod handshake;
 pub mod reader;
 mod text;
 pub mod writer;

@@ -8,9 +8,8 @@ use crate::domain::CloseReason;
 /// The longest header that a server's frame can have.
 pub const MAX_HEADER: usize = 10;
 
-/// A frame around a payload that `write` appends to an empty-looking buffer, in one allocation.
-///
-/// `hint` is how long the payload is likely to be. `None` where `write` returns false.
+/// A frame around the payload that `write` appends to the buffer it is given, in one allocation if `hint` is at least
+/// the payload's length. `None` where `write` returns false.
 pub fn frame_with(opcode: Opcode, hint: usize, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Bytes> {
     let mut buffer = Vec::with_capacity(MAX_HEADER + hint);
     buffer.resize(MAX_HEADER, 0);
