@@ -14,3 +14,4 @@ pub mod hub;
 pub mod logging;
 pub mod metrics;
 pub mod session;
+pub mod transport;
