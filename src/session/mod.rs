@@ -8,6 +8,8 @@
 mod actor;
 mod context;
 pub mod dialect;
+pub mod member;
+mod offences;
 mod outbox;
 mod peer;
 mod settings;

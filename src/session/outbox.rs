@@ -13,6 +13,7 @@ use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::ReadBuf;
@@ -91,6 +92,10 @@ impl Outbox {
 
     pub(super) fn voice(&self) -> Option<&Voice> {
         self.voice.as_ref()
+    }
+
+    pub(super) fn heartbeat_interval(&self) -> Option<Duration> {
+        self.inner.borrow().limits().heartbeat_interval
     }
 
     /// Writes a frame at once if nothing waits, else queues it.

@@ -119,6 +119,11 @@ impl Link<'_> {
         self.wishes.tick = true;
     }
 
+    /// How often the session sends a Ping. `None`: never.
+    pub fn heartbeat_interval(&self) -> Option<Duration> {
+        self.outbox.heartbeat_interval()
+    }
+
     /// The sending side, for the fan-out of this thread.
     pub fn outlet(&self) -> Rc<dyn Outlet> {
         self.outbox.clone()

@@ -1,11 +1,12 @@
 //! How a connection of the hub is spoken to: events become frames of its wire form.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::dialect::Registered;
-use crate::domain::{Event, Tag, Timestamp};
+use crate::domain::{Event, RoomId, Tag, Timestamp};
 use crate::hub::handle::Broadcast;
 use crate::transport::ws::Opcode;
 use crate::transport::ws::writer::frame_with;
@@ -16,13 +17,13 @@ const TYPICAL_EVENT: usize = 502;
 /// The wire form of one connection, and what can be told from the events that pass through it.
 pub struct Voice {
     registered: Registered,
-    rooms: Cell<u32>,
+    rooms: RefCell<SmallVec<[RoomId; 1]>>,
     roomless_since: Cell<Timestamp>,
 }
 
 impl Voice {
     pub(super) fn new(registered: Registered) -> Self {
-        Self { registered, rooms: Cell::new(0), roomless_since: Cell::default() }
+        Self { registered, rooms: RefCell::default(), roomless_since: Cell::default() }
     }
 
     /// The frame that tells `event`; `None` where the dialect has no word for it.
@@ -37,10 +38,12 @@ impl Voice {
 
     /// Takes note of an answer to this connection: it tells when a room was joined or left.
     pub(super) fn note(&self, event: &Event, at: Timestamp) {
+        let mut rooms = self.rooms.borrow_mut();
         match event {
-            Event::Joined { .. } => self.rooms.set(self.rooms.get() + 1),
-            Event::Left { .. } => {
-                self.rooms.set(self.rooms.get().saturating_sub(1));
+            // A room may be joined again, to read its past again.
+            Event::Joined { room, .. } if !rooms.contains(room) => rooms.push(*room),
+            Event::Left { room } => {
+                rooms.retain(|it| it != room);
                 self.roomless_since.set(at);
             }
             _ => {}
@@ -49,6 +52,6 @@ impl Voice {
 
     /// Since when the connection has been in no room, the epoch if it has never been in one. `None`: it is in one.
     pub(super) fn roomless_since(&self) -> Option<Timestamp> {
-        (self.rooms.get() == 0).then(|| self.roomless_since.get())
+        self.rooms.borrow().is_empty().then(|| self.roomless_since.get())
     }
 }
