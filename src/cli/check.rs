@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use deadpool_redis::{Runtime, redis};
 
-use super::Failure;
 use super::serve::files_doubt;
+use super::{Failure, one_line};
 use crate::config::{Config, Loaded, RedisUrl, SECRET_FILE};
 use crate::store::{self, OpenError};
 
@@ -52,7 +52,7 @@ pub(super) fn check(loaded: Loaded) -> Result<(), Failure> {
             Doubtful(text) => ("warning", text),
             Fails(text) => ("FAILED", text),
         };
-        println!("{name:<15} {verdict:<8} {text}");
+        println!("{name:<15} {verdict:<8} {}", one_line(text));
     }
     match findings.iter().filter(|(_, finding)| matches!(finding, Fails(_))).count() {
         0 => Ok(()),
