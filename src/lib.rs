@@ -9,3 +9,4 @@ pub mod domain;
 pub mod hub;
 pub mod metrics;
 pub mod session;
+pub mod store;
