@@ -1,0 +1,10 @@
+//! The transport against clients that keep to the protocol, and against those that do not.
+
+mod support;
+
+#[path = "transport/bad_clients.rs"]
+mod bad_clients;
+#[path = "transport/protocol.rs"]
+mod protocol;
+#[path = "transport/upgrade.rs"]
+mod upgrade;
