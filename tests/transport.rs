@@ -1,5 +1,7 @@
 //! The transport against clients that keep to the protocol, and against those that do not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 #[path = "transport/bad_clients.rs"]

@@ -52,6 +52,7 @@ enum State {
     Gone,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each can be set whatever the others are")]
 struct Inner {
     /// `None` once the connection is gone.
     io: Option<Io>,

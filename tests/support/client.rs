@@ -38,11 +38,11 @@ pub fn header(first: u8, len: u64) -> Vec<u8> {
     match len {
         0..126 => header.push(0x80 | u8::try_from(len).unwrap()),
         126..65_536 => {
-            header.push(0x80 | 126);
+            header.push(0x80 | 0x7E);
             header.extend_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
         }
         _ => {
-            header.push(0x80 | 127);
+            header.push(0x80 | 0x7F);
             header.extend_from_slice(&len.to_be_bytes());
         }
     }

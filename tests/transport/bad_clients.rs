@@ -45,7 +45,7 @@ fn a_frame_that_declares_a_gigabyte_is_refused_from_its_header() {
     let mut client = Client::open(server.address);
     client.send(&header(FIN | TEXT, 1 << 30));
     for _ in 0..100 {
-        let _ = client.stream.write_all(&[0; 64 * KIB]);
+        let _ = client.stream.write_all(&vec![0; 64 * KIB]);
     }
     client.expect_close(1009);
     other.expect_echo("unmoved");
@@ -85,7 +85,7 @@ fn a_reader_that_stops_is_closed_and_told_why() {
         EchoServer::start(SessionLimits { queue_bytes: 256 * KIB, queue_frames: 64, ..SessionLimits::default() });
     let mut other = Client::open(server.address);
     let mut client = with_small_window(&server);
-    let message = frame(FIN | BINARY, &[1; 60 * KIB]);
+    let message = frame(FIN | BINARY, &vec![1; 60 * KIB]);
     let mut sent = 0;
     // The kernel holds some megabytes for the client before the queue fills.
     while sent < 10 * MIB && client.stream.write_all(&message).is_ok() {
@@ -103,12 +103,17 @@ fn a_reader_that_stops_is_closed_and_told_why() {
 
 #[test]
 fn nothing_is_read_from_a_client_that_does_not_read_where_that_is_the_rule() {
-    let limits = SessionLimits { queue_bytes: usize::MAX, queue_frames: usize::MAX, pause_at: 256 * KIB, ..SessionLimits::default() };
+    let limits = SessionLimits {
+        queue_bytes: usize::MAX,
+        queue_frames: usize::MAX,
+        pause_at: 256 * KIB,
+        ..SessionLimits::default()
+    };
     let server = EchoServer::start(limits);
     let mut client = with_small_window(&server);
     client.stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let before = resident();
-    let message = frame(FIN | BINARY, &[1; 60 * KIB]);
+    let message = frame(FIN | BINARY, &vec![1; 60 * KIB]);
     let (mut sent, most) = (0, 200 * MIB);
     // A write that is cut short leaves half a message behind, which the rest must follow.
     let mut cut = 0;
@@ -125,10 +130,10 @@ fn nothing_is_read_from_a_client_that_does_not_read_where_that_is_the_rule() {
     assert!(resident() < before + 64 * MIB);
     let whole = (sent - cut) / message.len();
     for _ in 0..whole {
-        client.expect(FIN | BINARY, &[1; 60 * KIB]);
+        client.expect(FIN | BINARY, &vec![1; 60 * KIB]);
     }
     client.send(&message[cut..]);
-    client.expect(FIN | BINARY, &[1; 60 * KIB]);
+    client.expect(FIN | BINARY, &vec![1; 60 * KIB]);
 }
 
 #[test]
@@ -170,7 +175,7 @@ fn clients_that_vanish_are_let_go() {
 fn silence_ends_a_connection_and_a_pong_is_no_silence() {
     let server = EchoServer::start(SessionLimits {
         heartbeat_interval: Some(Duration::from_millis(200)),
-        heartbeat_timeout: Some(Duration::from_millis(1_000)),
+        heartbeat_timeout: Some(Duration::from_secs(1)),
         ..SessionLimits::default()
     });
     let mut silent = Client::open(server.address);

@@ -156,10 +156,13 @@ fn group_6_text_is_utf8_or_refused_at_once() {
     ];
     let mut cases = vec![
         case("in one frame", &[frame(FIN | TEXT, good)]).answer(TEXT, good),
-        case("byte by byte", &good.iter().fold(vec![frame(TEXT, b"")], |mut frames, byte| {
-            frames.push(frame(0, &[*byte]));
-            frames
-        })),
+        case(
+            "byte by byte",
+            &good.iter().fold(vec![frame(TEXT, b"")], |mut frames, byte| {
+                frames.push(frame(0, &[*byte]));
+                frames
+            }),
+        ),
         case("cut at the end", &[frame(FIN | TEXT, &good[..good.len() - 1])]).close(1007),
         // Nothing of these ever ends; the bad byte alone must do.
         case("in a fragment", &[frame(TEXT, b"ok"), frame(0, &[0xF4, 0x90])]).close(1007),
