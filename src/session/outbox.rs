@@ -367,3 +367,7 @@ fn consume(queue: &mut VecDeque<Bytes>, begun: &mut bool, mut written: usize) {
         *begun = false;
     }
 }
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;
