@@ -1,3 +1,5 @@
+//! The outbox on a real socket whose other end reads, or does not.
+
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,3 +1,5 @@
+//! What the reader makes of frames in order, out of order, and in any pieces.
+
 use proptest::prelude::*;
 
 use super::*;
