@@ -1,7 +1,5 @@
 //! Attempts to get in.
 
-#![expect(clippy::needless_pass_by_value, reason = "`json!` reads better without a reference in front")]
-
 use actix_web::http::header::{HeaderName, HeaderValue};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use proptest::prelude::*;

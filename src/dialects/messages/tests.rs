@@ -1,7 +1,5 @@
 //! The dialect as its clients meet it: frames in, frames out.
 
-#![expect(clippy::needless_pass_by_value, reason = "`json!` reads better without a reference in front")]
-
 use std::sync::Arc;
 
 use proptest::prelude::*;
