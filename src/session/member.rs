@@ -9,14 +9,12 @@ use super::offences::Offences;
 use super::peer::{Ending, Link, Peer};
 use crate::clock;
 use crate::domain::audit::{AuditAction, AuditEntry};
-use crate::domain::{
-    Bucket, CloseReason, Command, ConnId, Event, Identity, Rate, Reject, RejectCode, Tag, Timestamp,
-};
+use crate::domain::{Bucket, CloseReason, Command, ConnId, Event, Identity, Rate, Reject, RejectCode, Tag, Timestamp};
 use crate::hub::handle::Hub;
 use crate::metrics::{DialectLabel, Metrics, ReasonLabel};
 
 /// How long before its token's end a client is told.
-const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
+const EXPIRY_NOTICE: Duration = Duration::from_mins(1);
 
 /// How long after its end a token still holds.
 const EXPIRY_LEEWAY: Duration = Duration::from_secs(30);
