@@ -6,6 +6,8 @@ mod support;
 
 #[path = "transport/bad_clients.rs"]
 mod bad_clients;
+#[path = "transport/members.rs"]
+mod members;
 #[path = "transport/protocol.rs"]
 mod protocol;
 #[path = "transport/upgrade.rs"]
