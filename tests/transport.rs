@@ -10,5 +10,7 @@ mod bad_clients;
 mod members;
 #[path = "transport/protocol.rs"]
 mod protocol;
+#[path = "transport/tls.rs"]
+mod tls;
 #[path = "transport/upgrade.rs"]
 mod upgrade;
