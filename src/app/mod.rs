@@ -98,7 +98,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
     let store = SqlStore::open(&settings::store(&config), metrics.clone()).map_err(RunError::Store)?;
     let hub = handle::start(settings::rules(&config), store.clone(), metrics.clone());
     let authenticator = Arc::new(settings::authenticator(&config, metrics.clone())?);
-    let tls = settings::tls(&config)?;
+    let tls = config.tls_server().map_err(RunError::Tls)?;
     let sessions = Sessions::new(settings::session_limits(&config));
     let draining = Arc::new(AtomicBool::new(false));
 

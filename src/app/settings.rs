@@ -1,14 +1,8 @@
 //! From the configuration to what each part of the hub wants to be told.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::Path;
 use std::sync::Arc;
-
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::RunError;
 use crate::auth::{self, Authenticator, Origins, Policy, Proxies};
@@ -89,21 +83,4 @@ fn role(name: RoleName) -> Role {
         RoleName::Member => Role::Member,
         RoleName::Bot => Role::Bot,
     }
-}
-
-/// What TLS is served with, if it is.
-pub(super) fn tls(config: &Config) -> Result<Option<Arc<ServerConfig>>, RunError> {
-    let Some((cert, key)) = config.tls_files() else { return Ok(None) };
-    let chain = CertificateDer::pem_file_iter(cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable(cert, "a PEM certificate chain", error))?;
-    let key_file = key;
-    let key =
-        PrivateKeyDer::from_pem_file(key_file).map_err(|error| unreadable(key_file, "a PEM private key", error))?;
-    let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
-    tls.map(|tls| Some(Arc::new(tls))).map_err(|error| RunError::Tls(error.to_string()))
-}
-
-fn unreadable(path: &Path, expected: &str, error: impl fmt::Display) -> RunError {
-    RunError::Tls(format!("{}: expected {expected}: {error}", path.display()))
 }

@@ -149,6 +149,6 @@ mod tests {
         people.push(&identity(1, "Ana Maria"));
         people.put_back(taken);
         let names: Vec<_> = people.take(10).iter().map(|it| it.name.clone()).collect();
-        assert_eq!(names, ["Ana Maria".into()]);
+        assert_eq!(names, [Box::<str>::from("Ana Maria")]);
     }
 }
