@@ -50,7 +50,7 @@ async fn main() -> std::io::Result<()> {
     });
     let handler: UpgradeHandler = Arc::new(move |request| {
         let verdict = if request.path() == "/echo" {
-            Verdict::Accept(Opening { peer: Box::new(Echo), dialect: None, sessions: sessions.clone(), place: None })
+            Verdict::Accept(Opening { peer: Box::new(Echo), dialect: None, sessions: sessions.clone() })
         } else {
             Verdict::Refuse(Refusal::not_found())
         };

@@ -69,13 +69,8 @@ impl Door {
             return refuse("too_many_connections", refusal.header("retry-after", FULL_RETRY_SECS));
         };
         let provenance = Provenance { address, origin };
-        let member = Member::new(self.club.clone(), registered, identity, provenance);
-        Verdict::Accept(Opening {
-            peer: Box::new(member),
-            dialect: Some(registered),
-            sessions: self.sessions.clone(),
-            place: Some(Box::new(place)),
-        })
+        let member = Member::new(self.club.clone(), registered, identity, provenance, Box::new(place));
+        Verdict::Accept(Opening { peer: Box::new(member), dialect: Some(registered), sessions: self.sessions.clone() })
     }
 
     fn record_refusal(&self, dialect: &'static str, reason: &'static str, address: IpAddr, origin: Option<&str>) {

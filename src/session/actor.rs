@@ -6,7 +6,6 @@
 //! - The socket is closed only after the client's side of it has ended, or that second has passed: closing it with
 //!   bytes unread would reset it, and the client might never see why.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,14 +15,13 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Handler};
 use tokio::io::ReadBuf;
-use tokio::time::Instant;
 
 use super::context::SessionContext;
 use super::dialect::Registered;
 use super::outbox::{Fault, Outbox};
 use super::peer::{Ending, Link, Peer, Wishes};
 use super::settings::Sessions;
-use super::wheel;
+use super::wheel::{Moment, Timer};
 use crate::domain::CloseReason;
 use crate::hub::handle::End;
 use crate::transport::io::Io;
@@ -45,7 +43,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 const MAX_DISCARDED: usize = 16 * 1024 * 1024;
 
 /// How soon a congested peer is asked again.
-const CONGESTION_RETRY: Duration = Duration::from_millis(20);
+const CONGESTION_RETRY: Duration = Duration::from_millis(50);
 
 /// How long a peer's own time may be put off, so that a clock that was set back cannot hold it up for long.
 const MAX_TICK: Duration = Duration::from_hours(1);
@@ -60,57 +58,51 @@ pub struct Opening {
     /// The dialect in which the hub's events are told. `None`: the connection is none of the hub's.
     pub dialect: Option<Registered>,
     pub sessions: Arc<Sessions>,
-    /// Kept until the socket is gone: a place among those that are counted.
-    pub place: Option<Box<dyn Any>>,
 }
 
 /// Makes a session of a socket, on this thread. `first` is written before anything else; `early` is what the client
 /// sent behind its handshake.
 pub fn start(io: Io, first: Vec<u8>, early: &[u8], opening: Opening) {
-    let Opening { peer, dialect, sessions, place } = opening;
+    let Opening { peer, dialect, sessions } = opening;
     sessions.enter();
     let outbox = Outbox::new(io, sessions.clone(), dialect);
     outbox.hold(first.into());
-    let now = Instant::now();
-    SessionContext::run(Session {
+    let now = Moment::now();
+    let session = Session {
         outbox,
         peer,
         reader: Reader::default(),
-        phase: Phase::Open,
-        early: (!early.is_empty()).then(|| early.into()),
+        closing: None,
         timer: None,
         heard_at: now,
         ping_at: sessions.limits().heartbeat_interval.map(|interval| now + interval),
         tick_at: None,
-        sessions,
-        _place: place,
+    };
+    SessionContext::run(session, |context| {
+        if !early.is_empty() {
+            context.spawn(Early(early.into()));
+        }
+        context.spawn(Pump);
     });
 }
 
+/// There is one for each connection, so every field counts.
 pub struct Session {
     outbox: Rc<Outbox>,
     peer: Box<dyn Peer>,
-    sessions: Arc<Sessions>,
     reader: Reader,
-    phase: Phase,
-    /// What came behind the handshake and was not read yet.
-    early: Option<Box<[u8]>>,
-    timer: Option<(Instant, wheel::Key)>,
+    /// `None` while the connection is open.
+    closing: Option<Box<Closing>>,
+    timer: Option<Timer>,
     /// When bytes last came.
-    heard_at: Instant,
-    ping_at: Option<Instant>,
-    tick_at: Option<Instant>,
-    _place: Option<Box<dyn Any>>,
-}
-
-enum Phase {
-    Open,
-    Closing(Closing),
+    heard_at: Moment,
+    ping_at: Option<Moment>,
+    tick_at: Option<Moment>,
 }
 
 /// The end of a connection: the Close frame is written or waits for it.
 struct Closing {
-    until: Instant,
+    until: Moment,
     /// The client's Close frame may still come. False also where its bytes make no sense any more.
     listening: bool,
     /// This side of the socket has ended.
@@ -126,16 +118,15 @@ impl Actor for Session {
             peer.opened(link);
             link.tick_soon();
         });
-        context.spawn(Pump);
     }
 
     fn stopped(&mut self, _: &mut SessionContext) {
         self.depart(Ending::lost(), false);
-        if let Some((_, key)) = self.timer.take() {
-            wheel::cancel(key);
+        if let Some(timer) = self.timer.take() {
+            timer.cancel();
         }
+        self.outbox.sessions().leave();
         self.outbox.hang_up();
-        self.sessions.leave();
     }
 }
 
@@ -145,9 +136,26 @@ impl Handler<End> for Session {
     fn handle(&mut self, end: End, context: &mut SessionContext) {
         match end {
             End::Close(reason) => self.close(reason),
-            End::Drain if matches!(self.phase, Phase::Open) => self.with_peer(context, |peer, link| peer.drain(link)),
+            End::Drain if self.closing.is_none() => self.with_peer(context, |peer, link| peer.drain(link)),
             End::Drain => {}
         }
+    }
+}
+
+/// What came behind the handshake; polled once, before anything is read.
+struct Early(Box<[u8]>);
+
+impl ActorFuture<Session> for Early {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        session: &mut Session,
+        context: &mut SessionContext,
+        _: &mut Context<'_>,
+    ) -> Poll<()> {
+        session.hear(&mut self.0, context);
+        Poll::Ready(())
     }
 }
 
@@ -177,9 +185,6 @@ impl Session {
             self.timer = None;
             self.look_at_the_clock(context);
         }
-        if let Some(mut early) = self.early.take() {
-            self.hear(&mut early, context);
-        }
         if self.read(context, cx).is_ready() {
             // Something to say may be left all the same: the echo of a Close frame, to a client that only reads on.
             let _ = self.outbox.poll_flush(cx);
@@ -199,8 +204,8 @@ impl Session {
         if paused && !self.is_paused() {
             cx.waker().wake_by_ref();
         }
-        if let Phase::Closing(closing) = &mut self.phase {
-            if Instant::now() >= closing.until {
+        if let Some(closing) = &mut self.closing {
+            if Moment::now() >= closing.until {
                 return Poll::Ready(());
             }
             if flushed && !closing.listening && !closing.finished {
@@ -231,27 +236,28 @@ impl Session {
     }
 
     fn is_paused(&self) -> bool {
-        match &self.phase {
-            Phase::Open => self.outbox.queued_bytes() > self.sessions.limits().pause_at || self.peer.is_congested(),
-            Phase::Closing(closing) => closing.discarded > MAX_DISCARDED,
+        match &self.closing {
+            None => self.outbox.is_too_full_to_read() || self.peer.is_congested(),
+            Some(closing) => closing.discarded > MAX_DISCARDED,
         }
     }
 
     /// Takes in what came from the client.
     fn hear(&mut self, piece: &mut [u8], context: &SessionContext) {
         let (mut wishes, mut close_came) = (Wishes::default(), None);
-        match &mut self.phase {
-            Phase::Open => self.heard_at = Instant::now(),
-            Phase::Closing(closing) => {
+        match &mut self.closing {
+            None => self.heard_at = Moment::now(),
+            Some(closing) => {
                 closing.discarded += piece.len();
                 if !closing.listening {
                     return;
                 }
             }
         }
-        let open = matches!(self.phase, Phase::Open);
-        let Self { reader, peer, outbox, sessions, .. } = self;
-        let result = reader.feed(piece, sessions.limits().max_message, |it| {
+        let open = self.closing.is_none();
+        let max_message = self.outbox.sessions().limits().max_message;
+        let Self { reader, peer, outbox, .. } = self;
+        let result = reader.feed(piece, max_message, |it| {
             if let Frame::Close(code) = it {
                 close_came = Some(code);
             }
@@ -277,7 +283,7 @@ impl Session {
     }
 
     fn close(&mut self, reason: CloseReason) {
-        if matches!(self.phase, Phase::Open) {
+        if self.closing.is_none() {
             self.outbox.close(close_frame(reason));
             self.depart(Ending::closed(reason), true);
         }
@@ -285,17 +291,13 @@ impl Session {
 
     /// From open to closing, once. `listening`: the client's Close frame is yet to come.
     fn depart(&mut self, ending: Ending, listening: bool) {
-        match &mut self.phase {
-            Phase::Open => {
-                self.phase = Phase::Closing(Closing {
-                    until: Instant::now() + CLOSING,
-                    listening,
-                    finished: false,
-                    discarded: 0,
-                });
+        match &mut self.closing {
+            None => {
+                let until = Moment::now() + CLOSING;
+                self.closing = Some(Box::new(Closing { until, listening, finished: false, discarded: 0 }));
                 self.peer.ended(ending);
             }
-            Phase::Closing(closing) => closing.listening &= listening,
+            Some(closing) => closing.listening &= listening,
         }
     }
 
@@ -315,23 +317,23 @@ impl Session {
     }
 
     fn tick(&mut self, context: &SessionContext) {
-        if matches!(self.phase, Phase::Closing(_)) {
+        if self.closing.is_some() {
             return;
         }
         let mut wishes = Wishes::default();
         let next = self.peer.tick(&mut Link { outbox: &self.outbox, context, wishes: &mut wishes });
-        self.tick_at = next.map(|after| Instant::now() + after.min(MAX_TICK));
+        self.tick_at = next.map(|after| Moment::now() + after.min(MAX_TICK));
         if let Some(reason) = wishes.close {
             self.close(reason);
         }
     }
 
     fn look_at_the_clock(&mut self, context: &SessionContext) {
-        let now = Instant::now();
+        let now = Moment::now();
         if self.tick_at.is_some_and(|at| at <= now) {
             self.tick(context);
         }
-        if matches!(self.phase, Phase::Closing(_)) {
+        if self.closing.is_some() {
             return;
         }
         if self.peer.is_congested() {
@@ -341,7 +343,7 @@ impl Session {
         if self.silent_at().is_some_and(|at| at <= now) {
             self.close(CloseReason::HeartbeatTimeout);
         } else if self.ping_at.is_some_and(|at| at <= now) {
-            self.ping_at = self.sessions.limits().heartbeat_interval.map(|interval| now + interval);
+            self.ping_at = self.outbox.sessions().limits().heartbeat_interval.map(|interval| now + interval);
             // Where something waits to be written, a Ping would only wait behind it.
             if self.outbox.queued_bytes() == 0 {
                 self.outbox.post(&PING);
@@ -350,26 +352,21 @@ impl Session {
     }
 
     /// When the client counts as gone.
-    fn silent_at(&self) -> Option<Instant> {
-        self.sessions.limits().heartbeat_timeout.map(|timeout| self.heard_at + timeout)
+    fn silent_at(&self) -> Option<Moment> {
+        self.outbox.sessions().limits().heartbeat_timeout.map(|timeout| self.heard_at + timeout)
     }
 
     /// Sees to it that the session is woken when the next thing is due.
     fn set_timer(&mut self) {
-        let exact = match &self.phase {
-            Phase::Closing(closing) => Some(closing.until),
-            Phase::Open if self.peer.is_congested() => Some(Instant::now() + CONGESTION_RETRY),
-            Phase::Open => None,
+        let due = match &self.closing {
+            Some(closing) => Some(closing.until),
+            None if self.peer.is_congested() => Some(Moment::now() + CONGESTION_RETRY),
+            None => [self.tick_at, self.ping_at, self.silent_at()].into_iter().flatten().min(),
         };
-        let due = exact.or_else(|| [self.tick_at, self.ping_at, self.silent_at()].into_iter().flatten().min());
-        let Some(due) = due else { return };
-        if self.timer.as_ref().is_some_and(|(at, _)| *at <= due) {
-            return;
+        let Some(due) = due.filter(|due| self.timer.as_ref().is_none_or(|timer| timer.at() > *due)) else { return };
+        if let Some(timer) = self.timer.take() {
+            timer.cancel();
         }
-        if let Some((_, key)) = self.timer.take() {
-            wheel::cancel(key);
-        }
-        let key = if exact.is_some() { wheel::set_exactly(due, &self.outbox) } else { wheel::set(due, &self.outbox) };
-        self.timer = Some((due, key));
+        self.timer = Some(Timer::set(due, &self.outbox));
     }
 }

@@ -11,10 +11,11 @@ pub struct SessionContext {
 }
 
 impl SessionContext {
-    /// Runs a session on this thread until it stops.
-    pub(super) fn run(session: Session) {
+    /// Runs a session on this thread until it stops, with the futures that `prepare` spawns.
+    pub(super) fn run(session: Session, prepare: impl FnOnce(&mut Self)) {
         let mailbox = Mailbox::default();
-        let context = Self { parts: ContextParts::new(mailbox.sender_producer()) };
+        let mut context = Self { parts: ContextParts::new(mailbox.sender_producer()) };
+        prepare(&mut context);
         actix_rt::spawn(ContextFut::new(context, session, mailbox));
     }
 }

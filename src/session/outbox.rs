@@ -13,7 +13,6 @@ use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::ReadBuf;
@@ -31,6 +30,7 @@ const GATHERED: usize = 64;
 
 pub struct Outbox {
     inner: RefCell<Inner>,
+    sessions: Arc<Sessions>,
     /// `None` for a connection that is none of the hub's: it hears no events.
     voice: Option<Voice>,
 }
@@ -60,7 +60,6 @@ struct Inner {
     queued_bytes: usize,
     /// Of the session's task.
     waker: Option<Waker>,
-    sessions: Arc<Sessions>,
     state: State,
     fault: Option<Fault>,
     /// The first frame of the queue was written in part.
@@ -80,7 +79,6 @@ impl Outbox {
             queue: VecDeque::new(),
             queued_bytes: 0,
             waker: None,
-            sessions,
             state: State::Open,
             fault: None,
             begun: false,
@@ -88,20 +86,29 @@ impl Outbox {
             listed: false,
             rung: false,
         };
-        Rc::new(Self { inner: RefCell::new(inner), voice: voice.map(Voice::new) })
+        Rc::new(Self { inner: RefCell::new(inner), sessions, voice: voice.map(Voice::new) })
+    }
+
+    fn limits(&self) -> &SessionLimits {
+        self.sessions.limits()
     }
 
     pub(super) fn voice(&self) -> Option<&Voice> {
         self.voice.as_ref()
     }
 
-    pub(super) fn heartbeat_interval(&self) -> Option<Duration> {
-        self.inner.borrow().limits().heartbeat_interval
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// So much waits to be written that nothing shall be read.
+    pub(super) fn is_too_full_to_read(&self) -> bool {
+        self.queued_bytes() > self.limits().pause_at
     }
 
     /// Writes a frame at once if nothing waits, else queues it.
     pub(super) fn post(&self, frame: &Bytes) {
-        self.inner.borrow_mut().post(frame, false);
+        self.inner.borrow_mut().post(frame, false, self.limits());
     }
 
     /// Queues what shall leave together with what comes next.
@@ -180,7 +187,7 @@ impl Outlet for Outbox {
         if let Some(voice) = &self.voice {
             let frame = voice.shared(broadcast);
             if !frame.is_empty() {
-                self.inner.borrow_mut().post(frame, broadcast.event.is_volatile());
+                self.inner.borrow_mut().post(frame, broadcast.event.is_volatile(), self.limits());
             }
         }
     }
@@ -188,14 +195,14 @@ impl Outlet for Outbox {
     fn queue(&self, broadcast: &Broadcast) -> bool {
         let Some(voice) = &self.voice else { return false };
         let frame = voice.shared(broadcast);
-        !frame.is_empty() && self.inner.borrow_mut().list(frame.clone(), broadcast.event.is_volatile())
+        !frame.is_empty() && self.inner.borrow_mut().list(frame.clone(), broadcast.event.is_volatile(), self.limits())
     }
 
     fn answer(&self, event: &Event, tag: &Tag, at: Timestamp) -> bool {
         let Some(voice) = &self.voice else { return false };
         voice.note(event, at);
         let Some(frame) = voice.encode(event, tag, at) else { return false };
-        self.inner.borrow_mut().list(frame, false)
+        self.inner.borrow_mut().list(frame, false, self.limits())
     }
 
     fn flush(&self) {
@@ -208,8 +215,7 @@ impl Outlet for Outbox {
     }
 
     fn backlog(&self) -> Backlog {
-        let inner = self.inner.borrow();
-        let limits = inner.limits();
+        let (inner, limits) = (self.inner.borrow(), self.limits());
         if inner.state != State::Open {
             Backlog::Gone
         } else if inner.queued_bytes < limits.queue_bytes / 4 && inner.queue.len() < limits.queue_frames / 4 {
@@ -221,16 +227,12 @@ impl Outlet for Outbox {
 }
 
 impl Inner {
-    fn limits(&self) -> &SessionLimits {
-        self.sessions.limits()
-    }
-
-    fn post(&mut self, frame: &Bytes, volatile: bool) {
+    fn post(&mut self, frame: &Bytes, volatile: bool, limits: &SessionLimits) {
         if self.state != State::Open {
             return;
         }
         if self.blocked || !self.queue.is_empty() {
-            self.enqueue(frame.clone(), volatile);
+            self.enqueue(frame.clone(), volatile, limits);
             return;
         }
         let Some(io) = &mut self.io else { return };
@@ -247,7 +249,7 @@ impl Inner {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.blocked = true;
-                self.enqueue(frame.clone(), volatile);
+                self.enqueue(frame.clone(), volatile, limits);
             }
             Err(_) => self.fault = Some(Fault::Broken),
         }
@@ -255,18 +257,18 @@ impl Inner {
     }
 
     /// Queues for a flush that is to come. Returns true if it is the first.
-    fn list(&mut self, frame: Bytes, volatile: bool) -> bool {
-        self.enqueue(frame, volatile) && !mem::replace(&mut self.listed, true)
+    fn list(&mut self, frame: Bytes, volatile: bool, limits: &SessionLimits) -> bool {
+        self.enqueue(frame, volatile, limits) && !mem::replace(&mut self.listed, true)
     }
 
     /// Queues a frame, if it is not to be dropped and the queue may hold it.
-    fn enqueue(&mut self, frame: Bytes, volatile: bool) -> bool {
+    fn enqueue(&mut self, frame: Bytes, volatile: bool, limits: &SessionLimits) -> bool {
         if self.state != State::Open || (volatile && self.blocked) {
             return false;
         }
         let bytes = self.queued_bytes.saturating_add(frame.len());
         // A frame that waits alone is let through whatever its size.
-        let full = bytes > self.limits().queue_bytes || self.queue.len() >= self.limits().queue_frames;
+        let full = bytes > limits.queue_bytes || self.queue.len() >= limits.queue_frames;
         if full && !self.queue.is_empty() {
             self.overflow();
             return false;

@@ -121,7 +121,7 @@ impl Link<'_> {
 
     /// How often the session sends a Ping. `None`: never.
     pub fn heartbeat_interval(&self) -> Option<Duration> {
-        self.outbox.heartbeat_interval()
+        self.outbox.sessions().limits().heartbeat_interval
     }
 
     /// The sending side, for the fan-out of this thread.

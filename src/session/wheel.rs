@@ -4,6 +4,8 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::num::NonZeroU32;
+use std::ops::Add;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,15 +13,66 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::time::DelayQueue;
-pub(super) use tokio_util::time::delay_queue::Key;
+use tokio_util::time::delay_queue::Key;
 
 use super::outbox::Outbox;
 
-/// Times are put off to the next of these steps, so that many sessions are served by one wake-up.
-const STEP: Duration = Duration::from_millis(250);
+/// The grain of a thread's time: what is due within it is served by one wake-up.
+const STEP: Duration = Duration::from_millis(50);
 
-thread_local! {
-    static WHEEL: RefCell<Option<Wheel>> = const { RefCell::new(None) };
+/// A time on this thread, in steps since its wheel was started, counted from one. An `Instant` is four times the size,
+/// and a connection keeps several.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Moment(NonZeroU32);
+
+impl Moment {
+    pub(super) fn now() -> Self {
+        with_wheel(|wheel| Self(NonZeroU32::MIN.saturating_add(steps(wheel.start.elapsed()))))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    /// Never early: what is left of a step counts as one, and so does what has passed of the present one.
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(steps(span)).saturating_add(u32::from(!span.is_zero())))
+    }
+}
+
+fn steps(span: Duration) -> u32 {
+    u32::try_from(span.as_millis() / STEP.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// A time that was set for a session.
+#[derive(Debug)]
+pub(super) struct Timer {
+    at: Moment,
+    key: Key,
+}
+
+impl Timer {
+    /// Has `outbox` ring at `at`. To be called on the thread of its session.
+    pub(super) fn set(at: Moment, outbox: &Rc<Outbox>) -> Self {
+        with_wheel(|wheel| {
+            let key = wheel.queue.insert_at(outbox.clone(), wheel.start + STEP * (at.0.get() - 1));
+            Self { at, key }
+        })
+    }
+
+    pub(super) fn at(&self) -> Moment {
+        self.at
+    }
+
+    /// Takes back a time that has not come.
+    pub(super) fn cancel(self) {
+        // While the thread ends, its wheel may be gone before its last session.
+        let _ = WHEEL.try_with(|wheel| {
+            if let Some(wheel) = wheel.borrow_mut().as_mut() {
+                wheel.queue.try_remove(&self.key);
+            }
+        });
+    }
 }
 
 struct Wheel {
@@ -28,47 +81,29 @@ struct Wheel {
     driver: JoinHandle<()>,
 }
 
-impl Wheel {
-    fn start() -> Self {
-        let driver = actix_rt::spawn(poll_fn(turn));
-        Self { queue: DelayQueue::new(), start: Instant::now(), driver }
-    }
+thread_local! {
+    static WHEEL: RefCell<Option<Wheel>> = const { RefCell::new(None) };
 }
 
-/// Has `outbox` ring at `at`, or up to a quarter of a second later. To be called on the thread of its session.
-pub(super) fn set(at: Instant, outbox: &Rc<Outbox>) -> Key {
+fn with_wheel<T>(use_it: impl FnOnce(&mut Wheel) -> T) -> T {
     WHEEL.with_borrow_mut(|wheel| {
-        // A runtime that has ended has taken its driver with it.
-        let wheel = match wheel {
+        use_it(match wheel {
             Some(wheel) if !wheel.driver.is_finished() => wheel,
-            _ => wheel.insert(Wheel::start()),
-        };
-        let steps = at.saturating_duration_since(wheel.start).as_millis().div_ceil(STEP.as_millis());
-        let at = wheel.start + STEP * u32::try_from(steps).unwrap_or(u32::MAX);
-        wheel.queue.insert_at(outbox.clone(), at)
+            // None yet, or its runtime has ended and taken the driver with it.
+            _ => wheel.insert(Wheel {
+                queue: DelayQueue::new(),
+                start: Instant::now(),
+                driver: actix_rt::spawn(poll_fn(turn)),
+            }),
+        })
     })
-}
-
-/// As [`set`], to the millisecond.
-pub(super) fn set_exactly(at: Instant, outbox: &Rc<Outbox>) -> Key {
-    WHEEL.with_borrow_mut(|wheel| match wheel {
-        Some(wheel) if !wheel.driver.is_finished() => wheel.queue.insert_at(outbox.clone(), at),
-        _ => wheel.insert(Wheel::start()).queue.insert_at(outbox.clone(), at),
-    })
-}
-
-/// Takes back a time that has not come.
-pub(super) fn cancel(key: Key) {
-    // While the thread ends, its wheel may be gone before its last session.
-    let _ = WHEEL.try_with(|wheel| wheel.borrow_mut().as_mut().map(|wheel| wheel.queue.try_remove(&key)));
 }
 
 fn turn(cx: &mut Context<'_>) -> Poll<()> {
-    WHEEL.with_borrow_mut(|wheel| {
-        let Some(wheel) = wheel else { return Poll::Ready(()) };
+    with_wheel(|wheel| {
         while let Poll::Ready(Some(expired)) = wheel.queue.poll_expired(cx) {
             expired.get_ref().ring();
         }
-        Poll::Pending
-    })
+    });
+    Poll::Pending
 }
