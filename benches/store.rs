@@ -4,6 +4,8 @@
 //! `cargo bench --bench store -- URL [SENDERS [ROOMS [SECONDS]]]`, for instance `sqlite:target/bench.db 256 10 3`.
 //! Prints one line; to compare with something else, run both in turn.
 
+#![allow(clippy::unwrap_used, reason = "a bench that cannot go on may as well stop")]
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
