@@ -57,7 +57,8 @@ async fn main() -> std::io::Result<()> {
         Box::pin(std::future::ready(verdict))
     });
     let app = || {
-        let hint = || HttpResponse::UpgradeRequired().insert_header(("upgrade", "websocket")).body("Expected a WebSocket");
+        let hint =
+            || HttpResponse::UpgradeRequired().insert_header(("upgrade", "websocket")).body("Expected a WebSocket");
         App::new().route("/echo", web::get().to(move || async move { hint() }))
     };
     let (listeners, address) = Listeners::new(arguments.workers).bind(arguments.listen, None, app, handler)?;

@@ -227,9 +227,7 @@ impl Session {
 
     fn is_paused(&self) -> bool {
         match &self.phase {
-            Phase::Open => {
-                self.outbox.queued_bytes() > self.sessions.limits().pause_at || self.peer.is_congested()
-            }
+            Phase::Open => self.outbox.queued_bytes() > self.sessions.limits().pause_at || self.peer.is_congested(),
             Phase::Closing(closing) => closing.discarded > MAX_DISCARDED,
         }
     }

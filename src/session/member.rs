@@ -9,9 +9,7 @@ use super::offences::Offences;
 use super::peer::{Ending, Link, Peer};
 use crate::clock;
 use crate::domain::audit::{AuditAction, AuditEntry};
-use crate::domain::{
-    Bucket, CloseReason, Command, ConnId, Event, Identity, Rate, Reject, RejectCode, Tag, Timestamp,
-};
+use crate::domain::{Bucket, CloseReason, Command, ConnId, Event, Identity, Rate, Reject, RejectCode, Tag, Timestamp};
 use crate::hub::handle::Hub;
 use crate::metrics::{DialectLabel, Metrics, ReasonLabel};
 

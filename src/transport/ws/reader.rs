@@ -186,11 +186,8 @@ impl Header {
         let Some((&first, bytes)) = bytes.split_first() else { return Ok(None) };
         let (fin, reserved) = (first & 0x80 != 0, first & 0x70);
         let opcode = Opcode::from_bits(first & 0x0F).filter(|_| reserved == 0).ok_or(CloseReason::ProtocolError)?;
-        let out_of_place = if opcode.is_control() {
-            !fin
-        } else {
-            (opcode == Opcode::Continuation) != assembled.is_some()
-        };
+        let out_of_place =
+            if opcode.is_control() { !fin } else { (opcode == Opcode::Continuation) != assembled.is_some() };
         if out_of_place {
             return Err(CloseReason::ProtocolError);
         }
@@ -216,10 +213,8 @@ impl Header {
             return Err(CloseReason::ProtocolError);
         }
         let room = max_message.saturating_sub(assembled.unwrap_or(0));
-        let remaining = usize::try_from(len)
-            .ok()
-            .filter(|&len| opcode.is_control() || len <= room)
-            .ok_or(CloseReason::TooBig)?;
+        let remaining =
+            usize::try_from(len).ok().filter(|&len| opcode.is_control() || len <= room).ok_or(CloseReason::TooBig)?;
 
         let Some(mask) = bytes.first_chunk() else { return Ok(None) };
         Ok(Some((Self { opcode, fin, mask: *mask, remaining }, 2 + len_bytes + 4)))
