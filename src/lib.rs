@@ -15,3 +15,4 @@ pub mod logging;
 pub mod metrics;
 pub mod session;
 pub mod transport;
+pub mod store;

@@ -47,7 +47,7 @@ const MAX_DISCARDED: usize = 16 * 1024 * 1024;
 const CONGESTION_RETRY: Duration = Duration::from_millis(20);
 
 /// How long a peer's own time may be put off, so that a clock that was set back cannot hold it up for long.
-const MAX_TICK: Duration = Duration::from_secs(3600);
+const MAX_TICK: Duration = Duration::from_hours(1);
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
@@ -127,7 +127,7 @@ impl Actor for Session {
     fn stopped(&mut self, _: &mut SessionContext) {
         self.depart(Ending::lost(), false);
         if let Some((_, key)) = self.timer.take() {
-            wheel::cancel(&key);
+            wheel::cancel(key);
         }
         self.outbox.hang_up();
         self.sessions.leave();
@@ -159,9 +159,9 @@ impl ActorFuture<Session> for Pump {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         session.outbox.set_waker(cx.waker());
-        let done = ready!(session.turn(context, cx));
+        ready!(session.turn(context, cx));
         context.stop();
-        Poll::Ready(done)
+        Poll::Ready(())
     }
 }
 
@@ -362,7 +362,7 @@ impl Session {
             return;
         }
         if let Some((_, key)) = self.timer.take() {
-            wheel::cancel(&key);
+            wheel::cancel(key);
         }
         let key = if exact.is_some() { wheel::set_exactly(due, &self.outbox) } else { wheel::set(due, &self.outbox) };
         self.timer = Some((due, key));

@@ -14,7 +14,7 @@ use crate::hub::handle::Hub;
 use crate::metrics::{DialectLabel, Metrics, ReasonLabel};
 
 /// How long before its token's end a client is told.
-const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
+const EXPIRY_NOTICE: Duration = Duration::from_mins(1);
 
 /// How long after its end a token still holds.
 const EXPIRY_LEEWAY: Duration = Duration::from_secs(30);

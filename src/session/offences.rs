@@ -11,6 +11,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// The times of a connection's latest offences of one kind. Takes no memory before the first.
 #[derive(Default, Debug)]
 pub(super) struct Offences {
+    #[expect(clippy::box_collection, reason = "every connection has some, next to none commit any")]
     times: Option<Box<VecDeque<Timestamp>>>,
 }
 

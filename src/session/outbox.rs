@@ -52,6 +52,7 @@ enum State {
     Gone,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each can be set whatever the others are")]
 struct Inner {
     /// `None` once the connection is gone.
     io: Option<Io>,
@@ -366,3 +367,7 @@ fn consume(queue: &mut VecDeque<Bytes>, begun: &mut bool, mut written: usize) {
         *begun = false;
     }
 }
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -29,7 +29,7 @@ impl Default for SessionLimits {
             queue_frames: 1024,
             pause_at: usize::MAX,
             heartbeat_interval: Some(Duration::from_secs(25)),
-            heartbeat_timeout: Some(Duration::from_secs(60)),
+            heartbeat_timeout: Some(Duration::from_mins(1)),
         }
     }
 }

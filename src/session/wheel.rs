@@ -58,9 +58,9 @@ pub(super) fn set_exactly(at: Instant, outbox: &Rc<Outbox>) -> Key {
 }
 
 /// Takes back a time that has not come.
-pub(super) fn cancel(key: &Key) {
+pub(super) fn cancel(key: Key) {
     // While the thread ends, its wheel may be gone before its last session.
-    let _ = WHEEL.try_with(|wheel| wheel.borrow_mut().as_mut().map(|wheel| wheel.queue.try_remove(key)));
+    let _ = WHEEL.try_with(|wheel| wheel.borrow_mut().as_mut().map(|wheel| wheel.queue.try_remove(&key)));
 }
 
 fn turn(cx: &mut Context<'_>) -> Poll<()> {

@@ -1,3 +1,5 @@
+//! What the reader makes of frames in order, out of order, and in any pieces.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -29,11 +31,11 @@ fn client_frame(first: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     match payload.len() {
         len @ 0..126 => frame.push(0x80 | u8::try_from(len).unwrap()),
         len @ 126..65_536 => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7E);
             frame.extend_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
         }
         len => {
-            frame.push(0x80 | 127);
+            frame.push(0x80 | 0x7F);
             frame.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
@@ -118,7 +120,7 @@ fn frames_that_break_the_protocol_are_refused() {
     refused(&[0x83], CloseReason::ProtocolError); // a reserved opcode
     refused(&[0x8B], CloseReason::ProtocolError); // a reserved control opcode
     refused(&[0x09], CloseReason::ProtocolError); // a fragmented Ping
-    refused(&[0x89, 0x80 | 126], CloseReason::ProtocolError); // a long Ping
+    refused(&[0x89, 0x80 | 0x7E], CloseReason::ProtocolError); // a long Ping
     refused(&[0x80], CloseReason::ProtocolError); // a continuation of nothing
     refused(&[masked(0x01, b"a"), vec![0x81]].concat(), CloseReason::ProtocolError); // a message within one
     refused(&[0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0], CloseReason::ProtocolError); // a length with the highest bit
@@ -129,8 +131,8 @@ fn a_size_over_the_limit_is_refused_from_the_header() {
     let declared = |first: u8, len: u64| [&[first, 0xFF][..], &len.to_be_bytes()].concat();
     refused(&declared(0x82, 1 << 30), CloseReason::TooBig);
     refused(&declared(0x81, LIMIT as u64 + 1), CloseReason::TooBig);
-    refused(&[masked(0x02, &[0; LIMIT - 1]), declared(0x80, 2)].concat(), CloseReason::TooBig);
-    assert_eq!(read(&masked(0x82, &[7; LIMIT]), &[usize::MAX]), (vec![Told::Binary(vec![7; LIMIT])], Ok(())));
+    refused(&[masked(0x02, &vec![0; LIMIT - 1]), declared(0x80, 2)].concat(), CloseReason::TooBig);
+    assert_eq!(read(&masked(0x82, &vec![7; LIMIT]), &[usize::MAX]), (vec![Told::Binary(vec![7; LIMIT])], Ok(())));
 }
 
 #[test]
@@ -152,7 +154,7 @@ fn fragments_without_end_keep_no_more_than_the_limit() {
 #[test]
 fn what_is_announced_is_not_yet_reserved() {
     let mut reader = Reader::default();
-    let begin = &mut masked(0x82, &[1; LIMIT])[..20];
+    let begin = &mut masked(0x82, &vec![1; LIMIT])[..20];
     reader.feed(begin, LIMIT, |_| ()).unwrap();
     let Some(Message::Binary(data)) = reader.partial.unwrap().message else { panic!("a message has begun") };
     assert!(data.capacity() <= 64);

@@ -1,0 +1,4 @@
+//! What the tests stand on: servers in this process and clients that say exactly the bytes they are told to.
+
+pub mod client;
+pub mod echo;

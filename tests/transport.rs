@@ -1,0 +1,12 @@
+//! The transport against clients that keep to the protocol, and against those that do not.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+#[path = "transport/bad_clients.rs"]
+mod bad_clients;
+#[path = "transport/protocol.rs"]
+mod protocol;
+#[path = "transport/upgrade.rs"]
+mod upgrade;
