@@ -50,7 +50,7 @@ async fn main() -> std::io::Result<()> {
     });
     let handler: UpgradeHandler = Arc::new(move |request| {
         let verdict = if request.path() == "/echo" {
-            Verdict::Accept(Opening { peer: Box::new(Echo), dialect: None, sessions: sessions.clone() })
+            Verdict::Accept(Opening { peer: Box::new(Echo), dialect: None, sessions: sessions.clone(), place: None })
         } else {
             Verdict::Refuse(Refusal::not_found())
         };
@@ -61,7 +61,8 @@ async fn main() -> std::io::Result<()> {
             || HttpResponse::UpgradeRequired().insert_header(("upgrade", "websocket")).body("Expected a WebSocket");
         App::new().route("/echo", web::get().to(move || async move { hint() }))
     };
-    let (listeners, address) = Listeners::new(arguments.workers).bind(arguments.listen, None, app, handler)?;
+    let mut listeners = Listeners::new(arguments.workers);
+    let address = listeners.bind(arguments.listen, None, app, handler)?;
     println!("ws://{address}/echo");
     listeners.run().await
 }

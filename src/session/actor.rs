@@ -6,6 +6,7 @@
 //! - The socket is closed only after the client's side of it has ended, or that second has passed: closing it with
 //!   bytes unread would reset it, and the client might never see why.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -59,12 +60,14 @@ pub struct Opening {
     /// The dialect in which the hub's events are told. `None`: the connection is none of the hub's.
     pub dialect: Option<Registered>,
     pub sessions: Arc<Sessions>,
+    /// Kept until the socket is gone: a place among those that are counted.
+    pub place: Option<Box<dyn Any>>,
 }
 
 /// Makes a session of a socket, on this thread. `first` is written before anything else; `early` is what the client
 /// sent behind its handshake.
 pub fn start(io: Io, first: Vec<u8>, early: &[u8], opening: Opening) {
-    let Opening { peer, dialect, sessions } = opening;
+    let Opening { peer, dialect, sessions, place } = opening;
     sessions.enter();
     let outbox = Outbox::new(io, sessions.clone(), dialect);
     outbox.hold(first.into());
@@ -80,6 +83,7 @@ pub fn start(io: Io, first: Vec<u8>, early: &[u8], opening: Opening) {
         ping_at: sessions.limits().heartbeat_interval.map(|interval| now + interval),
         tick_at: None,
         sessions,
+        _place: place,
     });
 }
 
@@ -96,6 +100,7 @@ pub struct Session {
     heard_at: Instant,
     ping_at: Option<Instant>,
     tick_at: Option<Instant>,
+    _place: Option<Box<dyn Any>>,
 }
 
 enum Phase {

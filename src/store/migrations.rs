@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::sql_types::{BigInt, Text};
@@ -65,7 +65,7 @@ fn connect(target: &Target) -> Result<Connection, OpenError> {
 fn bring_up(connection: &mut Connection) -> Result<Result<Vec<String>, String>, Failure> {
     // Postgres frees its lock when the connection ends, SQLite with the transaction.
     match connection {
-        Connection::Sqlite(inner) => inner.batch_execute("BEGIN IMMEDIATE")?,
+        Connection::Sqlite(inner) => AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN IMMEDIATE")?,
         Connection::Postgres(inner) => inner.batch_execute(LOCK)?,
     }
     let known = known(connection)?;
@@ -75,7 +75,7 @@ fn bring_up(connection: &mut Connection) -> Result<Result<Vec<String>, String>, 
     let versions: Vec<String> = match connection {
         Connection::Sqlite(inner) => {
             let done = inner.run_pending_migrations(SQLITE)?.iter().map(ToString::to_string).collect();
-            inner.batch_execute("COMMIT")?;
+            AnsiTransactionManager::commit_transaction(inner)?;
             done
         }
         Connection::Postgres(inner) => {

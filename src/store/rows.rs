@@ -1,5 +1,7 @@
 //! Rows of the tables, and what they are in the words of the hub.
 
+#![allow(clippy::ref_option_ref, reason = "in what `Insertable` writes")]
+
 use std::str::FromStr;
 
 use diesel::prelude::*;
@@ -12,7 +14,6 @@ use super::values::{Key, Said, Saying, number, stored};
 use crate::domain::{ContactId, Message, MessageId, OrgId, RoomId, SenderType, Timestamp, UserId};
 
 /// A message on its way into the table.
-#[expect(clippy::ref_option_ref, reason = "in what `Insertable` writes")]
 #[derive(Insertable)]
 #[diesel(table_name = messages, treat_none_as_default_value = false)]
 pub(crate) struct NewMessageRow<'a> {

@@ -3,7 +3,7 @@
 //! `Id` is a `uuid` in Postgres and a 16-byte blob in SQLite, `Object` is `jsonb` or text; everything else is the same
 //! in both. Columns that nothing reads or writes yet are not listed.
 
-#![expect(clippy::wildcard_imports, unreachable_pub, reason = "the way `table!` wants and makes it")]
+#![expect(clippy::wildcard_imports, reason = "the way `table!` wants and makes it")]
 
 use diesel::query_builder::QueryId;
 use diesel::sql_types::SqlType;
