@@ -1,5 +1,7 @@
 //! Coming in: tokens in every place, origins, and what those hear who stay outside.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
@@ -64,6 +66,24 @@ fn without_a_good_token_the_upgrade_answers_401() {
     for reason in ["authentication_required", "token_expired", "token_signature", "token_malformed"] {
         assert!(metrics.contains(&format!("auth_failures_total{{reason=\"{reason}\"}}")), "{reason}: {metrics}");
     }
+}
+
+#[test]
+fn an_enormous_token_is_refused_and_the_hub_goes_on() {
+    let hub = Hub::start(&[]);
+    let (ada, _) = colleagues();
+    let enormous = "x".repeat(100 * 1024);
+    let refused = refusal(&hub, "", &[("authorization", &format!("Bearer {enormous}"))]);
+    assert_eq!((refused.status, &refused.body["error"]), (401, &json!("invalid_token")));
+    // In a URL it is too long for HTTP already, for its clients as well as here.
+    let mut stream = TcpStream::connect(hub.address).unwrap();
+    let request = format!("GET {PATH}?token={enormous} HTTP/1.1\r\nhost: x\r\n\r\n");
+    // The answer may come before the end of the question.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = [0; 10];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 4");
+    Chat::open(&hub, &ada);
 }
 
 #[test]
@@ -165,7 +185,7 @@ fn where_there_is_no_socket_there_is_no_upgrade() {
     let plain = agent.get(hub.url(PATH)).call().unwrap();
     assert_eq!((plain.status().as_u16(), plain.headers()["upgrade"].to_str().unwrap()), (426, "websocket"));
     let request = format!("ws://{}/api/v1/ws/nothing?token={}", hub.address, colleagues().0.token());
-    match tungstenite::client(request, std::net::TcpStream::connect(hub.address).unwrap()) {
+    match tungstenite::client(request, TcpStream::connect(hub.address).unwrap()) {
         Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response))) => {
             assert_eq!(response.status().as_u16(), 404);
         }

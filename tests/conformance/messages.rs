@@ -1,5 +1,7 @@
 //! Messages: acknowledged, told to the others in one order, stored once, and safe to show.
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
 use serde_json::{Value, json};
 
 use crate::chat::{Chat, assert_time};
@@ -137,6 +139,29 @@ fn a_reply_names_what_it_answers() {
     let reply = chat.ask("send_message", payload);
     assert_eq!(reply["payload"]["reply_to_id"], first["message_id"]);
     assert_eq!(reply["payload"]["client_message_id"], "c-2");
+}
+
+#[test]
+fn what_cannot_be_stored_is_told_and_can_be_sent_again() {
+    let hub = Hub::start(&["--set", "limits.events_per_connection=0"]);
+    let (ada, bo) = colleagues();
+    let room = fresh_id();
+    let (mut sender, mut listener) = (Chat::join(&hub, &ada, room), Chat::join(&hub, &bo, room));
+    let mut rival = SqliteConnection::establish(&hub.database()).expect("the database");
+    rival.batch_execute("PRAGMA busy_timeout = 30000; BEGIN IMMEDIATE").expect("the only writer");
+    let payload = json!({"session_id": room, "text": "patience", "client_message_id": "c-1"});
+    assert_eq!(sender.fails("send_message", payload.clone()), "send_failed");
+    rival.batch_execute("ROLLBACK").expect("no writer");
+    // Whoever repeats it does so until it is known to be stored.
+    let sent = loop {
+        let answer = sender.ask("send_message", payload.clone());
+        if answer["type"] == "message_sent" {
+            break answer;
+        }
+        assert_eq!(answer["error"], "send_failed");
+    };
+    assert_eq!(sent["payload"]["seq"], 1);
+    assert_eq!(listener.expect("new_message")["payload"]["text"], "patience");
 }
 
 #[test]

@@ -144,6 +144,23 @@ fn those_who_ask_are_told_who_comes_and_goes() {
 }
 
 #[test]
+fn a_lost_connection_has_a_grace_in_which_to_come_back() {
+    let hub = Hub::start(&[]);
+    let (ada, bo) = colleagues();
+    let room = fresh_id();
+    let mut watcher = Chat::open(&hub, &ada);
+    watcher.ask("join_session", json!({"session_id": room, "presence": true}));
+    let lost = Chat::join(&hub, &bo, room);
+    watcher.expect("user_joined");
+    drop(lost);
+    let mut back = Chat::join(&hub, &bo, room);
+    back.send(room, "here again");
+    watcher.expect("new_message");
+    drop(back);
+    assert_eq!(watcher.expect("user_left")["payload"]["user_id"], json!(bo.id));
+}
+
+#[test]
 fn without_asking_nobody_is_told_who_comes() {
     let hub = Hub::start(&[]);
     let (ada, bo) = colleagues();

@@ -161,11 +161,6 @@ impl Chat {
         self.socket.get_mut().write_all(bytes).expect("a hub that reads");
     }
 
-    /// Does nothing for a while: what comes is neither read nor answered.
-    pub fn be_silent(&mut self, span: Duration) {
-        std::thread::sleep(span);
-    }
-
     /// Ends the connection in an orderly way.
     pub fn leave(mut self) {
         self.socket.close(None).expect("an open connection");

@@ -81,6 +81,11 @@ impl Hub {
         format!("http://{}{path}", self.address)
     }
 
+    /// The file of the embedded database.
+    pub fn database(&self) -> String {
+        self.data.path().join("hub/tertulia.db").display().to_string()
+    }
+
     /// A counter of `/metrics`; one that has counted nothing is 0.
     pub fn metric(&self, name: &str) -> u64 {
         let text = ureq::get(self.url("/metrics")).call().expect("metrics").body_mut().read_to_string().expect("text");
