@@ -6,7 +6,11 @@ mod support;
 
 #[path = "transport/bad_clients.rs"]
 mod bad_clients;
+#[path = "transport/members.rs"]
+mod members;
 #[path = "transport/protocol.rs"]
 mod protocol;
+#[path = "transport/tls.rs"]
+mod tls;
 #[path = "transport/upgrade.rs"]
 mod upgrade;

@@ -8,6 +8,7 @@ use tertulia::session::SessionLimits;
 
 use crate::support::client::{BINARY, Client, FIN, TEXT, dial, frame, handshake, header, text};
 use crate::support::echo::EchoServer;
+use crate::support::eventually;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -22,16 +23,6 @@ fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
     let pages: usize = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
     pages * 4 * KIB
-}
-
-/// Waits until `done`, for as long as a slow machine may need.
-#[track_caller]
-fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(20), "never came true: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
