@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -77,6 +78,21 @@ pub struct Fanout {
     paused: Vec<(RoomId, u32)>,
     /// Frames handed to outlets since this was last asked.
     told: u64,
+}
+
+impl fmt::Debug for Fanout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fanout")
+            .field("outlets", &self.outlets.borrow().len())
+            .field("rooms", &self.rooms)
+            .field("work", &self.work)
+            .field("wide", &self.wide)
+            .field("dirty", &self.dirty)
+            .field("requests", &self.requests)
+            .field("failed", &self.failed)
+            .field("paused", &self.paused)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Fanout {
