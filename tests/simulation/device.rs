@@ -25,7 +25,7 @@ pub struct Asked {
     pub was_there: bool,
     /// It was in the room, and had not asked to leave.
     pub was_in: bool,
-    /// Rooms it was in or had asked to be in.
+    /// The most rooms it was in, or had asked to be in, while this waited: commands for other rooms may overtake it.
     pub rooms: usize,
 }
 
@@ -34,6 +34,8 @@ pub struct Asked {
 pub struct View {
     /// The last message of the order that it was told.
     pub cursor: u64,
+    /// The room's end, as it was told when it joined.
+    pub end: u64,
     pub watch: bool,
     /// What it was told as messages since it joined.
     pub told: BTreeSet<u64>,
@@ -190,9 +192,11 @@ impl Device {
             troubles,
             was_there: store.is_there_for(self.who.org, room),
             was_in: link.rooms.contains_key(&room) && !link.is_leaving(room),
-            rooms: link.rooms_at_most(),
+            rooms: 0,
             command: command.clone(),
         };
         link.asked.insert(tag.into(), asked);
+        let rooms = link.rooms_at_most();
+        link.asked.values_mut().for_each(|asked| asked.rooms = asked.rooms.max(rooms));
     }
 }

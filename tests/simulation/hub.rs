@@ -7,7 +7,7 @@ use tertulia::domain::{CloseReason, ConnId, OrgId, RoomId, Timestamp, UserId};
 use tertulia::hub::effect::{Effect, Op};
 use tertulia::hub::fanout::{Fanout, Outlets, PageRequest};
 use tertulia::hub::handle::Rules;
-use tertulia::hub::ports::{Access, Head, Page, Unavailable, WriteError};
+use tertulia::hub::ports::{Access, Head, Page, Unavailable};
 use tertulia::hub::state::{Input, State};
 
 use super::store::Store;
@@ -181,7 +181,7 @@ impl Hub {
 fn is_trouble(input: &Input) -> bool {
     match input {
         Input::AccessLoaded { access: Err(Unavailable), .. } | Input::Busy(_) => true,
-        Input::Written(batch) => batch.iter().any(|written| matches!(written.outcome, Err(WriteError::Failed))),
+        Input::Written(batch) => batch.iter().any(|written| written.outcome.is_err()),
         _ => false,
     }
 }
