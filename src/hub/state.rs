@@ -256,7 +256,8 @@ impl State {
             let change = Change::Room(NewRoom { id, kind, owner: user });
             return self.write(organization, change, Asked::Room { organization, room: id, user }, turn);
         }
-        let commands = room.queues.remove(&(organization, user)).map(|queue| queue.commands).unwrap_or_default();
+        // The emptied queue stays until all have run, so that a leave among them does not take the room from the rest.
+        let commands = std::mem::take(&mut queue.commands);
         match access {
             Ok(Some(access)) => {
                 room.learn(organization, &access);
@@ -274,6 +275,9 @@ impl State {
                     self.reject(waiting.conn, waiting.tag, not_now(&waiting.command), turn);
                 }
             }
+        }
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.queues.remove(&(organization, user));
         }
         self.drop_if_idle(id);
     }
