@@ -244,10 +244,11 @@ impl Fanout {
             Op::Own { room, slot, seq, event, tag } => self.own(room, Entry::Own { slot, seq, event, tag }),
             Op::Join(join) => self.join(&join),
             Op::Leave { room, slot, answer } => {
-                self.remove(room, slot);
+                let owed = self.remove(room, slot);
                 if let Some(tag) = answer {
                     self.answer(slot, &Event::Left { room }, &tag);
                 }
+                self.pay(slot, owed);
             }
             Op::Fill { room, last_seq } => {
                 self.epoch += 1;
@@ -275,7 +276,8 @@ impl Fanout {
             .is_some_and(|feed| feed.live.contains(&join.slot) || feed.catching().any(|slot| slot == join.slot));
         if was_here && after.is_some() {
             // Joined again to read the past again: begin anew.
-            self.remove(join.room, join.slot);
+            let owed = self.remove(join.room, join.slot);
+            self.pay(join.slot, owed);
         }
         let joined =
             Event::Joined { room: join.room, last_seq: join.last_seq, last_pos: join.last_pos, members: join.members };
@@ -295,12 +297,18 @@ impl Fanout {
         }
     }
 
-    fn remove(&mut self, room: RoomId, slot: u32) {
-        let Some(feed) = self.rooms.get_mut(&room) else { return };
+    /// Takes a session out of a room. Returns acknowledgements that waited there for their place.
+    fn remove(&mut self, room: RoomId, slot: u32) -> Vec<(Event, Tag)> {
+        let Some(feed) = self.rooms.get_mut(&room) else { return Vec::new() };
         let owed = feed.remove(slot);
         if feed.is_empty() {
             self.rooms.remove(&room);
         }
+        owed
+    }
+
+    /// Answers what a session was owed when it left the order of a room.
+    fn pay(&mut self, slot: u32, owed: Vec<(Event, Tag)>) {
         for (event, tag) in owed {
             self.answer(slot, &event, &tag);
         }
@@ -346,12 +354,16 @@ impl Fanout {
             }
         }
         let Some(feed) = self.rooms.get_mut(&room) else { return };
-        if page.more {
-            self.requests.push(PageRequest { after: After::Seq(feed.filled_to()), ..request });
-        } else {
+        let next = PageRequest { after: After::Seq(feed.filled_to()), ..request };
+        if feed.is_filled() {
             for entry in feed.end_fill() {
                 self.tell_held(room, entry);
             }
+        } else if next == request {
+            // The store does not show what it is known to have: let it come to itself.
+            self.failed.push(next);
+        } else {
+            self.requests.push(next);
         }
         self.bring_up_all(room);
     }
