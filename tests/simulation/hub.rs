@@ -167,7 +167,7 @@ impl Hub {
             (Question::Access { org, room, user }, Answer::Access(access)) => {
                 Some(Input::AccessLoaded { organization: org, room, user, access })
             }
-            (Question::Heads(_), Answer::Heads(heads)) => Some(heads.map_or(Input::Tick, Input::Heads)),
+            (Question::Heads(_), Answer::Heads(heads)) => Some(heads.map_or(Input::Recovered, Input::Heads)),
             (Question::Page { worker, request }, Answer::Page(page)) => {
                 self.workers[worker].fanout.page(request, page);
                 None
