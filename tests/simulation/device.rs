@@ -9,6 +9,7 @@ use tertulia::domain::{
 };
 use uuid::Uuid;
 
+use super::config::Wants;
 use super::people::{Person, ROOM_IDS};
 use super::rng::Rng;
 use super::socket::Socket;
@@ -114,16 +115,20 @@ impl Device {
         self.link.take()
     }
 
-    /// Something to ask.
-    pub fn command(&mut self, rng: &mut Rng, store: &Store, ids: &mut u128) -> Command {
+    /// A room to ask something about: mostly one that it is in.
+    pub fn room(&self, rooms: &[RoomId], rng: &mut Rng) -> RoomId {
         let joined: Vec<RoomId> = self.link.iter().flat_map(|link| link.rooms.keys().copied()).collect();
-        let room = if joined.is_empty() || rng.one_in(4) { rng.pick(&ROOM_IDS) } else { rng.pick(&joined) };
-        match rng.below(20) {
-            0..6 => self.join(room, rng, store),
-            6 | 7 => Command::Leave { room },
-            8..14 => self.send(room, rng, ids),
-            14 | 15 => Command::Typing { room, contact: None, is_typing: rng.one_in(2) },
-            16 | 17 => {
+        if joined.is_empty() || rng.one_in(4) { rng.pick(rooms) } else { rng.pick(&joined) }
+    }
+
+    /// Something to ask.
+    pub fn want(&mut self, wants: Wants, room: RoomId, rng: &mut Rng, store: &Store, ids: &mut u128) -> Command {
+        match wants {
+            Wants::Join => self.join(room, rng, store),
+            Wants::Leave => Command::Leave { room },
+            Wants::Send => self.send(room, rng, ids),
+            Wants::Typing => Command::Typing { room, contact: None, is_typing: rng.one_in(2) },
+            Wants::Mark => {
                 let kind = rng.pick(&[MarkKind::Read, MarkKind::Delivered]);
                 let messages = store.rooms.get(&room).map_or(&[][..], |row| &row.messages);
                 let target = if messages.is_empty() || rng.one_in(2) {
@@ -133,7 +138,7 @@ impl Device {
                 };
                 Command::Mark { room, kind, target }
             }
-            _ => Command::Presence { room },
+            Wants::Presence | Wants::Renewal | Wants::Much | Wants::Away => Command::Presence { room },
         }
     }
 
@@ -144,10 +149,17 @@ impl Device {
             (0..4, Some(place)) => Resume::AfterSeq(place.cursor),
             (4 | 5, Some(place)) => Resume::AfterPos(place.last_pos),
             (6, _) => Resume::AfterSeq(rng.between(0, end as usize + 2) as u64),
-            (7, _) => Resume::AfterPos(self.who.org.map_or(0, |org| rng.between(0, store.last_pos(org) as usize) as u64)),
+            (7, _) => {
+                Resume::AfterPos(self.who.org.map_or(0, |org| rng.between(0, store.last_pos(org) as usize) as u64))
+            }
             _ => Resume::Live,
         };
-        Command::Join { room, resume, presence: rng.one_in(2), create_as: rng.pick(&[RoomKind::Public, RoomKind::Conversation]) }
+        Command::Join {
+            room,
+            resume,
+            presence: rng.one_in(2),
+            create_as: rng.pick(&[RoomKind::Public, RoomKind::Conversation]),
+        }
     }
 
     fn send(&mut self, room: RoomId, rng: &mut Rng, ids: &mut u128) -> Command {

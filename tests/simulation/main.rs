@@ -81,7 +81,9 @@ fn survey() {
     let seeds = number_from("SURVEY").unwrap_or(0);
     let last: Arc<Mutex<String>> = Arc::default();
     let hook = last.clone();
-    std::panic::set_hook(Box::new(move |info| { *hook.lock().unwrap() = info.to_string(); }));
+    std::panic::set_hook(Box::new(move |info| {
+        *hook.lock().unwrap() = info.to_string();
+    }));
     let mut found: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for seed in 0..seeds {
         if std::panic::catch_unwind(|| World::new(seed, false).run()).is_err() {
@@ -92,5 +94,7 @@ fn survey() {
         }
     }
     let _ = std::panic::take_hook();
-    for (text, (count, seed)) in found { println!("{count} x, first {seed}: {}", text.replace('\n', " ")); }
+    for (text, (count, seed)) in found {
+        println!("{count} x, first {seed}: {}", text.replace('\n', " "));
+    }
 }

@@ -129,7 +129,11 @@ impl Device {
             self.reach(message.room, message.seq);
         } else if message.seq <= view.cursor {
             let was_told = facts.has_compared && view.told.contains(&message.seq);
-            assert!(was_told || message.seq <= view.end, "acknowledged out of order, after {}: {message:?}", view.cursor);
+            assert!(
+                was_told || message.seq <= view.end,
+                "acknowledged out of order, after {}: {message:?}",
+                view.cursor
+            );
         } else {
             assert!(is_leaving, "acknowledged ahead of its place, after {}: {message:?}", view.cursor);
         }

@@ -9,7 +9,7 @@ use tertulia::hub::handle::{Departure, Seat};
 use tertulia::hub::presence::GRACE;
 use tertulia::hub::state::{Input, State};
 
-use super::config::{Act, Config};
+use super::config::{Act, Config, Wants};
 use super::device::{Device, Link};
 use super::hub::Hub;
 use super::people::{PEOPLE, ROOM_IDS};
@@ -41,7 +41,7 @@ impl World {
     pub fn new(seed: u64, is_told: bool) -> Self {
         let mut rng = Rng::new(seed);
         let config = Config::new(&mut rng);
-        let devices = (0..config.devices).map(|index| Device::new(index, rng.pick(&PEOPLE))).collect();
+        let devices = (0..config.devices).map(|index| Device::new(index, rng.pick(&config.people))).collect();
         Self {
             hub: Hub::new(config.rules.clone(), config.workers),
             rng,
@@ -61,7 +61,7 @@ impl World {
     pub fn run(mut self) {
         for _ in 0..2 {
             for _ in 0..self.config.steps {
-                let act = self.config.next(&mut self.rng);
+                let act = self.config.acts.pick(&mut self.rng);
                 self.act(act);
             }
             self.come_to_rest();
@@ -201,26 +201,30 @@ impl World {
         if link.socket.has_ended() {
             return self.hang_up(device, Departure::Lost);
         }
-        match self.rng.below(30) {
-            0 => self.hang_up(device, Departure::Left),
-            1 => self.hang_up(device, Departure::Lost),
-            2 => {
+        match self.config.wants.pick(&mut self.rng) {
+            Wants::Away => {
+                let departure = self.rng.pick(&[Departure::Left, Departure::Lost]);
+                self.hang_up(device, departure);
+            }
+            Wants::Renewal => {
                 let role = self.rng.pick(&PEOPLE).role;
                 link.roles.push(role);
                 let (conn, identity) = (link.conn, self.devices[device].who.identity(role));
                 self.post(conn, Input::Renew { conn, identity });
             }
-            3 => {
+            Wants::Much => {
                 for _ in 0..self.rng.between(2, 6) {
-                    self.ask(device);
+                    let wants = self.rng.pick(&[Wants::Join, Wants::Leave, Wants::Send, Wants::Presence]);
+                    self.ask(device, wants);
                 }
             }
-            _ => self.ask(device),
+            wants => self.ask(device, wants),
         }
     }
 
-    fn ask(&mut self, device: usize) {
-        let command = self.devices[device].command(&mut self.rng, &self.store, &mut self.message_ids);
+    fn ask(&mut self, device: usize, wants: Wants) {
+        let room = self.devices[device].room(&self.config.rooms, &mut self.rng);
+        let command = self.devices[device].want(wants, room, &mut self.rng, &self.store, &mut self.message_ids);
         self.command(device, command);
     }
 
@@ -376,7 +380,12 @@ impl World {
         for link in links {
             assert!(!link.socket.has_unflushed(), "frames that were never written");
             for (room, view) in &link.rooms {
-                assert_eq!(view.cursor, self.store.last_seq(*room), "{:?} has not come to the end of {room}", link.conn);
+                assert_eq!(
+                    view.cursor,
+                    self.store.last_seq(*room),
+                    "{:?} has not come to the end of {room}",
+                    link.conn
+                );
             }
             let is_owed = |command: &Command| !matches!(command, Command::Typing { .. });
             let unanswered = link.asked.iter().find(|(_, asked)| is_owed(&asked.command));
