@@ -152,9 +152,9 @@ fn mark(
 ) -> Result<(), Reject> {
     let (identity, facts) = identity_and_facts(state, ask, room)?;
     permissions::enter(identity, facts, ask.role)?;
-    let (organization, key) = (facts.organization, MarkKey { room, user: identity.user, kind });
+    let key = MarkKey { organization: facts.organization, room, user: identity.user, kind };
     if let Some(due) = state.marks.add(key, target, (ask.conn, ask.tag.clone()), turn.now) {
-        state.write_mark(organization, due, turn);
+        state.write_mark(due, turn);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -77,6 +78,21 @@ pub struct Fanout {
     paused: Vec<(RoomId, u32)>,
     /// Frames handed to outlets since this was last asked.
     told: u64,
+}
+
+impl fmt::Debug for Fanout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fanout")
+            .field("outlets", &self.outlets.borrow().len())
+            .field("rooms", &self.rooms)
+            .field("work", &self.work)
+            .field("wide", &self.wide)
+            .field("dirty", &self.dirty)
+            .field("requests", &self.requests)
+            .field("failed", &self.failed)
+            .field("paused", &self.paused)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Fanout {
@@ -228,10 +244,11 @@ impl Fanout {
             Op::Own { room, slot, seq, event, tag } => self.own(room, Entry::Own { slot, seq, event, tag }),
             Op::Join(join) => self.join(&join),
             Op::Leave { room, slot, answer } => {
-                self.remove(room, slot);
+                let owed = self.remove(room, slot);
                 if let Some(tag) = answer {
                     self.answer(slot, &Event::Left { room }, &tag);
                 }
+                self.pay(slot, owed);
             }
             Op::Fill { room, last_seq } => {
                 self.epoch += 1;
@@ -259,7 +276,8 @@ impl Fanout {
             .is_some_and(|feed| feed.live.contains(&join.slot) || feed.catching().any(|slot| slot == join.slot));
         if was_here && after.is_some() {
             // Joined again to read the past again: begin anew.
-            self.remove(join.room, join.slot);
+            let owed = self.remove(join.room, join.slot);
+            self.pay(join.slot, owed);
         }
         let joined =
             Event::Joined { room: join.room, last_seq: join.last_seq, last_pos: join.last_pos, members: join.members };
@@ -279,12 +297,18 @@ impl Fanout {
         }
     }
 
-    fn remove(&mut self, room: RoomId, slot: u32) {
-        let Some(feed) = self.rooms.get_mut(&room) else { return };
+    /// Takes a session out of a room. Returns acknowledgements that waited there for their place.
+    fn remove(&mut self, room: RoomId, slot: u32) -> Vec<(Event, Tag)> {
+        let Some(feed) = self.rooms.get_mut(&room) else { return Vec::new() };
         let owed = feed.remove(slot);
         if feed.is_empty() {
             self.rooms.remove(&room);
         }
+        owed
+    }
+
+    /// Answers what a session was owed when it left the order of a room.
+    fn pay(&mut self, slot: u32, owed: Vec<(Event, Tag)>) {
         for (event, tag) in owed {
             self.answer(slot, &event, &tag);
         }
@@ -330,12 +354,16 @@ impl Fanout {
             }
         }
         let Some(feed) = self.rooms.get_mut(&room) else { return };
-        if page.more {
-            self.requests.push(PageRequest { after: After::Seq(feed.filled_to()), ..request });
-        } else {
+        let next = PageRequest { after: After::Seq(feed.filled_to()), ..request };
+        if feed.is_filled() {
             for entry in feed.end_fill() {
                 self.tell_held(room, entry);
             }
+        } else if next == request {
+            // The store does not show what it is known to have: let it come to itself.
+            self.failed.push(next);
+        } else {
+            self.requests.push(next);
         }
         self.bring_up_all(room);
     }

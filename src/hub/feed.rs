@@ -36,6 +36,8 @@ pub(super) struct CatchUp {
     /// Tells a page for this catch-up from one for an earlier join of the same slot.
     pub(super) epoch: u64,
     cursor: After,
+    /// The end of the room that it was told. This worker may have yet to deliver it, and it is not live before.
+    until: u64,
     page: VecDeque<(u64, Event)>,
     /// There is more in the store behind `page`.
     more: bool,
@@ -61,9 +63,9 @@ pub(super) enum Next {
 }
 
 impl CatchUp {
-    fn new(slot: u32, epoch: u64, cursor: After) -> Self {
+    fn new(slot: u32, epoch: u64, cursor: After, until: u64) -> Self {
         let (page, since) = (VecDeque::new(), VecDeque::new());
-        Self { slot, epoch, cursor, page, more: true, asked: false, since }
+        Self { slot, epoch, cursor, until, page, more: true, asked: false, since }
     }
 
     fn remember(&mut self, entry: &Entry) {
@@ -77,7 +79,7 @@ impl CatchUp {
         }
     }
 
-    fn next(&mut self, delivered: Numbers) -> Next {
+    fn next(&mut self, delivered: u64) -> Next {
         if let Some((number, event)) = self.page.pop_front() {
             self.cursor = match self.cursor {
                 After::Seq(_) => After::Seq(number),
@@ -96,21 +98,31 @@ impl CatchUp {
             match entry {
                 Entry::Own { event, tag, .. } => return Next::Alone(event, tag),
                 Entry::Told { numbers, skip, broadcast } => {
-                    let is_past = match self.cursor {
-                        After::Seq(cursor) => numbers.seq.is_some_and(|seq| seq <= cursor),
-                        After::Pos(cursor) => numbers.pos <= cursor,
-                    };
-                    if !is_past && !skip.contains(&self.slot) {
+                    if self.pass(numbers) && !skip.contains(&self.slot) {
                         return Next::Shared(broadcast);
                     }
                 }
             }
         }
-        match self.cursor {
-            // It was told a newer end of the room than this worker has delivered: that has to pass first.
-            After::Seq(cursor) if Some(cursor) > delivered.seq => Next::Wait,
-            _ => Next::Live,
+        if delivered < self.until { Next::Wait } else { Next::Live }
+    }
+
+    /// Moves on to what was delivered under `numbers`. Returns whether it has yet to be told.
+    ///
+    /// Only messages move the cursor: if it has to read from the store again, it must miss none of them, and may be
+    /// told other changes twice.
+    fn pass(&mut self, numbers: Numbers) -> bool {
+        let is_past = match self.cursor {
+            After::Seq(cursor) => numbers.seq.is_some_and(|seq| seq <= cursor),
+            After::Pos(cursor) => numbers.pos <= cursor,
+        };
+        if let Some(seq) = numbers.seq.filter(|_| !is_past) {
+            self.cursor = match self.cursor {
+                After::Seq(_) => After::Seq(seq),
+                After::Pos(_) => After::Pos(numbers.pos),
+            };
         }
+        !is_past
     }
 
     /// If `event` is this session's own message whose acknowledgement waits: that, in its place.
@@ -126,9 +138,13 @@ impl CatchUp {
 }
 
 /// The store has more of the room than came through the stream; everything stored waits until that is delivered.
+///
+/// It goes up to `target` and no further, even if the store has more by then: a session whose join is still on its way
+/// was told an end of the room, and must hear what lies behind it through the stream.
 #[derive(Debug)]
 struct Fill {
     epoch: u64,
+    target: u64,
     held: VecDeque<Entry>,
 }
 
@@ -175,7 +191,7 @@ impl Feed {
                 return false;
             }
         };
-        self.catching.push(CatchUp::new(slot, epoch, cursor));
+        self.catching.push(CatchUp::new(slot, epoch, cursor, last_seq));
         true
     }
 
@@ -189,6 +205,12 @@ impl Feed {
         }
         if let Some(fill) = &mut self.fill {
             take_own(&mut fill.held, slot, &mut owed);
+            for entry in &mut fill.held {
+                if let Entry::Told { skip, .. } = entry {
+                    // Whoever is here under this slot when it is told is somebody else, or reads the past anew.
+                    skip.retain(|skipped| *skipped != slot);
+                }
+            }
         }
         owed
     }
@@ -213,7 +235,7 @@ impl Feed {
                         return Accept::Drop;
                     }
                     if seq > self.seq + 1 {
-                        self.fill = Some(Fill { epoch, held: VecDeque::from([entry.clone()]) });
+                        self.fill = Some(Fill { epoch, target: seq - 1, held: VecDeque::from([entry.clone()]) });
                         return Accept::Hold(Some(self.seq));
                     }
                     self.seq = seq;
@@ -229,10 +251,14 @@ impl Feed {
 
     /// The store is known to have messages up to `last_seq`. `Some`: read the room from here.
     pub(super) fn begin_fill(&mut self, last_seq: u64, epoch: u64) -> Option<u64> {
-        if self.fill.is_some() || last_seq <= self.seq {
+        if let Some(fill) = &mut self.fill {
+            fill.target = fill.target.max(last_seq);
             return None;
         }
-        self.fill = Some(Fill { epoch, held: VecDeque::new() });
+        if last_seq <= self.seq {
+            return None;
+        }
+        self.fill = Some(Fill { epoch, target: last_seq, held: VecDeque::new() });
         Some(self.seq)
     }
 
@@ -246,8 +272,15 @@ impl Feed {
         self.seq
     }
 
+    pub(super) fn is_filled(&self) -> bool {
+        self.fill.as_ref().is_none_or(|fill| self.seq >= fill.target)
+    }
+
     /// Takes a message from a fill's page in. Returns whether the live sessions are to be told.
     pub(super) fn filled(&mut self, entry: &Entry) -> bool {
+        if self.is_filled() {
+            return false;
+        }
         let held = self.fill.take();
         let is_news = self.accept(entry, 0) == Accept::Deliver;
         self.fill = held;
@@ -276,8 +309,11 @@ impl Feed {
             After::Seq(_) => seq,
             After::Pos(_) => pos,
         };
+        let is_delivered = |(number, event): &(u64, Event)| {
+            *number <= reach && !matches!(event, Event::Message(message) if message.seq > seq)
+        };
         let read = page.items.len();
-        catch.page.extend(page.items.into_iter().filter(|(number, _)| *number <= reach));
+        catch.page.extend(page.items.into_iter().take_while(is_delivered));
         catch.more |= page.more && catch.page.len() == read;
         catch.asked = false;
         true
@@ -285,9 +321,8 @@ impl Feed {
 
     /// What to do next for a session that catches up. After `Live` it is live.
     pub(super) fn next(&mut self, slot: u32) -> Option<(u64, Next)> {
-        let delivered = Numbers { seq: Some(self.seq), pos: self.pos };
         let index = self.catching.iter().position(|catch| catch.slot == slot)?;
-        let next = self.catching[index].next(delivered);
+        let next = self.catching[index].next(self.seq);
         let epoch = self.catching[index].epoch;
         if matches!(next, Next::Live) {
             self.catching.swap_remove(index);

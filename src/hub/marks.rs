@@ -6,13 +6,14 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::ports::NewMark;
-use crate::domain::{ConnId, MarkKind, MarkTarget, MessageId, RoomId, Tag, Timestamp, UserId};
+use crate::domain::{ConnId, MarkKind, MarkTarget, MessageId, OrgId, RoomId, Tag, Timestamp, UserId};
 
 /// The least time between two writes for the same user, room and kind.
 const SPACING: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MarkKey {
+    pub organization: OrgId,
     pub room: RoomId,
     pub user: UserId,
     pub kind: MarkKind,
@@ -21,6 +22,7 @@ pub struct MarkKey {
 /// A mark to be written now, and who is to be answered when it is.
 #[derive(Debug)]
 pub struct DueMark {
+    pub organization: OrgId,
     pub mark: NewMark,
     pub askers: Vec<(ConnId, Tag)>,
 }
@@ -57,7 +59,7 @@ impl Marks {
             MarkTarget::Seq(seq) => (Some(seq), None),
             MarkTarget::Message(message) => (None, Some(message)),
         };
-        Some(DueMark { mark: new_mark(key, seq, message), askers: vec![asker] })
+        Some(DueMark { organization: key.organization, mark: new_mark(key, seq, message), askers: vec![asker] })
     }
 
     /// The marks whose second is over.
@@ -67,7 +69,8 @@ impl Marks {
             let Some((_, key)) = self.due.pop_front() else { break };
             match self.held.remove(&key) {
                 Some(held) if !held.askers.is_empty() => {
-                    due.push(DueMark { mark: new_mark(key, held.seq, held.message), askers: held.askers });
+                    let mark = new_mark(key, held.seq, held.message);
+                    due.push(DueMark { organization: key.organization, mark, askers: held.askers });
                     self.held.insert(key, Held::default());
                     self.due.push_back((now + SPACING, key));
                 }
@@ -88,7 +91,12 @@ mod tests {
     use uuid::Uuid;
 
     fn key() -> MarkKey {
-        MarkKey { room: RoomId(Uuid::from_u128(1)), user: UserId(Uuid::from_u128(2)), kind: MarkKind::Read }
+        MarkKey {
+            organization: OrgId(Uuid::from_u128(3)),
+            room: RoomId(Uuid::from_u128(1)),
+            user: UserId(Uuid::from_u128(2)),
+            kind: MarkKind::Read,
+        }
     }
 
     fn asker(n: u64) -> (ConnId, Tag) {

@@ -35,7 +35,8 @@ pub struct Facts {
     pub acl_version: u64,
     /// The last message that was delivered, or was there when the room was loaded.
     pub last_seq: u64,
-    /// The last change that was delivered, or was there when the room was loaded.
+    /// The change up to which all messages were delivered, or were there when the room was loaded. Marks do not
+    /// move it: one may overtake a message that was committed without the hub being told so.
     pub last_pos: u64,
 }
 
@@ -100,18 +101,20 @@ impl Room {
         });
     }
 
-    /// Notes a commit. Returns whether those in the room have yet to hear of it.
+    /// Notes the commit of a message, if it has a `seq`, or of another change. Returns whether those in the room have yet to hear of it.
     pub fn advance(&mut self, seq: Option<u64>, pos: u64) -> bool {
-        let Some(facts) = &mut self.facts else {
-            self.floor = (seq.unwrap_or(0).max(self.floor.0), pos.max(self.floor.1));
-            return false;
-        };
-        let is_new = seq.map_or(pos > facts.last_pos, |seq| seq > facts.last_seq);
-        if is_new {
-            facts.last_seq = seq.unwrap_or(facts.last_seq);
-            facts.last_pos = facts.last_pos.max(pos);
+        match (&mut self.facts, seq) {
+            (Some(facts), Some(seq)) if seq > facts.last_seq => {
+                (facts.last_seq, facts.last_pos) = (seq, facts.last_pos.max(pos));
+                true
+            }
+            (Some(facts), None) => pos > facts.last_pos,
+            (None, Some(seq)) => {
+                self.floor = (seq.max(self.floor.0), pos.max(self.floor.1));
+                false
+            }
+            _ => false,
         }
-        is_new
     }
 
     /// Adds a connection. Returns whether its user was not here before.

@@ -89,8 +89,8 @@ impl State {
 
     /// Writes had failed, but some may have been stored: see whether any room has more than was delivered.
     pub(super) fn recovered(&mut self, turn: &mut Turn<'_>) {
-        let mut rooms: Vec<RoomId> =
-            self.rooms.iter().filter(|(_, room)| room.facts.is_some()).map(|(id, _)| *id).collect();
+        // Also those whose facts are on their way: they may have been read before.
+        let mut rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         rooms.sort_unstable();
         if !rooms.is_empty() {
             turn.effects.push(Effect::CompareHeads(rooms));

@@ -18,7 +18,7 @@ use super::delivery::{Barrier, FanoutActor, Ops};
 use super::effect::{Delivery, Effect, Op};
 use super::handle::{Hub, Shared};
 use super::outlet::{Departure, End, Seat};
-use super::ports::{Outcomes, Store, Written};
+use super::ports::{Outcomes, Store, Unavailable, Written};
 use super::state::{Input, Rules, State};
 use crate::clock;
 use crate::domain::{CloseReason, Command, ConnId, Identity, Tag};
@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Operations that wait for the end of a turn at most: a mailbox that never empties must not hold them back.
 const TURN: usize = 1_024;
+
+/// How soon rooms are compared with a store that could not be asked.
+const COMPARE_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a drain waits for writes that are on their way.
 const DRAIN_WRITES: Duration = Duration::from_secs(4);
@@ -118,10 +121,15 @@ impl ChatServer {
             }
             Effect::CompareHeads(rooms) => {
                 let heads = self.shared.store.heads(rooms);
-                ctx.spawn(heads.into_actor(self).map(|heads, act, ctx| {
-                    // If the database is gone again, its next return brings the next comparison.
-                    act.input(heads.map_or(Input::Tick, Input::Heads), ctx);
-                    act.end_turn();
+                ctx.spawn(heads.into_actor(self).map(|heads, act, ctx| match heads {
+                    Ok(heads) => {
+                        act.input(Input::Heads(heads), ctx);
+                        act.end_turn();
+                    }
+                    // Gone again, and perhaps back before any write fails: nothing else would ask for a comparison.
+                    Err(Unavailable) => {
+                        ctx.run_later(COMPARE_AGAIN, |act, ctx| act.input(Input::Recovered, ctx));
+                    }
                 }));
             }
             Effect::End(conn, reason) => self.end(conn, End::Close(reason)),

@@ -256,7 +256,8 @@ impl State {
             let change = Change::Room(NewRoom { id, kind, owner: user });
             return self.write(organization, change, Asked::Room { organization, room: id, user }, turn);
         }
-        let commands = room.queues.remove(&(organization, user)).map(|queue| queue.commands).unwrap_or_default();
+        // The emptied queue stays until all have run, so that a leave among them does not take the room from the rest.
+        let commands = std::mem::take(&mut queue.commands);
         match access {
             Ok(Some(access)) => {
                 room.learn(organization, &access);
@@ -274,6 +275,9 @@ impl State {
                     self.reject(waiting.conn, waiting.tag, not_now(&waiting.command), turn);
                 }
             }
+        }
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.queues.remove(&(organization, user));
         }
         self.drop_if_idle(id);
     }
@@ -319,8 +323,8 @@ impl State {
         self.write(organization, change, Asked::Message { conn, tag }, turn);
     }
 
-    pub(super) fn write_mark(&mut self, organization: OrgId, due: DueMark, turn: &mut Turn<'_>) {
-        self.write(organization, Change::Mark(due.mark), Asked::Mark { askers: due.askers }, turn);
+    pub(super) fn write_mark(&mut self, due: DueMark, turn: &mut Turn<'_>) {
+        self.write(due.organization, Change::Mark(due.mark), Asked::Mark { askers: due.askers }, turn);
     }
 
     fn write(&mut self, organization: OrgId, change: Change, asked: Asked, turn: &mut Turn<'_>) {
@@ -332,11 +336,7 @@ impl State {
 
     fn tick(&mut self, turn: &mut Turn<'_>) {
         for due in self.marks.due(turn.now) {
-            let organization = self.rooms.get(&due.mark.room).and_then(|room| room.facts.as_ref());
-            let asker = || due.askers.iter().find_map(|(conn, _)| self.conns.get(conn)?.identity.organization);
-            if let Some(organization) = organization.map(|facts| facts.organization).or_else(asker) {
-                self.write_mark(organization, due, turn);
-            }
+            self.write_mark(due, turn);
         }
         self.end_graces(turn);
     }

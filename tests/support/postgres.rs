@@ -116,7 +116,8 @@ impl Postgres {
 
     /// Ends one connection's process the hard way, upon which the server drops all others and recovers.
     pub fn kill_a_connection(&self, database: &str) {
-        let pid = self.sql("postgres", &format!("SELECT pid FROM pg_stat_activity WHERE datname = '{database}' LIMIT 1"));
+        let pid =
+            self.sql("postgres", &format!("SELECT pid FROM pg_stat_activity WHERE datname = '{database}' LIMIT 1"));
         signal("-KILL", pid.trim());
     }
 

@@ -1,0 +1,100 @@
+//! A seeded simulation of the hub: everything that may go wrong does, in an order that a seed decides, and after every
+//! step the promises of order, durability and delivery are checked from where a client stands.
+//!
+//! One `State` and several `Fanout`s run exactly as their actors run them, but every message between them, the store
+//! and the clients is late by as much as the seed likes. There is no clock, no thread and no socket in here, so a seed
+//! gives the same run every time.
+//!
+//! - `SIMULATION_SEEDS=20000` runs that many seeds instead of the usual number.
+//! - `SIMULATION_SEED=17` runs only seed 17 and tells what happens, step by step.
+
+mod config;
+mod device;
+mod hub;
+mod people;
+mod rng;
+mod socket;
+mod store;
+mod verdict;
+mod world;
+
+use std::env;
+use std::thread;
+
+use world::World;
+
+/// Seeds per run, unless the environment says otherwise.
+const SEEDS: u64 = 4_000;
+
+/// Seeds that broke a promise once, and what they found.
+const ONCE_BROKEN: &[(u64, &str)] = &[];
+
+/// Names the seed if its run panics.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let seed = self.0;
+            eprintln!("seed {seed} broke a promise; to see how:");
+            eprintln!("    SIMULATION_SEED={seed} cargo test --test simulation the_promises -- --nocapture");
+        }
+    }
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: expected a number")))
+}
+
+fn run(seed: u64, is_told: bool) {
+    let _named = Named(seed);
+    World::new(seed, is_told).run();
+}
+
+#[test]
+fn the_promises_hold_whatever_the_seed() {
+    if let Some(seed) = number_from("SIMULATION_SEED") {
+        return run(seed, true);
+    }
+    let seeds = number_from("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let threads = thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    thread::scope(|scope| {
+        for first in 0..threads {
+            scope.spawn(move || (first..seeds).step_by(threads as usize).for_each(|seed| run(seed, false)));
+        }
+    });
+}
+
+#[test]
+fn seeds_that_once_broke_a_promise_keep_it() {
+    for (seed, _) in ONCE_BROKEN {
+        run(*seed, false);
+    }
+}
+
+// SURVEY
+#[test]
+fn survey() {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+    let seeds = number_from("SURVEY").unwrap_or(0);
+    let last: Arc<Mutex<String>> = Arc::default();
+    let hook = last.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        *hook.lock().unwrap() = info.to_string();
+    }));
+    let mut found: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for seed in 0..seeds {
+        if std::panic::catch_unwind(|| World::new(seed, false).run()).is_err() {
+            let text = last.lock().unwrap().clone();
+            let key: String = text.chars().filter(|c| !c.is_ascii_digit()).take(110).collect();
+            let entry = found.entry(key).or_insert((0, seed));
+            entry.0 += 1;
+        }
+    }
+    let _ = std::panic::take_hook();
+    for (text, (count, seed)) in found {
+        println!("{count} x, first {seed}: {}", text.replace('\n', " "));
+    }
+}
