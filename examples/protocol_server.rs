@@ -61,7 +61,8 @@ async fn main() -> std::io::Result<()> {
             || HttpResponse::UpgradeRequired().insert_header(("upgrade", "websocket")).body("Expected a WebSocket");
         App::new().route("/echo", web::get().to(move || async move { hint() }))
     };
-    let (listeners, address) = Listeners::new(arguments.workers).bind(arguments.listen, None, app, handler)?;
+    let mut listeners = Listeners::new(arguments.workers);
+    let address = listeners.bind(arguments.listen, None, app, handler)?;
     println!("ws://{address}/echo");
     listeners.run().await
 }

@@ -5,7 +5,9 @@
 //! `docs/ARCHITECTURE.md` has the map; `tests/architecture.rs` holds the code to it.
 
 pub mod api;
+mod app;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dialects;
@@ -14,4 +16,7 @@ pub mod hub;
 pub mod logging;
 pub mod metrics;
 pub mod session;
+pub mod store;
 pub mod transport;
+
+pub use app::{RunError, run};

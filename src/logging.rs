@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use env_logger::Builder;
+use log::LevelFilter;
 use log::kv::{self, Key, Value, VisitSource};
 use serde_json::Map;
 
@@ -14,7 +15,8 @@ use crate::config::{Log, LogFormat};
 /// Sets up the process's logger. Only the first call has an effect.
 pub fn init(log: &Log) {
     let mut builder = Builder::new();
-    builder.parse_filters(&log.filter);
+    // It announces each of its own steps; whoever wants to know says `actix_server=info`.
+    builder.filter_module("actix_server", LevelFilter::Warn).parse_filters(&log.filter);
     match log.format {
         LogFormat::Text => builder.format_timestamp_millis(),
         LogFormat::Json => builder.format(json),

@@ -16,6 +16,9 @@ use checker::{Target, imports};
 /// Longer files hold more than one idea.
 const MAX_LINES: usize = 500;
 
+/// Tests are lists: one more on the end does not make them harder to read.
+const MAX_TEST_LINES: usize = 800;
+
 /// Who may import whom. A module may always import what is inside itself; modules that are not listed may import
 /// everything, and are imported by nobody but those that list them.
 ///
@@ -29,14 +32,18 @@ const TABLE: &[Row] = &[
     Row { module: "session", imports: &["domain", "clock", "metrics", "hub::handle", "transport"], crates: None },
     Row { module: "transport", imports: &["domain", "clock", "metrics", "hub::handle", "session"], crates: None },
     Row { module: "auth", imports: &["domain", "config", "clock", "metrics"], crates: None },
-    Row { module: "dialects", imports: &["domain", "session", "transport", "hub::handle", "auth"], crates: None },
+    Row {
+        module: "dialects",
+        imports: &["domain", "session", "transport", "hub::handle", "auth", "clock"],
+        crates: None,
+    },
     Row { module: "relay", imports: &["domain", "clock", "metrics", "hub::ports"], crates: None },
     Row { module: "store", imports: &["domain", "clock", "metrics", "hub::ports"], crates: None },
     Row { module: "api", imports: &["domain", "hub::handle", "auth", "store::read", "metrics", "clock"], crates: None },
     Row { module: "logging", imports: &["config", "clock"], crates: None },
     Row {
         module: "cli",
-        imports: &["app", "run", "auth", "clock", "config", "domain", "logging", "store"],
+        imports: &["run", "RunError", "auth", "clock", "config", "domain", "logging", "store"],
         crates: None,
     },
 ];
@@ -95,7 +102,8 @@ fn modules_import_only_what_the_map_allows() {
 fn files_hold_one_idea() {
     let long = |file: &PathBuf| {
         let lines = read(file).lines().count();
-        (lines > MAX_LINES).then(|| format!("{}: {lines} lines, and {MAX_LINES} are the most", file.display()))
+        let most = if is_tests(file) { MAX_TEST_LINES } else { MAX_LINES };
+        (lines > most).then(|| format!("{}: {lines} lines, and {most} are the most", file.display()))
     };
     let wrong: Vec<_> = sources().iter().filter_map(long).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -103,7 +111,8 @@ fn files_hold_one_idea() {
 
 #[test]
 fn every_file_opens_with_a_sentence() {
-    let mute = |file: &PathBuf| !read(file).trim_start().starts_with("//!") && !file.ends_with("main.rs");
+    let mute =
+        |file: &PathBuf| !is_tests(file) && !file.ends_with("main.rs") && !read(file).trim_start().starts_with("//!");
     let wrong: Vec<_> = sources().into_iter().filter(mute).collect();
     assert!(wrong.is_empty(), "no module documentation: {wrong:?}");
 }
@@ -145,6 +154,10 @@ fn every_module_of_the_library_has_a_row_or_is_the_composition_root() {
         let is_known = TABLE.iter().any(|row| row.module == top) || ["app", "lib", "main"].contains(&top.as_str());
         assert!(is_known, "{top} has no row in the import table");
     }
+}
+
+fn is_tests(file: &Path) -> bool {
+    file.file_stem().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with("tests"))
 }
 
 fn sources() -> Vec<PathBuf> {

@@ -3,12 +3,13 @@
 //! These are open to everyone and not rate-limited, so what they ask of the database is asked at most twice a second,
 //! however often they are called.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, http::StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::Context;
 use crate::clock;
@@ -27,30 +28,21 @@ struct Answer {
     took: Duration,
 }
 
-/// The newest answer of the database.
+/// The newest answer of the database. Whoever holds the lock asks; the others wait for that answer.
 #[derive(Debug, Default)]
 pub struct Memory(Mutex<Option<Answer>>);
 
-impl Memory {
-    fn recall(&self, now: Timestamp) -> Option<Answer> {
-        let answer = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        answer.filter(|answer| now.since(answer.at) < FRESH)
-    }
-
-    fn keep(&self, answer: Answer) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(answer);
-    }
-}
-
 async fn ask_database(context: &Context) -> Answer {
+    let mut newest = context.health.0.lock().await;
     let start = clock::now();
-    if let Some(answer) = context.health.recall(start) {
+    if let Some(answer) = *newest
+        && start.since(answer.at) < FRESH
+    {
         return answer;
     }
-    let ok = actix_web::rt::time::timeout(PATIENCE, context.vitals.database()).await.unwrap_or(false);
-    let answer = Answer { at: clock::now(), ok, took: clock::now().since(start) };
-    context.health.keep(answer);
-    answer
+    let ok = timeout(PATIENCE, context.vitals.database()).await.unwrap_or(false);
+    let at = clock::now();
+    *newest.insert(Answer { at, ok, took: at.since(start) })
 }
 
 fn database_check(answer: Answer) -> Value {

@@ -45,7 +45,8 @@ impl Limiter {
     }
 }
 
-fn one_host(address: IpAddr) -> IpAddr {
+/// Whom an address stands for: an IPv6 subscriber has a whole network of 64 bits.
+pub fn one_host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
         v4 @ IpAddr::V4(_) => v4,

@@ -24,7 +24,8 @@ use actix_web::dev::{Handler, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, Error, FromRequest, Resource, Responder, web};
 
-pub use limit::Limiter;
+pub use health::Memory;
+pub use limit::{Limiter, one_host};
 pub use problem::Problem;
 
 use crate::auth::Authenticator;

@@ -25,12 +25,18 @@ pub fn find<'a>(
         .or_else(|| offered(subprotocols))
 }
 
-/// RFC 6750, section 2.1; the scheme's name is case-insensitive (RFC 9110, section 11.1).
 fn bearer(authorization: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    let (scheme, token) = authorization.split_once(' ')?;
+    match authorization {
+        Cow::Borrowed(value) => bearer_token(value).map(Cow::Borrowed),
+        Cow::Owned(value) => bearer_token(&value).map(|token| Cow::Owned(token.to_owned())),
+    }
+}
+
+/// RFC 6750, section 2.1; the scheme's name is case-insensitive (RFC 9110, section 11.1).
+fn bearer_token(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
-    let shown = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty();
-    shown.then(|| Cow::Owned(token.to_owned()))
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {

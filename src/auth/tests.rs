@@ -65,7 +65,7 @@ fn a_minted_token_is_good_until_its_lifetime_and_the_leeway_are_over() {
         organization: None,
         role: Role::Bot,
         name: None,
-        lifetime: std::time::Duration::from_secs(60),
+        lifetime: std::time::Duration::from_mins(1),
     };
     let token = mint(SECRET, &grant, NOW).expect("a token");
     let identity = tokens().verify(&token, NOW).expect("good");

@@ -8,12 +8,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use deadpool_redis::{Runtime, redis};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::Failure;
 use super::serve::files_doubt;
+use super::{Failure, one_line};
 use crate::config::{Config, Loaded, RedisUrl, SECRET_FILE};
 use crate::store::{self, OpenError};
 
@@ -38,7 +35,7 @@ pub(super) fn check(loaded: Loaded) -> Result<(), Failure> {
     findings.push(("secret", secret(&config)));
     findings.push(("database", database(&config)));
     findings.push(("redis", config.redis.url.as_ref().map_or_else(|| Works("none: single node".to_owned()), redis)));
-    findings.push(("tls", config.tls_files().map_or_else(|| Works("none: plain HTTP".to_owned()), |_| tls(&config))));
+    findings.push(("tls", tls(&config)));
     findings.extend(config.server.listen.iter().chain(&config.server.metrics_listen).flat_map(|listen| {
         match listen.addresses() {
             Ok(addresses) => addresses.into_iter().map(|it| address(it, listen.tolerates_missing_ipv6())).collect(),
@@ -55,7 +52,7 @@ pub(super) fn check(loaded: Loaded) -> Result<(), Failure> {
             Doubtful(text) => ("warning", text),
             Fails(text) => ("FAILED", text),
         };
-        println!("{name:<15} {verdict:<8} {text}");
+        println!("{name:<15} {verdict:<8} {}", one_line(text));
     }
     match findings.iter().filter(|(_, finding)| matches!(finding, Fails(_))).count() {
         0 => Ok(()),
@@ -118,22 +115,9 @@ fn redis(url: &RedisUrl) -> Finding {
 }
 
 fn tls(config: &Config) -> Finding {
-    let Some((cert, key)) = config.tls_files() else { return Works("none".to_owned()) };
-    let load = || -> Result<usize, String> {
-        let file = |path: &std::path::Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let chain = chain.map_err(|error| file(cert, &error))?;
-        let length = chain.len();
-        let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| file(key, &error))?;
-        let provider = rustls::crypto::aws_lc_rs::default_provider().into();
-        ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key_der))
-            .map(|_| length)
-            .map_err(|error| file(cert, &error))
-    };
-    match load() {
-        Ok(length) => Works(format!("{length} certificate(s) and their key")),
+    match config.tls_server() {
+        Ok(None) => Works("none: plain HTTP".to_owned()),
+        Ok(Some(_)) => Works("certificate and key go together".to_owned()),
         Err(error) => Fails(error),
     }
 }

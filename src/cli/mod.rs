@@ -54,8 +54,13 @@ pub fn main() -> ExitCode {
 }
 
 fn complain(line: &str, code: u8) -> ExitCode {
-    eprintln!("tertulia: {line}");
+    eprintln!("tertulia: {}", one_line(line));
     ExitCode::from(code)
+}
+
+/// Drivers like to say things in several lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Runs `command` with the settings that stand before and after its name, the latter being stronger.

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use super::banner::banner;
 use super::{Failure, data_dir};
+use crate::RunError;
 use crate::config::{Config, Loaded, LogFormat};
 use crate::logging;
 
@@ -38,7 +39,10 @@ pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
         }
         log::info!("WebSocket Hub started (Redis Pub/Sub disabled)");
     };
-    crate::run(config, announce).map_err(|error| Failure::Runtime(error.to_string()))
+    crate::run(config, announce).map_err(|error| match error {
+        RunError::Tls(_) | RunError::Policy(_) => Failure::Usage(error.to_string()),
+        _ => Failure::Runtime(error.to_string()),
+    })
 }
 
 /// Raises the limit of open files as far as it goes; says so if `limits.max_connections` still does not fit.

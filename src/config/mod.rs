@@ -9,11 +9,13 @@ mod layers;
 mod print;
 mod secret;
 mod sections;
+mod tls;
 mod url;
 mod value;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use address::{Listen, Network, Origin};
 pub use error::ConfigError;
@@ -129,6 +131,11 @@ impl Config {
     /// Whether joining or writing to an unknown room makes it.
     pub fn auto_creates_rooms(&self) -> bool {
         self.rooms.auto_create.is_on(self.server.dev)
+    }
+
+    /// What is needed to serve TLS, read from its files; `None`: plain HTTP. `Err` is one line for a person.
+    pub fn tls_server(&self) -> Result<Option<Arc<rustls::ServerConfig>>, String> {
+        self.tls_files().map(|(cert, key)| tls::load(cert, key)).transpose()
     }
 
     /// The certificate and the key, if TLS is to be served.

@@ -1,5 +1,6 @@
 //! A client of the hub: decodes what it says, keeps it within its limits, and looks after its token.
 
+use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,10 +64,18 @@ pub struct Member {
     rate_limited: Offences,
     expiry_told: bool,
     draining: bool,
+    _place: Box<dyn Any>,
 }
 
 impl Member {
-    pub fn new(club: Arc<Club>, registered: Registered, identity: Arc<Identity>, provenance: Provenance) -> Self {
+    /// `place` is kept until the socket is gone: a place among those that are counted.
+    pub fn new(
+        club: Arc<Club>,
+        registered: Registered,
+        identity: Arc<Identity>,
+        provenance: Provenance,
+        place: Box<dyn Any>,
+    ) -> Self {
         let now = clock::now();
         Self {
             conn: club.hub.next_conn(),
@@ -82,6 +91,7 @@ impl Member {
             rate_limited: Offences::default(),
             expiry_told: false,
             draining: false,
+            _place: place,
         }
     }
 

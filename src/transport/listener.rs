@@ -58,12 +58,12 @@ impl Listeners {
     /// # Errors
     /// Where the address cannot be bound.
     pub fn bind<F, I, S, B>(
-        self,
+        &mut self,
         address: SocketAddr,
         tls: Option<&Arc<ServerConfig>>,
         app: F,
         handler: UpgradeHandler,
-    ) -> io::Result<(Self, SocketAddr)>
+    ) -> io::Result<SocketAddr>
     where
         F: Fn() -> I + Send + Clone + 'static,
         I: IntoServiceFactory<S, Request>,
@@ -89,15 +89,16 @@ impl Listeners {
                     ))
             }};
         }
-        let builder = if let Some(tls) = tls {
+        let builder = std::mem::take(&mut self.builder);
+        self.builder = if let Some(tls) = tls {
             actix_tls::accept::max_concurrent_tls_connect(TLS_HANDSHAKES);
             let tls = ServerConfig::clone(tls);
-            self.builder.listen("tls", socket, move || service!().rustls_0_23(tls.clone()))?
+            builder.listen("tls", socket, move || service!().rustls_0_23(tls.clone()))?
         } else {
             // Boxed, so that a connection that waits at the gate has no room for the HTTP stack's state.
-            self.builder.listen("plain", socket, move || fn_service(admitted).and_then(boxed::factory(service!())))?
+            builder.listen("plain", socket, move || fn_service(admitted).and_then(boxed::factory(service!())))?
         };
-        Ok((Self { builder }, bound))
+        Ok(bound)
     }
 
     /// Starts the workers. The server ends when its handle says so.

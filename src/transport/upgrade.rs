@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_codec::Framed;
+use actix_http::header::HeaderMap;
 use actix_http::{HttpMessage, Request, StatusCode, h1};
 use futures_util::future::LocalBoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -35,6 +36,10 @@ impl UpgradeRequest {
     /// The query string, without its question mark; empty where there is none.
     pub fn query(&self) -> &str {
         self.request.uri().query().unwrap_or_default()
+    }
+
+    pub fn headers(&self) -> &HeaderMap {
+        self.request.headers()
     }
 
     /// A header's first value, if it is printable ASCII.

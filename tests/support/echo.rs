@@ -36,8 +36,8 @@ impl EchoServer {
                         .route("/health", web::get().to(|| async { HttpResponse::Ok().body("fine") }))
                         .route("/echo", web::get().to(|| async { HttpResponse::UpgradeRequired().finish() }))
                 };
-                let (listeners, address) =
-                    Listeners::new(2).bind(any_port, tls.as_ref(), app, handler(for_server)).expect("a free port");
+                let mut listeners = Listeners::new(2);
+                let address = listeners.bind(any_port, tls.as_ref(), app, handler(for_server)).expect("a free port");
                 let server = listeners.run();
                 ready.send((address, server.handle())).expect("the test waits");
                 server.await.expect("a server that runs");

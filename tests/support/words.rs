@@ -125,8 +125,8 @@ impl WordsServer {
                 change(&mut club);
                 let any_port = ([127, 0, 0, 1], 0).into();
                 let handler = handler(Arc::new(club), for_handler);
-                let (listeners, address) =
-                    Listeners::new(2).bind(any_port, None, App::new, handler).expect("a free port");
+                let mut listeners = Listeners::new(2);
+                let address = listeners.bind(any_port, None, App::new, handler).expect("a free port");
                 let server = listeners.run();
                 ready.send((address, server.handle(), hub)).expect("the test waits");
                 server.await.expect("a server that runs");
@@ -158,7 +158,7 @@ fn handler(club: Arc<Club>, sessions: Arc<Sessions>) -> UpgradeHandler {
                 let provenance =
                     Provenance { address: request.peer().ip(), origin: request.header("origin").map(Into::into) };
                 let identity = identity(user.parse().unwrap(), ttl, clock::now());
-                let member = Member::new(club.clone(), REGISTERED, identity, provenance);
+                let member = Member::new(club.clone(), REGISTERED, identity, provenance, Box::new(()));
                 Verdict::Accept(Opening {
                     peer: Box::new(member),
                     dialect: Some(REGISTERED),

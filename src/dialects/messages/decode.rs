@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::text;
-use super::wire::{Envelope, FIELDS, Join, Mark, Refresh, Send, Session, Text, Typing};
+use super::wire::{Envelope, FIELDS, Join, Mark, Refresh, Send, Session, Text, TypingNotice};
 use crate::domain::{
     Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
     RoomKind, Tag,
@@ -131,7 +131,7 @@ fn join(join: &Join) -> Result<Command, Reject> {
     Ok(Command::Join { room, resume, presence: join.presence.unwrap_or(false), create_as: CREATE_AS })
 }
 
-fn typing(typing: &Typing) -> Result<Command, Reject> {
+fn typing(typing: &TypingNotice) -> Result<Command, Reject> {
     let room = session(typing.session_id)?;
     let is_typing = typing.is_typing.ok_or_else(|| wrong("is_typing"))?;
     Ok(Command::Typing { room, contact: typing.contact_id, is_typing })

@@ -67,7 +67,7 @@ pub(super) struct Send<'a> {
 /// `typing`
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Typing {
+pub(super) struct TypingNotice {
     pub session_id: Option<RoomId>,
     pub contact_id: Option<ContactId>,
     pub is_typing: Option<bool>,
