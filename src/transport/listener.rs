@@ -10,14 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::body::MessageBody;
-use actix_http::{HttpService, Request, Response};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol, Request, Response};
 use actix_server::{Server, ServerBuilder};
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, boxed, fn_service, map_config};
 use actix_web::Error;
 use actix_web::dev::AppConfig;
 use rustls::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpStream;
 
+use super::gate::admit;
 use super::upgrade::{UpgradeHandler, upgrade};
 
 /// How many connections the kernel completes before they are accepted.
@@ -92,7 +95,8 @@ impl Listeners {
             let tls = ServerConfig::clone(tls);
             builder.listen("tls", socket, move || service!().rustls_0_23(tls.clone()))?
         } else {
-            builder.listen("plain", socket, move || service!().tcp())?
+            // Boxed, so that a connection that waits at the gate has no room for the HTTP stack's state.
+            builder.listen("plain", socket, move || fn_service(admitted).and_then(boxed::factory(service!())))?
         };
         Ok(bound)
     }
@@ -109,9 +113,16 @@ impl fmt::Debug for Listeners {
     }
 }
 
+/// A connection whose first request is there.
+async fn admitted(tcp: TcpStream) -> Result<(TcpStream, Protocol, Option<SocketAddr>), DispatchError> {
+    let tcp = admit(tcp, REQUEST_TIMEOUT).await.ok_or(DispatchError::SlowRequestTimeout)?;
+    let peer = tcp.peer_addr().ok();
+    Ok((tcp, Protocol::Http1, peer))
+}
+
 /// A listening socket. What is set on it, the sockets that it accepts inherit.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]

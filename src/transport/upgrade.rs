@@ -152,16 +152,21 @@ where
         Verdict::Refuse(refusal) => {
             answer.extend(refusal.response());
             drop(parts.read_buf);
-            let _ = timeout(LINGER, part(parts.io, answer)).await;
+            part(parts.io, &answer).await;
         }
     }
     Ok(())
 }
 
-/// Writes the last answer, and waits for the peer to close: a socket that is closed with bytes unread is reset, and
-/// the answer may be lost with it.
-async fn part<T: AsyncRead + AsyncWrite + Unpin>(mut io: T, answer: Vec<u8>) -> std::io::Result<()> {
-    io.write_all(&answer).await?;
+/// Writes the last answer, and waits a moment for the peer to close: a socket that is closed with bytes unread is
+/// reset, and the answer may be lost with it.
+pub(super) async fn part<T: AsyncRead + AsyncWrite + Unpin>(io: T, answer: &[u8]) {
+    // The peer may be gone, and with it everything that there was to do.
+    let _ = timeout(LINGER, write_and_drain(io, answer)).await;
+}
+
+async fn write_and_drain<T: AsyncRead + AsyncWrite + Unpin>(mut io: T, answer: &[u8]) -> std::io::Result<()> {
+    io.write_all(answer).await?;
     io.shutdown().await?;
     let (mut discarded, mut scratch) = (0, [0; 1024]);
     while discarded < LINGER_BYTES {

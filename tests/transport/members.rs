@@ -20,9 +20,9 @@ fn server() -> WordsServer {
     server_with(|_| ())
 }
 
-fn rate(events: u32, period: Duration) -> Option<Rate> {
+fn an_hour(events: u32) -> Rate {
     let events = NonZeroU32::new(events).unwrap();
-    Some(Rate { events, period, burst: events })
+    Rate { events, period: Duration::from_hours(1), burst: events }
 }
 
 /// A client that has been told `connected`.
@@ -71,7 +71,7 @@ fn members_of_a_room_hear_each_other() {
 
 #[test]
 fn going_too_fast_is_refused_and_going_on_with_it_ends() {
-    let server = server_with(|club| club.events = rate(5, Duration::from_hours(1)));
+    let server = server_with(|club| club.events = Some(an_hour(5)));
     let mut client = open(&server, "user=1");
     client.send(&text("ping").repeat(5 + 100));
     for _ in 0..5 {
@@ -85,7 +85,7 @@ fn going_too_fast_is_refused_and_going_on_with_it_ends() {
 
 #[test]
 fn typing_has_a_limit_of_its_own() {
-    let server = server_with(|club| club.typing = rate(2, Duration::from_hours(1)));
+    let server = server_with(|club| club.typing = Some(an_hour(2)));
     let mut client = open(&server, "user=1");
     client.says("join 5");
     client.hears("joined");
