@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::effect::{Effect, Numbers, Op};
+use super::outlet::Seat;
 use super::ports::{Head, Outcome, Ticket, Unavailable, WriteError, Written};
 use super::state::{Asked, State, Turn};
 use crate::domain::{ConnId, Event, Mark, Message, Reject, RoomId, Tag};
@@ -57,28 +58,34 @@ impl State {
 
     fn message_stored(&mut self, id: ConnId, tag: Tag, message: Arc<Message>, duplicate: bool, turn: &mut Turn<'_>) {
         let (room_id, seq, pos) = (message.room, message.seq, message.pos);
-        let sender = self.conns.get(&id).map(|conn| (conn.seat, conn.rooms.iter().any(|it| it.room == room_id)));
+        let inside = self.seat_in(id, room_id);
         let news = !duplicate && self.rooms.get_mut(&room_id).is_some_and(|room| room.advance(Some(seq), pos));
         if news {
-            let skip = sender.iter().map(|(seat, _)| *seat).collect();
+            let skip = inside.into_iter().collect();
             let numbers = Numbers { seq: Some(seq), pos };
             self.tell_room(room_id, Event::Message(message.clone()), Some(numbers), skip, turn);
         }
-        let Some((seat, joined)) = sender else { return };
         let event = Event::Sent { message, duplicate };
-        let op = if joined && !duplicate {
-            Op::Own { room: room_id, slot: seat.slot, seq, event, tag }
-        } else {
-            Op::Answer { slot: seat.slot, event, tag }
-        };
-        turn.effects.push(Effect::Worker(seat.worker, op));
+        match inside.filter(|_| !duplicate) {
+            Some(Seat { worker, slot }) => {
+                turn.effects.push(Effect::Worker(worker, Op::Own { room: room_id, slot, seq, event, tag }));
+            }
+            None => self.answer(id, tag, event, turn),
+        }
+    }
+
+    /// A connection's place, if it is in the room. Only such a one may be skipped in a delivery: the delivery may be
+    /// held back, and reach whoever has joined by then.
+    fn seat_in(&self, id: ConnId, room: RoomId) -> Option<Seat> {
+        let conn = self.conns.get(&id)?;
+        conn.rooms.iter().any(|seated| seated.room == room).then_some(conn.seat)
     }
 
     fn mark_stored(&mut self, askers: Vec<(ConnId, Tag)>, mark: Mark, pos: Option<u64>, turn: &mut Turn<'_>) {
         if let Some(pos) = pos
             && self.rooms.get_mut(&mark.room).is_some_and(|room| room.advance(None, pos))
         {
-            let skip = askers.iter().filter_map(|(conn, _)| self.conns.get(conn)).map(|conn| conn.seat).collect();
+            let skip = askers.iter().filter_map(|(conn, _)| self.seat_in(*conn, mark.room)).collect();
             let numbers = Numbers { seq: None, pos };
             self.tell_room(mark.room, Event::Marked(mark.clone()), Some(numbers), skip, turn);
         }

@@ -88,8 +88,10 @@ pub struct Config {
     pub writes: usize,
     /// The most frames that a connection's queue holds.
     pub frames: usize,
-    /// Batches may fail.
-    pub may_fail: bool,
+    /// One batch in so many fails; 0: none does.
+    pub failing: usize,
+    /// Everyone is in one room from the start: more than a worker writes to in one go.
+    pub is_crowded: bool,
     pub acts: Odds<Act>,
     pub wants: Odds<Wants>,
 }
@@ -100,7 +102,8 @@ impl Config {
         // A few who may do everything meet in a room or two: that finds what goes wrong between them. The others find
         // what goes wrong at the doors.
         let is_narrow = is_crowded || !rng.one_in(3);
-        let may_fail = !rng.one_in(3);
+        let failing = rng.pick(&[0, 3, 8]);
+        let is_flooded = !is_crowded && rng.one_in(16);
         let rules = Rules {
             auto_create: rng.one_in(2),
             max_rooms_per_connection: rng.pick(if is_narrow { &[0] } else { &[0, 2, 3] }),
@@ -115,12 +118,12 @@ impl Config {
             (Act::Step, rng.pick(&[10, 40])),
             (Act::Retry, rng.pick(&[1, 10])),
             (Act::Look, rng.pick(&[5, 20])),
-            (Act::Reply, rng.pick(&[2, 5, 20])),
+            (Act::Reply, rng.pick(&[1, 3, 10, 20])),
             (Act::Commit, rng.pick(&[5, 20])),
-            (Act::Outage, if may_fail { rng.pick(&[0, 1, 3]) } else { 0 }),
+            (Act::Outage, if failing > 0 { rng.pick(&[0, 1, 3]) } else { 0 }),
             (Act::Time, rng.pick(&[1, 5, 10])),
             (Act::Crash, usize::from(rng.one_in(3))),
-            (Act::Flood, usize::from(rng.one_in(8))),
+            (Act::Flood, usize::from(is_flooded)),
         ];
         let wants = vec![
             (Wants::Join, rng.pick(&[2, 6, 12])),
@@ -137,13 +140,14 @@ impl Config {
             rules,
             people: PEOPLE[..if is_narrow { 3 } else { PEOPLE.len() }].to_vec(),
             rooms: ROOM_IDS[..if is_narrow { rng.between(1, 2) } else { ROOM_IDS.len() }].to_vec(),
-            workers: rng.between(1, 3),
+            workers: if is_crowded { 1 } else { rng.between(1, 3) },
             devices: if is_crowded { 1_200 } else { rng.between(2, 9) },
-            steps: if is_crowded { 4_000 } else { rng.pick(&[100, 400, 400, 1_500]) },
+            steps: if is_crowded || is_flooded { 1_500 } else { rng.pick(&[100, 400, 400, 1_500]) },
             page: rng.pick(&[1, 2, 3, 5, 100]),
             writes: rng.pick(&[2, 8, 1_000]),
             frames: rng.pick(&[8, 32, 1_024]),
-            may_fail,
+            failing,
+            is_crowded,
             acts: Odds(acts),
             wants: Odds(wants),
         }

@@ -98,13 +98,13 @@ impl Store {
     }
 
     /// Takes a batch from the queue and lets the seed decide what becomes of it.
-    pub fn commit(&mut self, rng: &mut Rng, may_fail: bool, now: Timestamp) {
+    pub fn commit(&mut self, rng: &mut Rng, failing: usize, now: Timestamp) {
         if self.queue.is_empty() {
             return;
         }
         let count = rng.between(1, self.queue.len().min(64));
         let batch: Vec<Write> = self.queue.drain(..count).collect();
-        let fate = match (self.is_up, may_fail && rng.one_in(8)) {
+        let fate = match (self.is_up, failing > 0 && rng.one_in(failing)) {
             (false, _) => Fate::Lost,
             (true, true) => rng.pick(&[Fate::Lost, Fate::Unheard, Fate::Unheard]),
             (true, false) => Fate::Committed,
@@ -118,7 +118,7 @@ impl Store {
             let ticket = write.ticket;
             let outcome = if fate == Fate::Lost {
                 Err(WriteError::Failed)
-            } else if may_fail && rng.one_in(40) {
+            } else if failing > 0 && rng.one_in(40) {
                 Err(WriteError::Refused(Reject::new(RejectCode::Internal, "The database refused it")))
             } else {
                 self.apply(write, now)

@@ -59,6 +59,9 @@ impl World {
     }
 
     pub fn run(mut self) {
+        if self.config.is_crowded {
+            self.fill_a_room();
+        }
         for _ in 0..2 {
             for _ in 0..self.config.steps {
                 let act = self.config.acts.pick(&mut self.rng);
@@ -107,7 +110,7 @@ impl World {
             Act::Look => self.look(),
             Act::Reply => self.reply(),
             Act::Commit => {
-                self.store.commit(&mut self.rng, self.config.may_fail, self.now);
+                self.store.commit(&mut self.rng, self.config.failing, self.now);
                 self.tell(|| format!("the writer has {:?} news", self.store.news));
             }
             Act::Outage => {
@@ -126,11 +129,7 @@ impl World {
                     self.crash();
                 }
             }
-            Act::Flood => {
-                if self.rng.one_in(10) {
-                    self.flood();
-                }
-            }
+            Act::Flood => self.flood(),
         }
     }
 
@@ -280,6 +279,14 @@ impl World {
         }
     }
 
+    fn fill_a_room(&mut self) {
+        for device in 0..self.devices.len() {
+            self.connect(device);
+            self.ask(device, Wants::Join);
+        }
+        self.come_to_rest();
+    }
+
     fn flood(&mut self) {
         let device = self.rng.below(self.devices.len());
         let Some(link) = &self.devices[device].link else { return };
@@ -337,7 +344,7 @@ impl World {
             }
             while self.store.has_writes() {
                 is_busy = true;
-                self.store.commit(&mut self.rng, false, self.now);
+                self.store.commit(&mut self.rng, 0, self.now);
             }
             while !self.hub.lookups.is_empty() {
                 is_busy = true;
