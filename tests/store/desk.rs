@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tertulia::clock;
 use tertulia::domain::{
-    Content, Direction, Draft, Event, Mark, MarkKind, Message, MessageType, OrgId, Reject, RoomId, RoomKind, SenderType,
-    UserId,
+    Content, Direction, Draft, Event, Mark, MarkKind, Message, MessageType, OrgId, Reject, RoomId, RoomKind,
+    SenderType, UserId,
 };
 use tertulia::hub::ports::{
     After, Change, NewMark, NewMessage, NewRoom, Outcome, Outcomes, Store, Ticket, Write, WriteError, Written,

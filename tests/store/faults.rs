@@ -72,11 +72,8 @@ fn a_database_that_stands_still_fails_its_writes_and_goes_on_later() {
         let room = desk.room(organization, RoomKind::Public).await;
         assert!(desk.store.heads(vec![room]).await.is_ok());
         server.freeze(true);
-        let (sent, read) = join(
-            desk.send(organization, text(room, 1, "frozen", "a")),
-            desk.store.page(room, After::Seq(0), 10),
-        )
-        .await;
+        let (sent, read) =
+            join(desk.send(organization, text(room, 1, "frozen", "a")), desk.store.page(room, After::Seq(0), 10)).await;
         assert_eq!((sent.unwrap_err(), read.unwrap_err()), (WriteError::Failed, Unavailable));
         let sent = desk.send(organization, text(room, 1, "still frozen", "b")).await;
         assert_eq!(sent.unwrap_err(), WriteError::Failed);

@@ -41,12 +41,13 @@ async fn pages_by_pos_tell_messages_and_marks_in_the_order_of_changes(desk: Desk
         desk.send(organization, text(other, 1, "elsewhere", &format!("{nth}"))).await.unwrap();
         if nth % 3 == 2 {
             for kind in [MarkKind::Delivered, MarkKind::Read] {
-                let (told, pos) = desk.mark(organization, mark(room, 2 + u128::from(nth % 2), kind, nth)).await.unwrap();
+                let (told, pos) =
+                    desk.mark(organization, mark(room, 2 + u128::from(nth % 2), kind, nth)).await.unwrap();
                 if let Some(pos) = pos {
                     // A mark moves: of one user's marks of one kind the newest is told.
-                    changes.retain(|_, it| {
-                        !matches!(it, Event::Marked(old) if (old.user, old.kind) == (told.user, told.kind))
-                    });
+                    changes.retain(
+                        |_, it| !matches!(it, Event::Marked(old) if (old.user, old.kind) == (told.user, told.kind)),
+                    );
                     changes.insert(pos, Event::Marked(told));
                 }
             }
