@@ -16,6 +16,7 @@ mod intake;
 mod link;
 mod migrations;
 mod people;
+mod prepared;
 mod queries;
 mod reader;
 mod rows;

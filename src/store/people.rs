@@ -11,6 +11,7 @@ use diesel::prelude::*;
 
 use super::batch::without_nul;
 use super::connection::{Connection, on};
+use super::prepared::Prepared;
 use super::schema::{organizations, users};
 use super::values::Key;
 use crate::domain::{Identity, OrgId, Timestamp, UserId};
@@ -99,12 +100,12 @@ pub(crate) fn write(connection: &mut Connection, people: &[Arc<Identity>], now: 
         );
         let row =
             (users::organization_id.eq(id), users::id.eq(Key(person.user.0)), users::created_at.eq(now), changing);
-        on!(connection, c => diesel::insert_into(users::table)
+        let put = diesel::insert_into(users::table)
             .values(row)
             .on_conflict((users::organization_id, users::id))
             .do_update()
-            .set(changing)
-            .execute(c))?;
+            .set(changing);
+        on!(connection, c => Prepared(put).execute(c))?;
     }
     Ok(())
 }

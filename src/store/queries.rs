@@ -48,7 +48,7 @@ impl Query for AccessOf {
                     .single_value(),
                 organizations::last_pos,
             ))
-            .first(c)
+            .get_result(c)
             .optional())?;
         row.map(|(kind, archived_at, contact, role, acl_version, last_seq, last_pos)| {
             Ok(Access {

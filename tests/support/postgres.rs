@@ -126,8 +126,9 @@ impl Postgres {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(pid) = server.as_ref().map(Child::id) else { return };
         let children = Command::new("ps").args(["-o", "pid=", "--ppid", &pid.to_string()]).output().unwrap();
-        for child in String::from_utf8(children.stdout).unwrap().split_whitespace() {
-            signal(if frozen { "-STOP" } else { "-CONT" }, child);
+        let children = String::from_utf8(children.stdout).unwrap();
+        for process in children.split_whitespace().chain([&*pid.to_string()]) {
+            signal(if frozen { "-STOP" } else { "-CONT" }, process);
         }
     }
 

@@ -83,7 +83,7 @@ pub(crate) fn sent_before(
          m.direction, m.user_name, m.contact_id, m.message_type, m.content, m.reply_to_id, m.client_message_id, \
          m.created_at \
          FROM unnest(?, ?, ?, ?) AS k (job, room_id, sender_id, client_message_id) \
-         JOIN messages m USING (room_id, sender_id, client_message_id) WHERE m.client_message_id IS NOT NULL";
+         JOIN messages m USING (room_id, sender_id, client_message_id)";
     let binds = vec![
         numbers(keys.iter().map(|key| i64::try_from(key.index).unwrap_or(i64::MAX))),
         uuids(keys.iter().map(|key| key.room.0)),

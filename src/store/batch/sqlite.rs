@@ -1,8 +1,11 @@
 //! The statements of a batch that are SQLite's own: one prepared statement per row.
+//!
+//! None has a `LIMIT ?` (Diesel's `first`): SQLite plans such a statement anew for every value.
 
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 
+use super::super::prepared::Prepared;
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
 use super::super::schema::{marks, messages, organizations};
 use super::super::values::{Key, stored};
@@ -17,7 +20,7 @@ pub(crate) fn organizations(connection: &mut SqliteConnection, ids: &[Key]) -> Q
         let row: Option<OrganizationRow> = organizations::table
             .find(*id)
             .select((organizations::id, organizations::last_pos, organizations::last_at))
-            .first(connection)
+            .get_result(connection)
             .optional()?;
         found.extend(row);
     }
@@ -35,7 +38,7 @@ pub(crate) fn sent_before(
             .filter(messages::sender_id.eq(Key(key.sender)))
             .filter(messages::client_message_id.eq(key.client_message_id))
             .select(MessageRow::as_select())
-            .first(connection)
+            .get_result(connection)
             .optional()?;
         found.extend(row.map(|row| (key.index, row)));
     }
@@ -56,7 +59,7 @@ pub(crate) fn ids_at(connection: &mut SqliteConnection, places: &[(RoomId, u64)]
     let mut found = Vec::with_capacity(places.len());
     for (index, (room, seq)) in (0..).zip(places) {
         let id: Option<Key> =
-            messages::table.find((Key(room.0), stored(*seq))).select(messages::id).first(connection).optional()?;
+            messages::table.find((Key(room.0), stored(*seq))).select(messages::id).get_result(connection).optional()?;
         found.extend(id.map(|id| (index, id)));
     }
     Ok(found)
@@ -67,14 +70,14 @@ pub(crate) fn add_messages<'a>(
     rows: impl Iterator<Item = NewMessageRow<'a>>,
 ) -> QueryResult<()> {
     for row in rows {
-        diesel::insert_into(messages::table).values(row).execute(connection)?;
+        Prepared(diesel::insert_into(messages::table).values(row)).execute(connection)?;
     }
     Ok(())
 }
 
 pub(crate) fn put_marks(connection: &mut SqliteConnection, rows: &[NewMarkRow]) -> QueryResult<()> {
     for row in rows {
-        diesel::insert_into(marks::table)
+        let put = diesel::insert_into(marks::table)
             .values(row)
             .on_conflict((marks::room_id, marks::user_id, marks::kind))
             .do_update()
@@ -82,8 +85,8 @@ pub(crate) fn put_marks(connection: &mut SqliteConnection, rows: &[NewMarkRow]) 
                 marks::seq.eq(excluded(marks::seq)),
                 marks::pos.eq(excluded(marks::pos)),
                 marks::at.eq(excluded(marks::at)),
-            ))
-            .execute(connection)?;
+            ));
+        Prepared(put).execute(connection)?;
     }
     Ok(())
 }

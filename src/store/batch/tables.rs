@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::result::Error::DeserializationError;
 
 use super::super::connection::{Connection, on};
+use super::super::prepared::Prepared;
 use super::super::rows::{MessageRow, NewMarkRow, NewMemberRow, NewMessageRow, NewRoomRow, StandingRow};
 use super::super::schema::{members, messages, organizations, rooms};
 use super::super::values::{Key, stored};
@@ -102,10 +103,10 @@ pub(crate) fn ids_at(connection: &mut Connection, places: &[(RoomId, u64)]) -> Q
 
 pub(crate) fn add_rooms(connection: &mut Connection, new: &[NewRoomRow], owners: &[NewMemberRow]) -> QueryResult<()> {
     for room in new {
-        on!(connection, c => diesel::insert_into(rooms::table).values(room).execute(c))?;
+        on!(connection, c => Prepared(diesel::insert_into(rooms::table).values(room)).execute(c))?;
     }
     for owner in owners {
-        on!(connection, c => diesel::insert_into(members::table).values(owner).execute(c))?;
+        on!(connection, c => Prepared(diesel::insert_into(members::table).values(owner)).execute(c))?;
     }
     Ok(())
 }
@@ -143,7 +144,7 @@ pub(crate) fn put_standings(connection: &mut Connection, ledger: &Ledger) -> Que
             rooms::delivered_seq.eq(stored(delivered.seq)),
             rooms::delivered_rest.eq(stored(delivered.rest)),
         );
-        on!(connection, c => diesel::update(rooms::table.find(Key(id.0))).set(columns).execute(c))?;
+        on!(connection, c => Prepared(diesel::update(rooms::table.find(Key(id.0))).set(columns)).execute(c))?;
     }
     Ok(())
 }
@@ -155,7 +156,7 @@ pub(crate) fn advance(connection: &mut Connection, ledger: &Ledger) -> QueryResu
             organizations::last_pos.eq(stored(organization.last_pos)),
             organizations::last_at.eq(organization.last_at),
         );
-        on!(connection, c => diesel::update(organizations::table.find(Key(id.0))).set(columns).execute(c))?;
+        on!(connection, c => Prepared(diesel::update(organizations::table.find(Key(id.0))).set(columns)).execute(c))?;
     }
     Ok(())
 }
