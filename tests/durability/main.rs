@@ -5,41 +5,49 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../support/hub.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod hub;
 #[path = "../support/postgres.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod postgres;
 mod sender;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
+use tertulia::domain::{OrgId, Role};
+use uuid::Uuid;
 
-use hub::{Address, Hub, token};
+use hub::{Hub, Person};
 use postgres::Postgres;
-use sender::{Ack, Report};
+use sender::{Ack, Address, Report};
 
 const ROOMS: u128 = 3;
 const SENDERS_PER_ROOM: u128 = 2;
 const KILLS: u64 = 6;
 
 fn room(number: u128) -> String {
-    uuid::Uuid::from_u128(0x5555_5555_5555_4555_8555_0000_0000_0000 + number).to_string()
+    Uuid::from_u128(0x5555_5555_5555_4555_8555_0000_0000_0000 + number).to_string()
+}
+
+fn token() -> String {
+    Person::new(OrgId(Uuid::from_u128(1)), Role::Agent, "Ana").token()
 }
 
 /// Lets senders send while `disturb` does its worst, then compares what was acknowledged with what is stored.
-fn story(data_dir: &Path, database: &str, disturb: impl FnOnce(&mut Hub, &Address)) -> Report {
-    let mut hub = Hub::start(data_dir, database);
+fn story(settings: &[&str], disturb: impl FnOnce(&mut Hub, &Address)) -> Report {
+    let mut hub = Hub::start(&[settings, &["--set", "limits.events_per_connection=0"]].concat());
     let address = Arc::new(Address::default());
-    address.set(&hub.address);
+    address.set(hub.address);
     let senders: Vec<_> = (0..ROOMS)
         .flat_map(|room| (0..SENDERS_PER_ROOM).map(move |sender| (room, sender)))
         .map(|(at, sender)| {
             let name = format!("sender-{at}-{sender}");
-            (at, sender::start(name, room(at), token(at * SENDERS_PER_ROOM + sender), address.clone()))
+            (at, sender::start(name, room(at), token(), address.clone()))
         })
         .collect();
     disturb(&mut hub, &address);
@@ -55,7 +63,7 @@ fn story(data_dir: &Path, database: &str, disturb: impl FnOnce(&mut Hub, &Addres
     }
     for (number, acked) in acked {
         assert!(acked.len() > 20, "only {} messages were acknowledged in room {number}", acked.len());
-        check_room(&hub.address, number, &acked);
+        check_room(&hub, number, &acked);
         sum.acked.extend(acked);
     }
     println!(
@@ -69,8 +77,8 @@ fn story(data_dir: &Path, database: &str, disturb: impl FnOnce(&mut Hub, &Addres
 }
 
 /// Reads a room from its beginning, as a client that comes back after a long time.
-fn check_room(address: &str, number: u128, acked: &BTreeMap<String, Ack>) {
-    let mut socket = sender::connect(address, &token(999)).expect("the hub is there");
+fn check_room(hub: &Hub, number: u128, acked: &BTreeMap<String, Ack>) {
+    let mut socket = sender::connect(hub.address, &token()).expect("the hub is there");
     sender::say(&mut socket, "join_session", json!({ "session_id": room(number), "after_seq": 0 })).unwrap();
     let mut stored = BTreeMap::new();
     let mut ids = BTreeSet::new();
@@ -98,40 +106,33 @@ fn check_room(address: &str, number: u128, acked: &BTreeMap<String, Ack>) {
     }
 }
 
-fn kill_the_hub(data_dir: &Path, database: &str) -> impl FnOnce(&mut Hub, &Address) {
-    move |hub, address| {
-        for round in 0..KILLS {
-            // Any moment will do, as long as it is another one each time.
-            thread::sleep(Duration::from_millis(250 + 137 * round));
-            hub.kill();
-            *hub = Hub::start(data_dir, database);
-            address.set(&hub.address);
-        }
-        thread::sleep(Duration::from_millis(200));
+fn kill_the_hub(hub: &mut Hub, address: &Address) {
+    for round in 0..KILLS {
+        // Any moment will do, as long as it is another one each time.
+        thread::sleep(Duration::from_millis(250 + 137 * round));
+        hub.restart();
+        address.set(hub.address);
     }
+    thread::sleep(Duration::from_millis(200));
 }
 
 #[test]
 fn a_killed_hub_has_lost_nothing_acknowledged_on_sqlite() {
-    let dir = tempfile::tempdir().unwrap();
-    let database = format!("sqlite:{}", dir.path().join("tertulia.db").display());
-    let report = story(dir.path(), &database, kill_the_hub(dir.path(), &database));
+    let report = story(&[], kill_the_hub);
     assert!(report.reconnects >= usize::try_from(KILLS).unwrap(), "the kills were felt");
 }
 
 #[test]
 fn a_killed_hub_has_lost_nothing_acknowledged_on_postgres() {
-    let (dir, postgres) = (tempfile::tempdir().unwrap(), Postgres::start());
-    let url = postgres.database();
-    let report = story(dir.path(), &url, kill_the_hub(dir.path(), &url));
+    let postgres = Postgres::start();
+    let report = story(&["--database-url", &postgres.database()], kill_the_hub);
     assert!(report.reconnects >= usize::try_from(KILLS).unwrap(), "the kills were felt");
 }
 
 #[test]
 fn a_killed_postgres_loses_nothing_acknowledged_and_the_hub_stays_up() {
-    let (dir, postgres) = (tempfile::tempdir().unwrap(), Postgres::start());
-    let url = postgres.database();
-    let report = story(dir.path(), &url, |hub, _| {
+    let postgres = Postgres::start();
+    let report = story(&["--database-url", &postgres.database()], |hub, _| {
         for round in 0..3 {
             thread::sleep(Duration::from_millis(300 + 170 * round));
             postgres.kill();

@@ -1,21 +1,45 @@
 //! A client that sends as fast as it gets answers, and sends again what was not acknowledged.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
-use super::hub::Address;
-
 /// Messages under way at once.
 const WINDOW: usize = 8;
 
 /// How long a sender may need to get its last acknowledgements.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the hub is now, and whether the senders should stop making messages.
+#[derive(Default)]
+pub struct Address {
+    at: Mutex<Option<SocketAddr>>,
+    over: AtomicBool,
+}
+
+impl Address {
+    fn get(&self) -> Option<SocketAddr> {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set(&self, address: SocketAddr) {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    }
+
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+}
 
 /// What an acknowledgement said: the message's id and its number.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,7 +62,7 @@ pub struct Report {
 
 pub type Socket = WebSocket<TcpStream>;
 
-pub fn connect(address: &str, token: &str) -> Option<Socket> {
+pub fn connect(address: SocketAddr, token: &str) -> Option<Socket> {
     let stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(15))).ok()?;
     stream.set_nodelay(true).ok()?;
@@ -98,7 +122,7 @@ impl Sender {
 
     /// Talks over one connection until it breaks (`None`) or everything is done.
     fn talk(&mut self) -> Option<()> {
-        let mut socket = connect(&self.address.get(), &self.token)?;
+        let mut socket = connect(self.address.get()?, &self.token)?;
         say(&mut socket, "join_session", json!({ "session_id": self.room }))?;
         for id in self.unacked.clone() {
             self.report.resent += 1;

@@ -76,6 +76,10 @@ impl Hub {
         }
     }
 
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| process.try_wait().is_ok_and(|status| status.is_none()))
+    }
+
     /// The URL of an HTTP resource.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
