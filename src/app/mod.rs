@@ -102,7 +102,9 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
     let sessions = Sessions::new(settings::session_limits(&config));
     let draining = Arc::new(AtomicBool::new(false));
 
+    let admission = Admission::new(config.limits.max_connections, config.limits.max_connections_per_ip);
     let club = Club {
+        lobby: admission.clone(),
         hub: hub.clone(),
         gatekeeper: Arc::new(upgrade::Tokens(authenticator.clone())),
         metrics: metrics.clone(),
@@ -118,7 +120,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
     let door = Arc::new(Door {
         authenticator: authenticator.clone(),
         registry,
-        admission: Admission::new(config.limits.max_connections, config.limits.max_connections_per_ip),
+        admission,
         club: Arc::new(club),
         sessions: sessions.clone(),
         draining: draining.clone(),

@@ -22,7 +22,7 @@ const FULL_RETRY_SECS: &str = "5";
 
 pub(super) struct Door {
     pub(super) authenticator: Arc<Authenticator>,
-    pub(super) registry: Vec<Registered>,
+    pub(super) registry: &'static [Registered],
     pub(super) admission: Arc<Admission>,
     pub(super) club: Arc<Club>,
     pub(super) sessions: Arc<Sessions>,
@@ -44,7 +44,7 @@ impl Door {
     }
 
     fn decide(&self, request: &UpgradeRequest) -> Verdict {
-        let Some(registered) = self.registry.iter().find(|it| it.dialect.path() == request.path()).copied() else {
+        let Some(registered) = self.registry.iter().find(|it| it.dialect.path() == request.path()) else {
             return Verdict::Refuse(Refusal::not_found());
         };
         let knock = Knock { headers: request.headers(), query: request.query(), peer: request.peer().ip() };
@@ -64,12 +64,12 @@ impl Door {
             Ok(identity) => identity,
             Err(refusal) => return refuse(refusal.reason(), unauthorized(refusal)),
         };
-        let Some(place) = self.admission.admit(address) else {
+        if !self.admission.admit(address) {
             let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", "Too many connections");
             return refuse("too_many_connections", refusal.header("retry-after", FULL_RETRY_SECS));
-        };
+        }
         let provenance = Provenance { address, origin };
-        let member = Member::new(self.club.clone(), registered, identity, provenance, Box::new(place));
+        let member = Member::new(self.club.clone(), registered, identity, provenance);
         Verdict::Accept(Opening { peer: Box::new(member), dialect: Some(registered), sessions: self.sessions.clone() })
     }
 

@@ -18,10 +18,10 @@ pub struct Options {
 }
 
 /// Every dialect with its place. Called once per process: the dialects live as long as it does.
-pub fn registry(options: &Options) -> Vec<Registered> {
+pub fn registry(options: &Options) -> &'static [Registered] {
     let dialects: Vec<Box<dyn Dialect>> = vec![Box::new(messages::Messages::new(options))];
     let dialects = dialects.into_iter().map(|dialect| -> &'static dyn Dialect { Box::leak(dialect) });
-    dialects.zip(0..).map(|(dialect, place)| Registered { dialect, form: WireForm(place) }).collect()
+    dialects.zip(0..).map(|(dialect, place)| Registered { dialect, form: WireForm(place) }).collect::<Vec<_>>().leak()
 }
 
 #[cfg(test)]

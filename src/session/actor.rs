@@ -56,7 +56,7 @@ thread_local! {
 pub struct Opening {
     pub peer: Box<dyn Peer>,
     /// The dialect in which the hub's events are told. `None`: the connection is none of the hub's.
-    pub dialect: Option<Registered>,
+    pub dialect: Option<&'static Registered>,
     pub sessions: Arc<Sessions>,
 }
 

@@ -1,6 +1,5 @@
 //! A client of the hub: decodes what it says, keeps it within its limits, and looks after its token.
 
-use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +32,7 @@ const RECONNECT_SPREAD_MS: u64 = 5_000;
 pub struct Club {
     pub hub: Hub,
     pub gatekeeper: Arc<dyn Gatekeeper>,
+    pub lobby: Arc<dyn Lobby>,
     pub metrics: Arc<Metrics>,
     /// Frames per connection. `None`: no limit.
     pub events: Option<Rate>,
@@ -40,6 +40,12 @@ pub struct Club {
     pub typing: Option<Rate>,
     /// After how long in no room and without a frame a connection is closed. `None`: never.
     pub idle_timeout: Option<Duration>,
+}
+
+/// Counts the clients that were let in (implemented by whoever lets them in).
+pub trait Lobby: Send + Sync + 'static {
+    /// The socket of a client from `address` is gone.
+    fn left(&self, address: IpAddr);
 }
 
 /// Where a client comes from, for the audit log.
@@ -52,7 +58,7 @@ pub struct Provenance {
 /// A client of the hub, the peer of its session.
 pub struct Member {
     club: Arc<Club>,
-    registered: Registered,
+    registered: &'static Registered,
     conn: ConnId,
     identity: Arc<Identity>,
     provenance: Provenance,
@@ -64,17 +70,14 @@ pub struct Member {
     rate_limited: Offences,
     expiry_told: bool,
     draining: bool,
-    _place: Box<dyn Any>,
 }
 
 impl Member {
-    /// `place` is kept until the socket is gone: a place among those that are counted.
     pub fn new(
         club: Arc<Club>,
-        registered: Registered,
+        registered: &'static Registered,
         identity: Arc<Identity>,
         provenance: Provenance,
-        place: Box<dyn Any>,
     ) -> Self {
         let now = clock::now();
         Self {
@@ -91,7 +94,6 @@ impl Member {
             rate_limited: Offences::default(),
             expiry_told: false,
             draining: false,
-            _place: place,
         }
     }
 
@@ -188,6 +190,12 @@ impl Member {
 
     fn label(&self) -> DialectLabel {
         DialectLabel { dialect: self.registered.dialect.name() }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.club.lobby.left(self.provenance.address);
     }
 }
 

@@ -73,7 +73,7 @@ struct Inner {
 }
 
 impl Outbox {
-    pub(super) fn new(io: Io, sessions: Arc<Sessions>, voice: Option<Registered>) -> Rc<Self> {
+    pub(super) fn new(io: Io, sessions: Arc<Sessions>, voice: Option<&'static Registered>) -> Rc<Self> {
         let inner = Inner {
             io: Some(io),
             queue: VecDeque::new(),

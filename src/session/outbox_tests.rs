@@ -17,9 +17,9 @@ use crate::transport::ws::writer::frame;
 struct Names(AtomicUsize);
 
 impl Names {
-    fn registered() -> (Registered, &'static Self) {
+    fn registered() -> (&'static Registered, &'static Self) {
         let names: &'static Self = Box::leak(Box::new(Self(AtomicUsize::new(0))));
-        (Registered { dialect: names, form: WireForm(3) }, names)
+        (Box::leak(Box::new(Registered { dialect: names, form: WireForm(3) })), names)
     }
 }
 

@@ -16,13 +16,13 @@ const TYPICAL_EVENT: usize = 502;
 
 /// The wire form of one connection, and what can be told from the events that pass through it.
 pub struct Voice {
-    registered: Registered,
+    registered: &'static Registered,
     rooms: RefCell<SmallVec<[RoomId; 1]>>,
     roomless_since: Cell<Timestamp>,
 }
 
 impl Voice {
-    pub(super) fn new(registered: Registered) -> Self {
+    pub(super) fn new(registered: &'static Registered) -> Self {
         Self { registered, rooms: RefCell::default(), roomless_since: Cell::default() }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A socket opens at `/words?user=1&ttl=60`: who it is, and for how many seconds its token holds (none: for ever).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tertulia::domain::{
 use tertulia::hub::handle::{Hub, Rules, WireForm, start};
 use tertulia::metrics::Metrics;
 use tertulia::session::dialect::{Dialect, Gatekeeper, Inbound, Misread, Registered, Request};
-use tertulia::session::member::{Club, Member, Provenance};
+use tertulia::session::member::{Club, Lobby, Member, Provenance};
 use tertulia::session::{Opening, SessionLimits, Sessions};
 use tertulia::transport::listener::Listeners;
 use tertulia::transport::upgrade::{Refusal, UpgradeHandler, Verdict};
@@ -27,7 +27,7 @@ use super::store::EasyStore;
 /// Says events by their names, and what the tests look at besides.
 struct Words;
 
-const REGISTERED: Registered = Registered { dialect: &Words, form: WireForm(0) };
+static REGISTERED: Registered = Registered { dialect: &Words, form: WireForm(0) };
 
 impl Dialect for Words {
     fn name(&self) -> &'static str {
@@ -73,6 +73,10 @@ impl Dialect for Words {
 /// Takes tokens of the form `user,ttl`.
 struct Trusting;
 
+impl Lobby for Trusting {
+    fn left(&self, _: IpAddr) {}
+}
+
 impl Gatekeeper for Trusting {
     fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Reject> {
         let (user, ttl) = token.split_once(',').ok_or_else(|| Reject::new(RejectCode::InvalidToken, "Two numbers"))?;
@@ -117,6 +121,7 @@ impl WordsServer {
                 let mut club = Club {
                     hub: hub.clone(),
                     gatekeeper: Arc::new(Trusting),
+                    lobby: Arc::new(Trusting),
                     metrics: for_club,
                     events: None,
                     typing: None,
@@ -158,10 +163,10 @@ fn handler(club: Arc<Club>, sessions: Arc<Sessions>) -> UpgradeHandler {
                 let provenance =
                     Provenance { address: request.peer().ip(), origin: request.header("origin").map(Into::into) };
                 let identity = identity(user.parse().unwrap(), ttl, clock::now());
-                let member = Member::new(club.clone(), REGISTERED, identity, provenance, Box::new(()));
+                let member = Member::new(club.clone(), &REGISTERED, identity, provenance);
                 Verdict::Accept(Opening {
                     peer: Box::new(member),
-                    dialect: Some(REGISTERED),
+                    dialect: Some(&REGISTERED),
                     sessions: sessions.clone(),
                 })
             }
