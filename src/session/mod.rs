@@ -12,6 +12,7 @@ pub mod member;
 mod offences;
 mod outbox;
 mod peer;
+mod queue;
 mod settings;
 mod voice;
 mod wheel;

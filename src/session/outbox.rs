@@ -7,26 +7,23 @@
 //! - An outbox with an empty queue holds no memory for it.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::ReadBuf;
 
 use super::dialect::Registered;
+use super::queue::Queue;
 use super::settings::{SessionLimits, Sessions};
 use super::voice::Voice;
 use crate::domain::{CloseReason, Event, Tag, Timestamp};
 use crate::hub::handle::{Backlog, Broadcast, Outlet};
 use crate::transport::io::Io;
 use crate::transport::ws::writer::close_frame;
-
-/// How many frames go out in one write.
-const GATHERED: usize = 64;
 
 pub struct Outbox {
     inner: RefCell<Inner>,
@@ -52,18 +49,15 @@ enum State {
     Gone,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each can be set whatever the others are")]
 struct Inner {
     /// `None` once the connection is gone.
     io: Option<Io>,
-    queue: VecDeque<Bytes>,
-    queued_bytes: usize,
+    /// What waits to be written. `None`: nothing, as nearly always.
+    queue: Option<Box<Queue>>,
     /// Of the session's task.
     waker: Option<Waker>,
     state: State,
     fault: Option<Fault>,
-    /// The first frame of the queue was written in part.
-    begun: bool,
     /// The socket took less than it was given, and has not said since that it takes more.
     blocked: bool,
     /// Something was queued for a flush that is to come.
@@ -76,12 +70,10 @@ impl Outbox {
     pub(super) fn new(io: Io, sessions: Arc<Sessions>, voice: Option<&'static Registered>) -> Rc<Self> {
         let inner = Inner {
             io: Some(io),
-            queue: VecDeque::new(),
-            queued_bytes: 0,
+            queue: None,
             waker: None,
             state: State::Open,
             fault: None,
-            begun: false,
             blocked: false,
             listed: false,
             rung: false,
@@ -137,8 +129,7 @@ impl Outbox {
         let mut inner = self.inner.borrow_mut();
         inner.state = State::Gone;
         inner.io = None;
-        inner.queue = VecDeque::new();
-        inner.queued_bytes = 0;
+        inner.queue = None;
         inner.waker = None;
     }
 
@@ -159,7 +150,7 @@ impl Outbox {
 
     /// How many bytes wait to be written.
     pub(super) fn queued_bytes(&self) -> usize {
-        self.inner.borrow().queued_bytes
+        self.inner.borrow().queue.as_ref().map_or(0, |queue| queue.bytes())
     }
 
     /// The task to wake from now on.
@@ -216,12 +207,12 @@ impl Outlet for Outbox {
 
     fn backlog(&self) -> Backlog {
         let (inner, limits) = (self.inner.borrow(), self.limits());
-        if inner.state != State::Open {
-            Backlog::Gone
-        } else if inner.queued_bytes < limits.queue_bytes / 4 && inner.queue.len() < limits.queue_frames / 4 {
-            Backlog::Light
-        } else {
-            Backlog::Heavy
+        let is_heavy =
+            |queue: &Queue| queue.bytes() >= limits.queue_bytes / 4 || queue.len() >= limits.queue_frames / 4;
+        match inner.queue.as_deref() {
+            _ if inner.state != State::Open => Backlog::Gone,
+            Some(queue) if is_heavy(queue) => Backlog::Heavy,
+            _ => Backlog::Light,
         }
     }
 }
@@ -231,7 +222,7 @@ impl Inner {
         if self.state != State::Open {
             return;
         }
-        if self.blocked || !self.queue.is_empty() {
+        if self.blocked || self.queue.is_some() {
             self.enqueue(frame.clone(), volatile, limits);
             return;
         }
@@ -243,8 +234,7 @@ impl Inner {
                 }
             }
             Ok(written) => {
-                self.push(frame.slice(written..));
-                self.begun = true;
+                self.queue = Some(Box::new(Queue::rest(frame.slice(written..))));
                 self.blocked = true;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -266,25 +256,25 @@ impl Inner {
         if self.state != State::Open || (volatile && self.blocked) {
             return false;
         }
-        let bytes = self.queued_bytes.saturating_add(frame.len());
+        let queue = self.queue.get_or_insert_default();
+        let bytes = queue.bytes().saturating_add(frame.len());
         // A frame that waits alone is let through whatever its size.
-        let full = bytes > limits.queue_bytes || self.queue.len() >= limits.queue_frames;
-        if full && !self.queue.is_empty() {
+        if !queue.is_empty() && (bytes > limits.queue_bytes || queue.len() >= limits.queue_frames) {
             self.overflow();
             return false;
         }
-        self.push(frame);
+        queue.push(frame);
         true
     }
 
     fn push(&mut self, frame: Bytes) {
-        self.queued_bytes += frame.len();
-        self.queue.push_back(frame);
+        self.queue.get_or_insert_default().push(frame);
     }
 
     fn overflow(&mut self) {
-        self.queue.truncate(usize::from(self.begun));
-        self.queued_bytes = self.queue.iter().map(Bytes::len).sum();
+        if let Some(queue) = &mut self.queue {
+            queue.cut();
+        }
         self.state = State::Closing;
         self.fault = Some(Fault::SlowConsumer);
         self.push(close_frame(CloseReason::SlowConsumer));
@@ -294,35 +284,17 @@ impl Inner {
     /// Writes until nothing waits or the socket takes no more.
     fn write_queue(&mut self) {
         let Some(io) = &mut self.io else { return };
-        loop {
-            let result = match self.queue.len() {
-                0 => io.flush().map(|()| 0),
-                1 => io.write(&self.queue[0]),
-                _ => {
-                    let mut slices = [IoSlice::new(&[]); GATHERED];
-                    let frames = self.queue.iter().zip(&mut slices).map(|(frame, slice)| *slice = IoSlice::new(frame));
-                    let count = frames.count();
-                    io.write_vectored(&slices[..count])
-                }
-            };
-            match result {
-                Ok(0) => break,
-                Ok(written) => {
-                    self.queued_bytes -= written;
-                    consume(&mut self.queue, &mut self.begun, written);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.blocked = true;
-                    break;
-                }
-                Err(_) => {
-                    self.fault = Some(Fault::Broken);
-                    break;
-                }
-            }
+        let written = match &mut self.queue {
+            Some(queue) => queue.write_to(io).and_then(|()| io.flush()),
+            None => io.flush(),
+        };
+        if self.queue.as_ref().is_some_and(|queue| queue.is_empty()) {
+            self.queue = None;
         }
-        if self.queue.is_empty() {
-            self.queue = VecDeque::new();
+        match written {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
+            Err(_) => self.fault = Some(Fault::Broken),
         }
     }
 
@@ -353,20 +325,6 @@ impl Inner {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
-    }
-}
-
-/// Takes `written` bytes off the front of the queue.
-fn consume(queue: &mut VecDeque<Bytes>, begun: &mut bool, mut written: usize) {
-    while let Some(frame) = queue.front_mut() {
-        if written < frame.len() {
-            frame.advance(written);
-            *begun |= written > 0;
-            return;
-        }
-        written -= frame.len();
-        queue.pop_front();
-        *begun = false;
     }
 }
 
