@@ -72,33 +72,3 @@ fn seeds_that_once_broke_a_promise_keep_it() {
         run(*seed, false);
     }
 }
-
-// SURVEY
-#[test]
-fn survey() {
-    use std::collections::BTreeMap;
-    use std::sync::{Arc, Mutex};
-    let seeds = number_from("SURVEY").unwrap_or(0);
-    let last: Arc<Mutex<String>> = Arc::default();
-    let hook = last.clone();
-    std::panic::set_hook(Box::new(move |info| {
-        *hook.lock().unwrap() = info.to_string();
-    }));
-    let mut found: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for seed in 0..seeds {
-        if std::panic::catch_unwind(|| World::new(seed, false).run()).is_err() {
-            let text = last.lock().unwrap().clone();
-            let key: String = text.chars().filter(|c| !c.is_ascii_digit()).take(110).collect();
-            let entry = found.entry(key).or_insert((0, seed));
-            entry.0 += 1;
-            if found.values().map(|it| it.0).sum::<u64>() >= 4 {
-                println!("STOPPED at {seed}");
-                break;
-            }
-        }
-    }
-    let _ = std::panic::take_hook();
-    for (text, (count, seed)) in found {
-        println!("{count} x, first {seed}: {}", text.replace('\n', " "));
-    }
-}
