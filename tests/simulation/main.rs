@@ -8,11 +8,15 @@
 //! - `SIMULATION_SEEDS=20000` runs that many seeds instead of the usual number.
 //! - `SIMULATION_SEED=17` runs only seed 17 and tells what happens, step by step.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers in here are small")]
+
 mod config;
 mod device;
 mod hub;
 mod people;
 mod rng;
+mod scenarios;
 mod socket;
 mod store;
 mod verdict;
