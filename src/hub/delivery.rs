@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use actix::{Actor, ActorFuture, ActorFutureExt, Addr, AsyncContext, Context, Handler, MessageResult, WrapFuture};
 
 use super::effect::Op;
-use super::fanout::{Fanout, Outlets, PageRequest};
+use super::fanout::{Fanout, Outlets};
 use super::handle::Shared;
 use super::outlet::{Outlet, Seat};
 use super::server::{AddWorker, ChatServer};
@@ -42,6 +42,8 @@ pub struct Barrier;
 pub struct FanoutActor {
     fanout: Fanout,
     shared: Arc<Shared>,
+    /// Wakes the [`Pump`]: the completion of another future does not.
+    waker: Option<Waker>,
     pausing: bool,
     retrying: bool,
 }
@@ -60,40 +62,34 @@ impl FanoutActor {
         self.shared.metrics.messages_out.inc_by(self.fanout.take_told());
         for request in self.fanout.take_requests() {
             let page = self.shared.store.page(request.room, request.after, PAGE);
-            ctx.spawn(page.into_actor(self).map(move |page, act, ctx| act.page(request, page, ctx)));
+            ctx.spawn(page.into_actor(self).map(move |page, act, _| {
+                act.fanout.page(request, page);
+                act.wake();
+            }));
         }
         if self.fanout.has_paused() && !self.pausing {
             self.pausing = true;
-            ctx.run_later(PAUSE, |act, ctx| {
+            ctx.run_later(PAUSE, |act, _| {
                 act.pausing = false;
                 act.fanout.retry_paused();
-                act.run(ctx);
+                act.wake();
             });
         }
         if self.fanout.has_failed() && !self.retrying {
             self.retrying = true;
-            ctx.run_later(RETRY, |act, ctx| {
+            ctx.run_later(RETRY, |act, _| {
                 act.retrying = false;
                 act.fanout.retry_failed();
-                act.run(ctx);
+                act.wake();
             });
         }
         more
     }
 
-    fn page(
-        &mut self,
-        request: PageRequest,
-        page: Result<super::ports::Page, super::ports::Unavailable>,
-        ctx: &mut Context<Self>,
-    ) {
-        self.fanout.page(request, page);
-        self.run(ctx);
-    }
-
-    /// Works to the end at once: a completed future does not wake the [`Pump`].
-    fn run(&mut self, ctx: &mut Context<Self>) {
-        while self.turn(ctx) {}
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
     }
 }
 
@@ -109,6 +105,9 @@ impl ActorFuture<FanoutActor> for Pump {
         ctx: &mut Context<FanoutActor>,
         task: &mut std::task::Context<'_>,
     ) -> Poll<()> {
+        if act.waker.as_ref().is_none_or(|waker| !waker.will_wake(task.waker())) {
+            act.waker = Some(task.waker().clone());
+        }
         if act.turn(ctx) {
             task.waker().wake_by_ref();
         }
@@ -130,7 +129,7 @@ impl Handler<Barrier> for FanoutActor {
     type Result = MessageResult<Barrier>;
 
     fn handle(&mut self, _: Barrier, ctx: &mut Self::Context) -> Self::Result {
-        self.run(ctx);
+        while self.turn(ctx) {}
         MessageResult(())
     }
 }
@@ -163,7 +162,7 @@ pub(super) fn take_seat(server: &Addr<ChatServer>, shared: &Arc<Shared>, outlet:
 fn start(server: &Addr<ChatServer>, shared: &Arc<Shared>) -> Local {
     let (worker, outlets) = (shared.next_worker(), Outlets::default());
     let fanout = Fanout::new(outlets.clone());
-    let address = FanoutActor { fanout, shared: shared.clone(), pausing: false, retrying: false }.start();
+    let address = FanoutActor { fanout, shared: shared.clone(), waker: None, pausing: false, retrying: false }.start();
     server.do_send(AddWorker { worker, address });
     Local { hub: shared.id, worker, outlets }
 }

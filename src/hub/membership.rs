@@ -13,9 +13,10 @@ use crate::domain::{Command, ConnId, Identity, MemberRole, OrgId, RoomId, RoomKi
 /// A connection, as the hub knows it.
 #[derive(Debug)]
 pub struct Conn {
-    pub dialect: &'static str,
     pub identity: Arc<Identity>,
     pub seat: Seat,
+    /// Its place in `State::dialects`.
+    pub dialect: u8,
     pub rooms: SmallVec<[Seated; 1]>,
 }
 

@@ -27,6 +27,9 @@ use crate::metrics::{EventLabel, Metrics};
 /// How often merged marks and ended graces are looked for.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Operations that wait for the end of a turn at most: a mailbox that never empties must not hold them back.
+const TURN: usize = 1_024;
+
 /// How soon rooms are compared with a store that could not be asked.
 const COMPARE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -51,6 +54,7 @@ pub struct ChatServer {
     workers: Vec<Option<Addr<FanoutActor>>>,
     /// What each worker is to do at the end of this turn.
     out: Vec<Vec<Op>>,
+    queued: usize,
     sessions: FxHashMap<ConnId, WeakRecipient<End>>,
     counters: FxHashMap<&'static str, Counter>,
     draining: bool,
@@ -74,6 +78,7 @@ impl ChatServer {
             effects: Vec::new(),
             workers: Vec::new(),
             out: Vec::new(),
+            queued: 0,
             sessions: FxHashMap::default(),
             counters: FxHashMap::default(),
             draining: false,
@@ -91,6 +96,9 @@ impl ChatServer {
                 self.run(effect, ctx);
             }
             self.effects = effects;
+        }
+        if self.queued >= TURN {
+            self.end_turn();
         }
     }
 
@@ -142,6 +150,7 @@ impl ChatServer {
 
     fn out_for(&mut self, worker: u16) -> &mut Vec<Op> {
         let worker = usize::from(worker);
+        self.queued += 1;
         if self.out.len() <= worker {
             self.out.resize_with(worker + 1, Vec::new);
         }
@@ -150,6 +159,7 @@ impl ChatServer {
 
     /// One message per worker with everything that this turn has for it.
     fn end_turn(&mut self) {
+        self.queued = 0;
         for (ops, worker) in self.out.iter_mut().zip(&self.workers) {
             if let Some(worker) = worker.as_ref().filter(|_| !ops.is_empty()) {
                 worker.do_send(Ops { at: clock::now(), ops: std::mem::take(ops) });

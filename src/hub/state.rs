@@ -81,6 +81,8 @@ type UserKey = (Option<OrgId>, UserId);
 pub struct State {
     pub(super) rules: Rules,
     pub(super) conns: FxHashMap<ConnId, Conn>,
+    /// The dialects that were ever spoken, and how many connections speak each.
+    dialects: Vec<(&'static str, usize)>,
     /// The connections of each user, oldest first.
     users: FxHashMap<UserKey, SmallVec<[ConnId; 1]>>,
     pub(super) rooms: FxHashMap<RoomId, Room>,
@@ -133,14 +135,19 @@ impl State {
     }
 
     pub fn connections_by_dialect(&self) -> Vec<(&'static str, usize)> {
-        let mut counts: Vec<(&'static str, usize)> = Vec::new();
-        for conn in self.conns.values() {
-            match counts.iter_mut().find(|(dialect, _)| *dialect == conn.dialect) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((conn.dialect, 1)),
-            }
-        }
-        counts
+        self.dialects.iter().copied().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// A place in `dialects`: a byte in each connection instead of a name.
+    fn dialect(&mut self, name: &'static str) -> u8 {
+        let known = self.dialects.iter().position(|(known, _)| *known == name);
+        let index = known.unwrap_or_else(|| {
+            self.dialects.push((name, 0));
+            self.dialects.len() - 1
+        });
+        self.dialects[index].1 += 1;
+        // There are at most as many as wire forms.
+        u8::try_from(index).unwrap_or(u8::MAX)
     }
 
     /// Writes whose outcome is not known yet.
@@ -163,11 +170,13 @@ impl State {
             let oldest = conns.remove(0);
             turn.effects.push(Effect::End(oldest, CloseReason::Replaced));
         }
-        self.conns.insert(conn, Conn { dialect, identity, seat, rooms: SmallVec::new() });
+        let dialect = self.dialect(dialect);
+        self.conns.insert(conn, Conn { identity, seat, dialect, rooms: SmallVec::new() });
     }
 
     fn disconnect(&mut self, id: ConnId, departure: Departure, turn: &mut Turn<'_>) {
         let Some(conn) = self.conns.remove(&id) else { return };
+        self.dialects[usize::from(conn.dialect)].1 -= 1;
         let user = conn.identity.user;
         let key = (conn.identity.organization, user);
         if let Some(conns) = self.users.get_mut(&key) {

@@ -1,0 +1,225 @@
+//! What the database knows of a batch's organizations, rooms, messages and marks, while the batch holds the lock.
+//!
+//! Every stored change of an organization advances its `last_pos`. So what is remembered of its rooms is still true
+//! exactly when `last_pos` stands where this writer left it, and a room that is written to again and again is read once.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::QueryResult;
+use uuid::Uuid;
+
+use super::super::connection::Connection;
+use super::super::rows::{self, MessageRow};
+use super::super::status::Standing;
+use super::super::values::{Key, number};
+use super::{Job, Work, tables};
+use crate::domain::{MarkKind, Message, MessageId, OrgId, RoomId, UserId};
+
+/// Beyond so many rooms nothing more is remembered until the next batch forgets the rest.
+const REMEMBERED_ROOMS: usize = 100_000;
+
+/// A room, as numbering needs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    pub(crate) last_seq: u64,
+    pub(crate) standing: Standing,
+    /// `standing` is not what the table says.
+    pub(crate) changed: bool,
+}
+
+/// An organization whose lock is held.
+#[derive(Default, Debug)]
+pub(crate) struct Organization {
+    pub(crate) last_pos: u64,
+    pub(crate) last_at: i64,
+    pub(crate) rooms: HashMap<RoomId, Room>,
+    pub(crate) changed: bool,
+}
+
+impl Organization {
+    /// The number of its next change.
+    pub(crate) fn advance(&mut self) -> u64 {
+        self.changed = true;
+        self.last_pos += 1;
+        self.last_pos
+    }
+}
+
+/// Where a mark stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Stand {
+    pub(crate) seq: u64,
+    pub(crate) pos: u64,
+    pub(crate) at: i64,
+}
+
+pub(crate) type MarkKey = (RoomId, UserId, MarkKind);
+
+/// What is remembered from batch to batch.
+#[derive(Default)]
+pub(crate) struct Memory {
+    organizations: HashMap<OrgId, Organization>,
+    rooms: usize,
+}
+
+impl Memory {
+    /// Keeps what a batch knew, now that it is committed.
+    pub(crate) fn keep(&mut self, ledger: Ledger) {
+        if self.rooms > REMEMBERED_ROOMS {
+            self.organizations.clear();
+            self.rooms = 0;
+        }
+        for (id, mut organization) in ledger.organizations {
+            organization.changed = false;
+            organization.rooms.values_mut().for_each(|room| room.changed = false);
+            self.rooms += organization.rooms.len();
+            self.organizations.insert(id, organization);
+        }
+    }
+
+    /// Takes what is remembered of an organization's rooms, if it is still true. What is taken and not kept is forgotten:
+    /// a batch that fails leaves nothing wrong behind.
+    fn take(&mut self, id: OrgId, last_pos: u64) -> HashMap<RoomId, Room> {
+        let Some(organization) = self.organizations.remove(&id) else { return HashMap::new() };
+        self.rooms = self.rooms.saturating_sub(organization.rooms.len());
+        if organization.last_pos == last_pos { organization.rooms } else { HashMap::new() }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) organizations: HashMap<OrgId, Organization>,
+    /// Rooms that were asked for and belong to organizations of which the lock is not held.
+    pub(crate) foreign: HashSet<RoomId>,
+    /// Per job: the message that it repeats.
+    pub(crate) known: HashMap<usize, MessageRow>,
+    pub(crate) marks: HashMap<MarkKey, Stand>,
+    /// Messages that marks name.
+    pub(crate) places: HashMap<MessageId, (RoomId, u64)>,
+}
+
+impl Ledger {
+    /// Takes the locks, then reads what is needed to number `jobs`.
+    pub(crate) fn load(
+        connection: &mut Connection,
+        memory: &mut Memory,
+        jobs: &[Job],
+        again: bool,
+    ) -> QueryResult<Self> {
+        let mut ledger = Self::default();
+        ledger.lock(connection, memory, jobs)?;
+        ledger.load_rooms(connection, jobs)?;
+        ledger.load_known(connection, jobs, again)?;
+        ledger.load_marks(connection, jobs)?;
+        Ok(ledger)
+    }
+
+    fn lock(&mut self, connection: &mut Connection, memory: &mut Memory, jobs: &[Job]) -> QueryResult<()> {
+        let mut ids: Vec<Key> = jobs.iter().map(|job| Key(job.organization.0)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for (id, last_pos, last_at) in tables::lock(connection, &ids)? {
+            let (id, last_pos) = (OrgId(id.0), number(last_pos));
+            let rooms = memory.take(id, last_pos);
+            self.organizations.insert(id, Organization { last_pos, last_at, rooms, changed: false });
+        }
+        Ok(())
+    }
+
+    fn load_rooms(&mut self, connection: &mut Connection, jobs: &[Job]) -> QueryResult<()> {
+        let mut ids: Vec<Key> = jobs
+            .iter()
+            .filter_map(|job| {
+                let room = match &job.work {
+                    Work::Message(message) => message.room,
+                    Work::Room(room) => room.id,
+                    Work::Mark(mark) => mark.room,
+                };
+                let held = self.organizations.get(&job.organization).is_some_and(|it| it.rooms.contains_key(&room));
+                (!held).then_some(Key(room.0))
+            })
+            .collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        for (id, organization, last_seq, standing) in tables::rooms(connection, &ids)? {
+            let id = RoomId(id.0);
+            match self.organizations.get_mut(&OrgId(organization.0)) {
+                Some(organization) => {
+                    let (last_seq, standing) = (number(last_seq.unwrap_or(0)), standing.into_standing()?);
+                    organization.rooms.insert(id, Room { last_seq, standing, changed: false });
+                }
+                None => {
+                    self.foreign.insert(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load_known(&mut self, connection: &mut Connection, jobs: &[Job], again: bool) -> QueryResult<()> {
+        let messages = || {
+            jobs.iter().enumerate().filter_map(|(index, job)| match &job.work {
+                Work::Message(message) => Some((index, message)),
+                _ => None,
+            })
+        };
+        let keys: Vec<SentBefore<'_>> =
+            messages().filter_map(|(index, message)| SentBefore::of(index, message)).collect();
+        if !keys.is_empty() {
+            self.known.extend(tables::sent_before(connection, &keys)?);
+        }
+        if again {
+            let ids: Vec<Key> = messages().map(|(_, message)| Key(message.id.0)).collect();
+            let mut stored: HashMap<MessageId, MessageRow> =
+                tables::messages(connection, &ids)?.into_iter().map(|row| (row.id(), row)).collect();
+            self.known.extend(messages().filter_map(|(index, it)| Some((index, stored.remove(&it.id)?))));
+        }
+        Ok(())
+    }
+
+    fn load_marks(&mut self, connection: &mut Connection, jobs: &[Job]) -> QueryResult<()> {
+        let mut users: Vec<(Key, Key)> = Vec::new();
+        let mut named: Vec<Key> = Vec::new();
+        for job in jobs {
+            if let Work::Mark(mark) = &job.work {
+                users.push((Key(mark.room.0), Key(mark.user.0)));
+                named.extend(mark.message.map(|id| Key(id.0)));
+            }
+        }
+        if users.is_empty() {
+            return Ok(());
+        }
+        users.sort_unstable();
+        users.dedup();
+        for (room, user, kind, seq, pos, at) in tables::marks(connection, &users)? {
+            let stand = Stand { seq: number(seq), pos: number(pos), at };
+            self.marks.insert((RoomId(room.0), UserId(user.0), tables::mark_kind(&kind)?), stand);
+        }
+        if !named.is_empty() {
+            for (id, room, seq) in tables::places(connection, &named)? {
+                self.places.insert(MessageId(id.0), (RoomId(room.0), number(seq)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What makes a message the same as one that was sent before.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SentBefore<'a> {
+    /// The job that asks.
+    pub(crate) index: usize,
+    pub(crate) room: RoomId,
+    pub(crate) sender: Uuid,
+    pub(crate) client_message_id: &'a str,
+}
+
+impl<'a> SentBefore<'a> {
+    fn of(index: usize, message: &'a Message) -> Option<Self> {
+        let client_message_id = message.client_message_id.as_deref()?;
+        Some(Self { index, room: message.room, sender: rows::sender(message), client_message_id })
+    }
+}

@@ -1,0 +1,176 @@
+//! One batch of changes, in one transaction: what the database knows of them is read, they are numbered, and written.
+//!
+//! The row of an organization is the lock on everything in it. It is taken first, in the order of ids, by whoever changes
+//! anything of the organization, so what is read after it stays true until the commit, on every node.
+
+mod ledger;
+mod plan;
+mod postgres;
+mod sqlite;
+mod tables;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use diesel::QueryResult;
+
+pub(crate) use ledger::Memory;
+pub(crate) use tables::mark_kind;
+
+use super::connection::Connection;
+use crate::clock;
+use crate::domain::{Mark, Message, MessageId, MessageStatus, OrgId, Reject, Timestamp};
+use crate::hub::ports::{Change, NewMark, NewMessage, NewRoom, Outcome, Ticket, Write, WriteError, Written};
+use ledger::Ledger;
+
+/// A change that waits to be stored.
+pub(crate) struct Job {
+    pub(crate) ticket: Ticket,
+    pub(crate) organization: OrgId,
+    pub(crate) work: Work,
+    pub(crate) since: Instant,
+}
+
+pub(crate) enum Work {
+    /// Complete but for its numbers and time.
+    Message(Message),
+    Room(NewRoom),
+    Mark(NewMark),
+}
+
+impl From<Write> for Job {
+    fn from(write: Write) -> Self {
+        let work = match write.change {
+            Change::Message(new) => Work::Message(message(write.organization, *new)),
+            Change::Room(new) => Work::Room(new),
+            Change::Mark(new) => Work::Mark(new),
+        };
+        Self { ticket: write.ticket, organization: write.organization, work, since: Instant::now() }
+    }
+}
+
+fn message(organization: OrgId, new: NewMessage) -> Message {
+    let NewMessage { draft, sender_type, direction, user, user_name } = new;
+    let mut content = draft.content;
+    content.text = without_nul(content.text);
+    for text in [&mut content.media_url, &mut content.filename, &mut content.caption] {
+        *text = text.take().map(without_nul);
+    }
+    Message {
+        id: draft.id,
+        organization,
+        room: draft.room,
+        seq: 0,
+        pos: 0,
+        changed_pos: 0,
+        sender_type,
+        direction,
+        user: (sender_type != crate::domain::SenderType::Contact).then_some(user),
+        user_name: without_nul(user_name),
+        contact: draft.contact,
+        message_type: draft.message_type,
+        content,
+        status: MessageStatus::Sent,
+        reply_to: draft.reply_to,
+        client_message_id: draft.client_message_id.map(without_nul),
+        created_at: Timestamp::default(),
+    }
+}
+
+/// Postgres takes every character but this one.
+pub(super) fn without_nul(text: Box<str>) -> Box<str> {
+    if text.contains('\0') { text.replace('\0', "").into() } else { text }
+}
+
+/// What became of a job.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    /// The message is stored as it now stands in its job.
+    Stored,
+    /// The same as an earlier message of this batch.
+    Repeats(usize),
+    Message {
+        message: Arc<Message>,
+        duplicate: bool,
+    },
+    Room {
+        created: bool,
+    },
+    Mark {
+        mark: Mark,
+        pos: Option<u64>,
+    },
+    Refused(Reject),
+    Failed,
+}
+
+/// Stores `jobs`, all or none. `again`: they may have been stored already, in a transaction of which nobody knows how it
+/// ended; what is found under their ids counts as stored now.
+pub(crate) fn run(
+    connection: &mut Connection,
+    memory: &mut Memory,
+    jobs: &mut [Job],
+    again: bool,
+) -> QueryResult<Vec<Verdict>> {
+    let (verdicts, ledger) = connection.change(|connection| {
+        let mut ledger = Ledger::load(connection, memory, jobs, again)?;
+        let plan = plan::number(&mut ledger, jobs, clock::now(), again);
+        let mut verdicts = plan.verdicts;
+        tables::add_rooms(connection, &plan.rooms, &plan.members)?;
+        tables::add_messages(connection, jobs, &verdicts)?;
+        tables::put_marks(connection, &plan.marks)?;
+        tables::put_standings(connection, &ledger)?;
+        tables::advance(connection, &ledger)?;
+        name_marks(connection, &mut verdicts)?;
+        Ok((verdicts, ledger))
+    })?;
+    memory.keep(ledger);
+    Ok(verdicts)
+}
+
+/// Fills in the ids of the newest messages that marks cover.
+fn name_marks(connection: &mut Connection, verdicts: &mut [Verdict]) -> QueryResult<()> {
+    let mut marks: Vec<&mut Mark> = verdicts
+        .iter_mut()
+        .filter_map(|verdict| match verdict {
+            Verdict::Mark { mark, .. } => Some(mark),
+            _ => None,
+        })
+        .collect();
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<_> = marks.iter().map(|mark| (mark.room, mark.up_to_seq)).collect();
+    for (place, id) in tables::ids_at(connection, &places)? {
+        if let Some(mark) = usize::try_from(place).ok().and_then(|place| marks.get_mut(place)) {
+            mark.message = MessageId(id.0);
+        }
+    }
+    Ok(())
+}
+
+/// The answers, in the order of the batch.
+pub(crate) fn answers(jobs: Vec<Job>, verdicts: Vec<Verdict>) -> Vec<Written> {
+    let mut written: Vec<Written> = Vec::with_capacity(jobs.len());
+    for (job, verdict) in jobs.into_iter().zip(verdicts) {
+        let outcome = match (verdict, job.work) {
+            (Verdict::Stored, Work::Message(message)) => {
+                Ok(Outcome::Message { message: Arc::new(message), duplicate: false })
+            }
+            (Verdict::Repeats(first), _) => match written.get(first).map(|it| &it.outcome) {
+                Some(Ok(Outcome::Message { message, .. })) => {
+                    Ok(Outcome::Message { message: Arc::clone(message), duplicate: true })
+                }
+                Some(Err(error)) => Err(error.clone()),
+                _ => Err(WriteError::Failed),
+            },
+            (Verdict::Message { message, duplicate }, _) => Ok(Outcome::Message { message, duplicate }),
+            (Verdict::Room { created }, _) => Ok(Outcome::Room { created }),
+            (Verdict::Mark { mark, pos }, _) => Ok(Outcome::Mark { mark, pos }),
+            (Verdict::Refused(reject), _) => Err(WriteError::Refused(reject)),
+            (Verdict::Stored | Verdict::Failed, _) => Err(WriteError::Failed),
+        };
+        written.push(Written { ticket: job.ticket, outcome });
+    }
+    written
+}

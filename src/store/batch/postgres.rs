@@ -1,0 +1,138 @@
+//! The statements of a batch that are Postgres's own: one round trip for all rows, prepared once per connection.
+
+use std::marker::PhantomData;
+
+use diesel::expression::IntoSql;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
+use super::super::schema::{self, messages, organizations};
+use super::super::values::{Key, stored};
+use super::ledger::SentBefore;
+use super::tables::{MarkRow, OrganizationRow};
+use crate::domain::RoomId;
+
+/// A statement whose text never changes, so that it is prepared once; each `?` stands for the next of `binds`.
+struct Fixed<'a, Answer> {
+    text: &'static str,
+    binds: Vec<Box<dyn QueryFragment<Pg> + 'a>>,
+    answer: PhantomData<Answer>,
+}
+
+impl<'a, Answer> Fixed<'a, Answer> {
+    fn new(text: &'static str, binds: Vec<Box<dyn QueryFragment<Pg> + 'a>>) -> Self {
+        Self { text, binds, answer: PhantomData }
+    }
+}
+
+impl<Answer> QueryFragment<Pg> for Fixed<'_, Answer> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let mut binds = self.binds.iter();
+        for (index, piece) in self.text.split('?').enumerate() {
+            if let Some(bind) = (index > 0).then(|| binds.next()).flatten() {
+                bind.walk_ast(out.reborrow())?;
+            }
+            out.push_sql(piece);
+        }
+        Ok(())
+    }
+}
+
+impl<Answer> QueryId for Fixed<'_, Answer> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Answer> Query for Fixed<'_, Answer> {
+    type SqlType = Answer;
+}
+
+impl<Answer> RunQueryDsl<PgConnection> for Fixed<'_, Answer> {}
+
+fn uuids<'a>(ids: impl Iterator<Item = Uuid>) -> Box<dyn QueryFragment<Pg> + 'a> {
+    Box::new(ids.collect::<Vec<_>>().into_sql::<Array<SqlUuid>>())
+}
+
+fn numbers<'a>(numbers: impl Iterator<Item = i64>) -> Box<dyn QueryFragment<Pg> + 'a> {
+    Box::new(numbers.collect::<Vec<_>>().into_sql::<Array<BigInt>>())
+}
+
+fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Box<dyn QueryFragment<Pg> + 'a> {
+    Box::new(texts.collect::<Vec<_>>().into_sql::<Array<Text>>())
+}
+
+pub(crate) fn lock(connection: &mut PgConnection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
+    organizations::table
+        .filter(organizations::id.eq_any(ids))
+        .order(organizations::id)
+        .select((organizations::id, organizations::last_pos, organizations::last_at))
+        .for_no_key_update()
+        .load(connection)
+}
+
+pub(crate) fn sent_before(
+    connection: &mut PgConnection,
+    keys: &[SentBefore<'_>],
+) -> QueryResult<Vec<(usize, MessageRow)>> {
+    type Answer = (BigInt, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<MessageRow, Pg>>);
+    const TEXT: &str = "SELECT k.job, m.room_id, m.seq, m.id, m.organization_id, m.pos, m.sender_id, m.sender_type, \
+         m.direction, m.user_name, m.contact_id, m.message_type, m.content, m.reply_to_id, m.client_message_id, \
+         m.created_at \
+         FROM unnest(?, ?, ?, ?) AS k (job, room_id, sender_id, client_message_id) \
+         JOIN messages m USING (room_id, sender_id, client_message_id)";
+    let binds = vec![
+        numbers(keys.iter().map(|key| i64::try_from(key.index).unwrap_or(i64::MAX))),
+        uuids(keys.iter().map(|key| key.room.0)),
+        uuids(keys.iter().map(|key| key.sender)),
+        texts(keys.iter().map(|key| key.client_message_id)),
+    ];
+    let rows: Vec<(i64, MessageRow)> = Fixed::<Answer>::new(TEXT, binds).load(connection)?;
+    Ok(rows.into_iter().filter_map(|(job, row)| Some((usize::try_from(job).ok()?, row))).collect())
+}
+
+pub(crate) fn marks(connection: &mut PgConnection, users: &[(Key, Key)]) -> QueryResult<Vec<MarkRow>> {
+    type Answer = (schema::Id, schema::Id, Text, BigInt, BigInt, BigInt);
+    const TEXT: &str = "SELECT room_id, user_id, m.kind, m.seq, m.pos, m.at \
+         FROM unnest(?, ?) AS k (room_id, user_id) JOIN marks m USING (room_id, user_id)";
+    let binds = vec![uuids(users.iter().map(|(room, _)| room.0)), uuids(users.iter().map(|(_, user)| user.0))];
+    Fixed::<Answer>::new(TEXT, binds).load(connection)
+}
+
+pub(crate) fn ids_at(connection: &mut PgConnection, places: &[(RoomId, u64)]) -> QueryResult<Vec<(i64, Key)>> {
+    const TEXT: &str = "SELECT k.place - 1, m.id FROM unnest(?, ?) WITH ORDINALITY AS k (room_id, seq, place) \
+         JOIN messages m USING (room_id, seq)";
+    let binds = vec![uuids(places.iter().map(|(room, _)| room.0)), numbers(places.iter().map(|(_, seq)| stored(*seq)))];
+    Fixed::<(BigInt, schema::Id)>::new(TEXT, binds).load(connection)
+}
+
+pub(crate) fn add_messages(connection: &mut PgConnection, rows: Vec<NewMessageRow<'_>>) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    diesel::copy_from(messages::table).from_insertable(rows).execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn put_marks(connection: &mut PgConnection, rows: &[NewMarkRow]) -> QueryResult<()> {
+    const TEXT: &str = "INSERT INTO marks (room_id, user_id, kind, seq, pos, at) \
+         SELECT DISTINCT ON (room_id, user_id, kind) * FROM unnest(?, ?, ?, ?, ?, ?) AS k (room_id, user_id, kind, seq, pos, at) \
+         ORDER BY room_id, user_id, kind, pos DESC \
+         ON CONFLICT (room_id, user_id, kind) DO UPDATE SET seq = excluded.seq, pos = excluded.pos, at = excluded.at";
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let binds = vec![
+        uuids(rows.iter().map(|row| row.room_id.0)),
+        uuids(rows.iter().map(|row| row.user_id.0)),
+        texts(rows.iter().map(|row| row.kind)),
+        numbers(rows.iter().map(|row| row.seq)),
+        numbers(rows.iter().map(|row| row.pos)),
+        numbers(rows.iter().map(|row| row.at)),
+    ];
+    Fixed::<()>::new(TEXT, binds).execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! What a batch asks of the tables and writes into them, for either database.
+//!
+//! SQLite answers within the process, so there it is one prepared statement per row. Postgres is a round trip away, so
+//! there it is one statement per batch, with arrays for parameters.
+
+use diesel::prelude::*;
+use diesel::result::Error::DeserializationError;
+
+use super::super::connection::{Connection, on};
+use super::super::prepared::Prepared;
+use super::super::rows::{MessageRow, NewMarkRow, NewMemberRow, NewMessageRow, NewRoomRow, StandingRow};
+use super::super::schema::{members, messages, organizations, rooms};
+use super::super::values::{Key, stored};
+use super::ledger::{Ledger, SentBefore};
+use super::{Job, Verdict, Work, postgres, sqlite};
+use crate::clock;
+use crate::domain::{MarkKind, RoomId};
+
+pub(crate) type OrganizationRow = (Key, i64, i64);
+pub(crate) type RoomRow = (Key, Key, Option<i64>, StandingRow);
+pub(crate) type MarkRow = (Key, Key, String, i64, i64, i64);
+pub(crate) type PlaceRow = (Key, Key, i64);
+
+/// Takes the locks of these organizations, in this order, making those that are missing.
+pub(crate) fn lock(connection: &mut Connection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
+    let held = locked(connection, ids)?;
+    if held.len() == ids.len() {
+        return Ok(held);
+    }
+    let now = clock::now().as_micros();
+    for id in ids {
+        let row = (
+            organizations::id.eq(*id),
+            organizations::last_pos.eq(0),
+            organizations::last_at.eq(now),
+            organizations::created_at.eq(now),
+        );
+        on!(connection, c => diesel::insert_into(organizations::table).values(row).on_conflict_do_nothing().execute(c))?;
+    }
+    locked(connection, ids)
+}
+
+fn locked(connection: &mut Connection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
+    match connection {
+        Connection::Sqlite(c) => sqlite::organizations(c, ids),
+        Connection::Postgres(c) => postgres::lock(c, ids),
+    }
+}
+
+pub(crate) fn rooms(connection: &mut Connection, ids: &[Key]) -> QueryResult<Vec<RoomRow>> {
+    on!(connection, c => rooms::table
+        .filter(rooms::id.eq_any(ids))
+        .select((
+            rooms::id,
+            rooms::organization_id,
+            messages::table
+                .filter(messages::room_id.eq(rooms::id))
+                .select(diesel::dsl::max(messages::seq))
+                .single_value(),
+            StandingRow::as_select(),
+        ))
+        .load(c))
+}
+
+/// The messages that were sent before under these keys, each with the job that asked.
+pub(crate) fn sent_before(
+    connection: &mut Connection,
+    keys: &[SentBefore<'_>],
+) -> QueryResult<Vec<(usize, MessageRow)>> {
+    match connection {
+        Connection::Sqlite(c) => sqlite::sent_before(c, keys),
+        Connection::Postgres(c) => postgres::sent_before(c, keys),
+    }
+}
+
+pub(crate) fn messages(connection: &mut Connection, ids: &[Key]) -> QueryResult<Vec<MessageRow>> {
+    on!(connection, c => messages::table.filter(messages::id.eq_any(ids)).select(MessageRow::as_select()).load(c))
+}
+
+/// Where the marks of these users in these rooms stand.
+pub(crate) fn marks(connection: &mut Connection, users: &[(Key, Key)]) -> QueryResult<Vec<MarkRow>> {
+    match connection {
+        Connection::Sqlite(c) => sqlite::marks(c, users),
+        Connection::Postgres(c) => postgres::marks(c, users),
+    }
+}
+
+/// In which rooms and under which `seq` these messages stand.
+pub(crate) fn places(connection: &mut Connection, ids: &[Key]) -> QueryResult<Vec<PlaceRow>> {
+    on!(connection, c => messages::table
+        .filter(messages::id.eq_any(ids))
+        .select((messages::id, messages::room_id, messages::seq))
+        .load(c))
+}
+
+/// The ids of the messages in these places, each with the index of its place.
+pub(crate) fn ids_at(connection: &mut Connection, places: &[(RoomId, u64)]) -> QueryResult<Vec<(i64, Key)>> {
+    match connection {
+        Connection::Sqlite(c) => sqlite::ids_at(c, places),
+        Connection::Postgres(c) => postgres::ids_at(c, places),
+    }
+}
+
+pub(crate) fn add_rooms(connection: &mut Connection, new: &[NewRoomRow], owners: &[NewMemberRow]) -> QueryResult<()> {
+    for room in new {
+        on!(connection, c => Prepared(diesel::insert_into(rooms::table).values(room)).execute(c))?;
+    }
+    for owner in owners {
+        on!(connection, c => Prepared(diesel::insert_into(members::table).values(owner)).execute(c))?;
+    }
+    Ok(())
+}
+
+/// Adds the messages that `verdicts` call stored.
+pub(crate) fn add_messages(connection: &mut Connection, jobs: &[Job], verdicts: &[Verdict]) -> QueryResult<()> {
+    let rows = jobs.iter().zip(verdicts).filter_map(|(job, verdict)| match (&job.work, verdict) {
+        (Work::Message(message), Verdict::Stored) => Some(NewMessageRow::from(message)),
+        _ => None,
+    });
+    match connection {
+        Connection::Sqlite(c) => sqlite::add_messages(c, rows),
+        Connection::Postgres(c) => postgres::add_messages(c, rows.collect()),
+    }
+}
+
+pub(crate) fn put_marks(connection: &mut Connection, marks: &[NewMarkRow]) -> QueryResult<()> {
+    // In the order of `pos`, so that of two for one user the later stands.
+    match connection {
+        Connection::Sqlite(c) => sqlite::put_marks(c, marks),
+        Connection::Postgres(c) => postgres::put_marks(c, marks),
+    }
+}
+
+/// Writes how far people have come in the rooms where that has changed.
+pub(crate) fn put_standings(connection: &mut Connection, ledger: &Ledger) -> QueryResult<()> {
+    let changed = ledger.organizations.values().flat_map(|it| &it.rooms).filter(|(_, room)| room.changed);
+    for (id, room) in changed {
+        let (read, delivered) = (&room.standing.read, &room.standing.delivered);
+        let columns = (
+            rooms::read_user.eq(read.user.map(|user| Key(user.0))),
+            rooms::read_seq.eq(stored(read.seq)),
+            rooms::read_rest.eq(stored(read.rest)),
+            rooms::delivered_user.eq(delivered.user.map(|user| Key(user.0))),
+            rooms::delivered_seq.eq(stored(delivered.seq)),
+            rooms::delivered_rest.eq(stored(delivered.rest)),
+        );
+        on!(connection, c => Prepared(diesel::update(rooms::table.find(Key(id.0))).set(columns)).execute(c))?;
+    }
+    Ok(())
+}
+
+/// Writes where the organizations' numbering stands.
+pub(crate) fn advance(connection: &mut Connection, ledger: &Ledger) -> QueryResult<()> {
+    for (id, organization) in ledger.organizations.iter().filter(|(_, it)| it.changed) {
+        let columns = (
+            organizations::last_pos.eq(stored(organization.last_pos)),
+            organizations::last_at.eq(organization.last_at),
+        );
+        on!(connection, c => Prepared(diesel::update(organizations::table.find(Key(id.0))).set(columns)).execute(c))?;
+    }
+    Ok(())
+}
+
+pub(crate) const fn mark_word(kind: MarkKind) -> &'static str {
+    match kind {
+        MarkKind::Delivered => "delivered",
+        MarkKind::Read => "read",
+    }
+}
+
+pub(crate) fn mark_kind(word: &str) -> QueryResult<MarkKind> {
+    match word {
+        "delivered" => Ok(MarkKind::Delivered),
+        "read" => Ok(MarkKind::Read),
+        _ => Err(DeserializationError(format!("`{word}` is no mark kind: expected delivered or read").into())),
+    }
+}

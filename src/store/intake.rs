@@ -1,0 +1,316 @@
+//! What stands between the hub and the writer: a bounded queue, and the one voice in which outcomes are told.
+//!
+//! Every write that was taken gets exactly one outcome, whatever happens to the writer: if the database neither answers
+//! nor fails (a stopped process, a dead disk), the watch gives its batch up, and what comes after it, until it returns.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::error;
+use tokio::sync::oneshot;
+
+use super::audit::{AuditLog, Line};
+use super::batch::Job;
+use super::people::People;
+use crate::clock;
+use crate::domain::Identity;
+use crate::hub::ports::{Busy, Outcomes, Ticket, WriteError, Written};
+
+/// How much is stored in one transaction.
+const BATCH: usize = 512;
+/// How long a transaction may take before its writes are answered as failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The writer looks around at least this often.
+const TICK: Duration = Duration::from_secs(1);
+/// People and audit lines are written at most this often, and so many at a time, so that messages hardly wait for them.
+const CHORES_INTERVAL: Duration = Duration::from_millis(50);
+const PEOPLE: usize = 64;
+const LINES: usize = 256;
+
+/// What the writer does next.
+pub(crate) enum Turn {
+    Jobs(Vec<Job>),
+    Chores(Chores),
+    /// Nothing to do for a while.
+    Idle,
+    /// There will be nothing more.
+    Closed,
+}
+
+/// What nobody waits for.
+#[derive(Default)]
+pub(crate) struct Chores {
+    pub(crate) people: Vec<Arc<Identity>>,
+    pub(crate) lines: Vec<Line>,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    people: People,
+    audit: AuditLog,
+    /// Chores are not done before this.
+    chores_after: Option<Instant>,
+    flight: Option<Flight>,
+    flushes: Vec<Flush>,
+    /// Writes taken and writes answered, since the start.
+    taken: u64,
+    answered: u64,
+    closed: bool,
+}
+
+/// What the writer is at.
+struct Flight {
+    since: Instant,
+    tickets: Vec<Ticket>,
+    given_up: bool,
+}
+
+impl Flight {
+    fn is_overdue(&self) -> bool {
+        self.since.elapsed() >= PATIENCE
+    }
+}
+
+struct Flush {
+    /// Waits for this many answers.
+    after: u64,
+    done: oneshot::Sender<()>,
+}
+
+#[derive(Default)]
+struct Voice {
+    outcomes: Option<Box<dyn Outcomes>>,
+    /// Writes have failed, and nobody was told yet that the database is back.
+    owes_recovery: bool,
+}
+
+pub(crate) struct Intake {
+    capacity: usize,
+    state: Mutex<State>,
+    wake: Condvar,
+    /// Held while outcomes are told, and taken before `state`: nobody speaks out of turn.
+    voice: Mutex<Voice>,
+}
+
+/// A panic elsewhere leaves nothing half done in here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Intake {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { capacity, state: Mutex::default(), wake: Condvar::new(), voice: Mutex::default() }
+    }
+
+    pub(crate) fn attach(&self, outcomes: Box<dyn Outcomes>) {
+        lock(&self.voice).outcomes = Some(outcomes);
+    }
+
+    pub(crate) fn push(&self, job: Job) -> Result<(), Busy> {
+        let mut state = lock(&self.state);
+        if state.closed || state.jobs.len() >= self.capacity {
+            return Err(Busy);
+        }
+        state.taken += 1;
+        state.jobs.push_back(job);
+        if state.jobs.len() == 1 && state.flight.is_none() {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn provision(&self, identity: &Arc<Identity>) {
+        let mut state = lock(&self.state);
+        state.people.push(identity);
+        self.wake.notify_one();
+    }
+
+    /// Changes the audit log. The writer looks at it by itself.
+    pub(crate) fn audit<T>(&self, change: impl FnOnce(&mut AuditLog) -> T) -> T {
+        change(&mut lock(&self.state).audit)
+    }
+
+    /// Keeps for later what could not be written while the database was down; but whoever waits for it, or for the end,
+    /// shall not wait for the database. Returns how many audit lines were dropped.
+    pub(crate) fn postpone(&self, chores: Chores) -> usize {
+        let mut state = lock(&self.state);
+        if state.closed || !state.flushes.is_empty() {
+            state.flushes.clear();
+            return chores.lines.len();
+        }
+        state.chores_after = Some(Instant::now() + TICK);
+        state.people.put_back(chores.people);
+        state.audit.put_back(chores.lines)
+    }
+
+    /// Resolves when everything taken so far is answered and all chores are done.
+    pub(crate) fn flush(&self) -> oneshot::Receiver<()> {
+        let (done, receiver) = oneshot::channel();
+        let mut state = lock(&self.state);
+        let after = state.taken;
+        state.flushes.push(Flush { after, done });
+        self.wake.notify_one();
+        receiver
+    }
+
+    pub(crate) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
+    /// Waits for what the writer is to do next. The turn before has ended.
+    pub(crate) fn next(&self) -> Turn {
+        let mut state = lock(&self.state);
+        let until = Instant::now() + TICK;
+        loop {
+            state.resolve_flushes();
+            let hurry = state.closed || !state.flushes.is_empty();
+            let chores_in = state
+                .chores_after
+                .filter(|_| !hurry)
+                .map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+            let (now, waiting) = (clock::now(), !state.people.is_empty());
+            let chores = waiting || state.audit.is_due(now) || (hurry && !state.audit.is_empty());
+            if chores && chores_in.is_zero() {
+                return Turn::Chores(state.take_chores(hurry));
+            }
+            if !state.jobs.is_empty() {
+                return Turn::Jobs(state.take_jobs());
+            }
+            if state.closed {
+                return Turn::Closed;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Turn::Idle;
+            }
+            let wait = if chores { left.min(chores_in) } else { left };
+            state = self.wake.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Tells what became of the batch in flight.
+    pub(crate) fn answer(&self, written: Vec<Written>) {
+        let mut voice = lock(&self.voice);
+        let flight = lock(&self.state).land(written.len());
+        if flight.is_some_and(|it| it.given_up) {
+            // It was answered as failed; perhaps it is stored all the same.
+            voice.owes_recovery = true;
+        } else {
+            voice.tell(written);
+        }
+    }
+
+    /// Ends a turn without outcomes of its own. What was in flight, if anything, has failed.
+    pub(crate) fn end_turn(&self) {
+        let mut voice = lock(&self.voice);
+        let flight = {
+            let mut state = lock(&self.state);
+            let tickets = state.flight.as_ref().map_or(0, |it| it.tickets.len());
+            state.land(tickets)
+        };
+        match flight {
+            Some(flight) if flight.given_up => voice.owes_recovery = true,
+            Some(flight) if !flight.tickets.is_empty() => voice.tell(flight.tickets.into_iter().map(failed).collect()),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn owes_recovery(&self) -> bool {
+        lock(&self.voice).owes_recovery
+    }
+
+    /// The database is back.
+    pub(crate) fn recovered(&self) {
+        let mut voice = lock(&self.voice);
+        if std::mem::take(&mut voice.owes_recovery)
+            && let Some(outcomes) = &voice.outcomes
+        {
+            outcomes.recovered();
+        }
+    }
+
+    /// Answers what waits for a writer that does not come back. Returns whether there is such.
+    pub(crate) fn watch(&self) -> bool {
+        if !lock(&self.state).flight.as_ref().is_some_and(Flight::is_overdue) {
+            return false;
+        }
+        let mut voice = lock(&self.voice);
+        let mut state = lock(&self.state);
+        let Some(flight) = state.flight.as_mut().filter(|it| it.is_overdue()) else { return false };
+        let mut tickets = Vec::new();
+        if !flight.given_up {
+            error!("The database has not answered for {} s: giving its batch up", PATIENCE.as_secs());
+            flight.given_up = true;
+            tickets.append(&mut flight.tickets);
+        }
+        tickets.extend(state.jobs.drain(..).map(|job| job.ticket));
+        state.answered += tickets.len() as u64;
+        state.flushes.clear();
+        drop(state);
+        if !tickets.is_empty() {
+            voice.tell(tickets.into_iter().map(failed).collect());
+        }
+        true
+    }
+}
+
+impl State {
+    fn take_jobs(&mut self) -> Vec<Job> {
+        let jobs: Vec<Job> = self.jobs.drain(..self.jobs.len().min(BATCH)).collect();
+        self.take_off(jobs.iter().map(|job| job.ticket).collect());
+        jobs
+    }
+
+    fn take_chores(&mut self, all: bool) -> Chores {
+        self.take_off(Vec::new());
+        self.chores_after = Some(Instant::now() + CHORES_INTERVAL);
+        Chores { people: self.people.take(PEOPLE), lines: self.audit.take(LINES, clock::now(), all) }
+    }
+
+    fn take_off(&mut self, tickets: Vec<Ticket>) {
+        self.flight = Some(Flight { since: Instant::now(), tickets, given_up: false });
+    }
+
+    fn land(&mut self, answered: usize) -> Option<Flight> {
+        let flight = self.flight.take();
+        if flight.as_ref().is_some_and(|it| !it.given_up) {
+            self.answered += answered as u64;
+        }
+        flight
+    }
+
+    fn resolve_flushes(&mut self) {
+        if self.flushes.is_empty() || !self.people.is_empty() || !self.audit.is_empty() {
+            return;
+        }
+        for flush in std::mem::take(&mut self.flushes) {
+            if flush.after <= self.answered {
+                // Whoever asked may have stopped waiting.
+                let _ = flush.done.send(());
+            } else {
+                self.flushes.push(flush);
+            }
+        }
+    }
+}
+
+impl Voice {
+    fn tell(&mut self, written: Vec<Written>) {
+        self.owes_recovery |= written.iter().any(|it| it.outcome.as_ref().is_err_and(|e| *e == WriteError::Failed));
+        match &self.outcomes {
+            Some(outcomes) => outcomes.written(written),
+            None => error!("Nobody is there to hear what became of {} writes", written.len()),
+        }
+    }
+}
+
+fn failed(ticket: Ticket) -> Written {
+    Written { ticket, outcome: Err(WriteError::Failed) }
+}

@@ -1,0 +1,169 @@
+//! The store: what is acknowledged is in here, on a disk, before anyone is told.
+//!
+//! One thread writes (`writer`), a batch per transaction; a few read (`reader`), each on a connection of its own. The
+//! database may be SQLite, in a file next to the hub, or Postgres; which one is behind the hub shows in no answer.
+//!
+//! - Every message has the next `seq` of its room and every change the next `pos` of its organization, without gaps, in
+//!   the order of commits (`batch::plan`). An organization's row is the lock on its numbering (`batch`).
+//! - Every write that was taken gets one outcome, after its commit or after its failure, in order (`intake`).
+//! - Nothing here panics, hangs for ever or grows without bound because a database is slow, stopped or gone.
+
+mod audit;
+mod batch;
+mod connection;
+mod error;
+mod intake;
+mod link;
+mod migrations;
+mod people;
+mod prepared;
+mod queries;
+mod reader;
+mod rows;
+mod schema;
+mod status;
+mod target;
+mod values;
+mod writer;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use actix::{Addr, SyncArbiter, System};
+
+pub use error::OpenError;
+pub use migrations::{MigrationReport, migrate, verify};
+pub use target::Target;
+
+use crate::domain::audit::AuditEntry;
+use crate::domain::{Identity, OrgId, RoomId, UserId};
+use crate::hub::ports::{Access, After, Busy, Head, Outcomes, Page, Reply, Store, Unavailable, Write};
+use crate::metrics::Metrics;
+use connection::{Connection, Purpose};
+use intake::Intake;
+use link::Link;
+use queries::{AccessOf, HeadsOf, PageOf};
+use reader::{Reader, Readers};
+use writer::{Run, Writer};
+
+/// How often the watch looks for a writer that does not come back.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `sqlite:PATH` or `postgres://…`.
+    pub url: String,
+    /// How many threads read.
+    pub workers: usize,
+    /// How many writes may wait for the writer before `Busy` is answered.
+    pub queue: usize,
+    /// Bring the schema up to this release, or refuse one that is not.
+    pub migrate: bool,
+}
+
+impl Options {
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), workers: 2, queue: 16_384, migrate: true }
+    }
+}
+
+/// The store on SQLite or Postgres.
+pub struct SqlStore {
+    target: Target,
+    intake: Arc<Intake>,
+    metrics: Arc<Metrics>,
+    readers: Readers,
+    _writer: Addr<Writer>,
+}
+
+impl SqlStore {
+    /// Opens the database and starts the threads. Needs a running actix system.
+    pub fn open(options: &Options, metrics: Arc<Metrics>) -> Result<Arc<Self>, OpenError> {
+        let target: Target = options.url.parse().map_err(OpenError::Url)?;
+        if options.migrate {
+            migrate(&options.url)?;
+        } else {
+            verify(&options.url)?;
+        }
+        Connection::open(&target, Purpose::Write)
+            .map_err(|error| OpenError::Unreachable { target: target.clone(), error })?;
+
+        let intake = Arc::new(Intake::new(options.queue));
+        let writer = SyncArbiter::start(1, {
+            let (target, intake, metrics) = (target.clone(), Arc::clone(&intake), Arc::clone(&metrics));
+            move || {
+                let link = Link::new(target.clone(), Purpose::Write);
+                Writer::new(Arc::clone(&intake), Arc::clone(&metrics), link)
+            }
+        });
+        writer.do_send(Run);
+        let readers = SyncArbiter::start(options.workers.max(1), {
+            let target = target.clone();
+            move || Reader::new(Link::new(target.clone(), Purpose::Read))
+        });
+        System::current().arbiter().spawn(watch(Arc::downgrade(&intake), Arc::clone(&metrics)));
+        metrics.store_up.set(1);
+        Ok(Arc::new(Self { target, intake, metrics, readers: Readers::new(readers), _writer: writer }))
+    }
+
+    /// Which database it is, without its secrets.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+}
+
+impl Drop for SqlStore {
+    fn drop(&mut self) {
+        self.intake.close();
+    }
+}
+
+async fn watch(intake: Weak<Intake>, metrics: Arc<Metrics>) {
+    loop {
+        tokio::time::sleep(WATCH_INTERVAL).await;
+        let Some(intake) = intake.upgrade() else { return };
+        if intake.watch() {
+            metrics.store_up.set(0);
+        } else if intake.is_closed() {
+            return;
+        }
+    }
+}
+
+impl Store for SqlStore {
+    fn attach(&self, outcomes: Box<dyn Outcomes>) {
+        self.intake.attach(outcomes);
+    }
+
+    fn write(&self, write: Write) -> Result<(), Busy> {
+        self.intake.push(write.into())
+    }
+
+    fn provision(&self, identity: &Arc<Identity>) {
+        self.intake.provision(identity);
+    }
+
+    fn audit(&self, entry: AuditEntry) {
+        if !self.intake.audit(|log| log.push(entry)) {
+            self.metrics.audit_dropped.inc();
+        }
+    }
+
+    fn access(&self, organization: OrgId, room: RoomId, user: UserId) -> Reply<Option<Access>> {
+        self.readers.ask(AccessOf { organization, room, user })
+    }
+
+    fn page(&self, room: RoomId, after: After, limit: u32) -> Reply<Page> {
+        self.readers.ask(PageOf { room, after, limit })
+    }
+
+    fn heads(&self, rooms: Vec<RoomId>) -> Reply<Vec<Head>> {
+        self.readers.ask(HeadsOf { rooms })
+    }
+
+    fn flush(&self) -> Reply<()> {
+        let done = self.intake.flush();
+        Box::pin(async { done.await.map_err(|_| Unavailable) })
+    }
+}

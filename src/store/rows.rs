@@ -1,0 +1,191 @@
+//! Rows of the tables, and what they are in the words of the hub.
+
+#![allow(clippy::ref_option_ref, reason = "in what `Insertable` writes")]
+
+use std::str::FromStr;
+
+use diesel::prelude::*;
+use diesel::result::Error::DeserializationError;
+use uuid::Uuid;
+
+use super::schema::{marks, members, messages, rooms};
+use super::status::{Standing, Watermark};
+use super::values::{Key, Said, Saying, number, stored};
+use crate::domain::{ContactId, Message, MessageId, OrgId, RoomId, SenderType, Timestamp, UserId};
+
+/// A message on its way into the table.
+#[derive(Insertable)]
+#[diesel(table_name = messages, treat_none_as_default_value = false)]
+pub(crate) struct NewMessageRow<'a> {
+    room_id: Key,
+    seq: i64,
+    id: Key,
+    organization_id: Key,
+    pos: i64,
+    sender_id: Key,
+    sender_type: &'static str,
+    direction: &'static str,
+    user_name: &'a str,
+    contact_id: Option<Key>,
+    message_type: &'static str,
+    content: Saying<'a>,
+    reply_to_id: Option<Key>,
+    client_message_id: Option<&'a str>,
+    created_at: i64,
+}
+
+impl<'a> From<&'a Message> for NewMessageRow<'a> {
+    fn from(message: &'a Message) -> Self {
+        Self {
+            room_id: Key(message.room.0),
+            seq: stored(message.seq),
+            id: Key(message.id.0),
+            organization_id: Key(message.organization.0),
+            pos: stored(message.pos),
+            sender_id: Key(sender(message)),
+            sender_type: message.sender_type.as_str(),
+            direction: message.direction.as_str(),
+            user_name: &message.user_name,
+            contact_id: message.contact.map(|it| Key(it.0)),
+            message_type: message.message_type.as_str(),
+            content: Saying(&message.content),
+            reply_to_id: message.reply_to.map(|it| Key(it.0)),
+            client_message_id: message.client_message_id.as_deref(),
+            created_at: message.created_at.as_micros(),
+        }
+    }
+}
+
+/// Whose `client_message_id` it is: the user, or the contact that a message was reported of.
+pub(crate) fn sender(message: &Message) -> Uuid {
+    match (message.user, message.contact) {
+        (Some(user), _) => user.0,
+        (None, Some(contact)) => contact.0,
+        (None, None) => Uuid::nil(),
+    }
+}
+
+/// A message as it stands in the table.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = messages)]
+pub(crate) struct MessageRow {
+    room_id: Key,
+    seq: i64,
+    id: Key,
+    organization_id: Key,
+    pos: i64,
+    sender_id: Key,
+    sender_type: String,
+    direction: String,
+    user_name: String,
+    contact_id: Option<Key>,
+    message_type: String,
+    content: Said,
+    reply_to_id: Option<Key>,
+    client_message_id: Option<String>,
+    created_at: i64,
+}
+
+impl MessageRow {
+    pub(crate) fn id(&self) -> MessageId {
+        MessageId(self.id.0)
+    }
+
+    /// The message, in the state that the room's `standing` gives it.
+    pub(crate) fn into_message(self, standing: &Standing) -> QueryResult<Message> {
+        let (seq, pos) = (number(self.seq), number(self.pos));
+        let sender_type: SenderType = spelled(&self.sender_type)?;
+        let user = (sender_type != SenderType::Contact).then_some(UserId(self.sender_id.0));
+        let direction = spelled(&self.direction)?;
+        Ok(Message {
+            id: MessageId(self.id.0),
+            organization: OrgId(self.organization_id.0),
+            room: RoomId(self.room_id.0),
+            seq,
+            pos,
+            changed_pos: pos,
+            sender_type,
+            direction,
+            user,
+            user_name: self.user_name.into(),
+            contact: self.contact_id.map(|it| ContactId(it.0)),
+            message_type: spelled(&self.message_type)?,
+            content: self.content.0,
+            status: standing.status(seq, user, direction),
+            reply_to: self.reply_to_id.map(|it| MessageId(it.0)),
+            client_message_id: self.client_message_id.map(Into::into),
+            created_at: Timestamp::from_micros(self.created_at),
+        })
+    }
+}
+
+/// The columns of a room that its messages' status hangs on.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = rooms)]
+pub(crate) struct StandingRow {
+    kind: String,
+    contact_id: Option<Key>,
+    read_user: Option<Key>,
+    read_seq: i64,
+    read_rest: i64,
+    delivered_user: Option<Key>,
+    delivered_seq: i64,
+    delivered_rest: i64,
+}
+
+impl StandingRow {
+    pub(crate) fn into_standing(self) -> QueryResult<Standing> {
+        let watermark = |user: Option<Key>, seq, rest| Watermark {
+            user: user.map(|it| UserId(it.0)),
+            seq: number(seq),
+            rest: number(rest),
+        };
+        Ok(Standing {
+            kind: spelled(&self.kind)?,
+            contact: self.contact_id.map(|it| ContactId(it.0)),
+            read: watermark(self.read_user, self.read_seq, self.read_rest),
+            delivered: watermark(self.delivered_user, self.delivered_seq, self.delivered_rest),
+        })
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = rooms)]
+pub(crate) struct NewRoomRow {
+    pub(crate) id: Key,
+    pub(crate) organization_id: Key,
+    pub(crate) kind: &'static str,
+    pub(crate) acl_version: i64,
+    pub(crate) read_seq: i64,
+    pub(crate) read_rest: i64,
+    pub(crate) delivered_seq: i64,
+    pub(crate) delivered_rest: i64,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = members)]
+pub(crate) struct NewMemberRow {
+    pub(crate) room_id: Key,
+    pub(crate) user_id: Key,
+    pub(crate) role: &'static str,
+    pub(crate) joined_pos: i64,
+    pub(crate) joined_at: i64,
+}
+
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = marks)]
+pub(crate) struct NewMarkRow {
+    pub(crate) room_id: Key,
+    pub(crate) user_id: Key,
+    pub(crate) kind: &'static str,
+    pub(crate) seq: i64,
+    pub(crate) pos: i64,
+    pub(crate) at: i64,
+}
+
+/// A word of the hub in a column. A word that this release does not know is an error, not a guess.
+pub(crate) fn spelled<T: FromStr<Err = String>>(text: &str) -> QueryResult<T> {
+    text.parse().map_err(|error: String| DeserializationError(error.into()))
+}

@@ -1,0 +1,140 @@
+//! The tables, once for both databases.
+//!
+//! `Id` is a `uuid` in Postgres and a 16-byte blob in SQLite, `Object` is `jsonb` or text; everything else is the same
+//! in both. Columns that nothing reads or writes yet are not listed.
+
+#![allow(clippy::wildcard_imports, reason = "the way `table!` names the types of columns")]
+
+use diesel::query_builder::QueryId;
+use diesel::sql_types::SqlType;
+
+#[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
+#[diesel(postgres_type(oid = 2950, array_oid = 2951))]
+#[diesel(sqlite_type(name = "Binary"))]
+pub struct Id;
+
+#[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
+#[diesel(postgres_type(oid = 3802, array_oid = 3807))]
+#[diesel(sqlite_type(name = "Text"))]
+pub struct Object;
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    organizations (id) {
+        id -> Id,
+        last_pos -> BigInt,
+        last_at -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    users (organization_id, id) {
+        organization_id -> Id,
+        id -> Id,
+        name -> Text,
+        email -> Nullable<Text>,
+        role -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    rooms (id) {
+        id -> Id,
+        organization_id -> Id,
+        kind -> Text,
+        contact_id -> Nullable<Id>,
+        acl_version -> BigInt,
+        read_user -> Nullable<Id>,
+        read_seq -> BigInt,
+        read_rest -> BigInt,
+        delivered_user -> Nullable<Id>,
+        delivered_seq -> BigInt,
+        delivered_rest -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        archived_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    members (room_id, user_id) {
+        room_id -> Id,
+        user_id -> Id,
+        role -> Text,
+        joined_pos -> BigInt,
+        joined_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    marks (room_id, user_id, kind) {
+        room_id -> Id,
+        user_id -> Id,
+        kind -> Text,
+        seq -> BigInt,
+        pos -> BigInt,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Id, Object};
+
+    messages (room_id, seq) {
+        room_id -> Id,
+        seq -> BigInt,
+        id -> Id,
+        organization_id -> Id,
+        pos -> BigInt,
+        sender_id -> Id,
+        sender_type -> Text,
+        direction -> Text,
+        user_name -> Text,
+        contact_id -> Nullable<Id>,
+        message_type -> Text,
+        content -> Object,
+        reply_to_id -> Nullable<Id>,
+        client_message_id -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    audit_log (id) {
+        id -> BigInt,
+        at -> BigInt,
+        action -> Text,
+        reason -> Nullable<Text>,
+        dialect -> Text,
+        organization_id -> Nullable<Id>,
+        user_id -> Nullable<Id>,
+        address -> Text,
+        origin -> Nullable<Text>,
+        close_code -> Nullable<BigInt>,
+        lasted_ms -> Nullable<BigInt>,
+        times -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(organizations, users, rooms, members, marks, messages);

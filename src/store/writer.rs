@@ -1,0 +1,208 @@
+//! The writer: the one thread that changes the database, a batch at a time.
+//!
+//! Group commit without a timer: what arrives while a batch is on its way becomes the next batch. A batch whose
+//! transaction failed is run once more on a fresh connection, under the same ids; so only "not known to be stored" is
+//! ever answered as failed, and a single change that the database refuses takes no other with it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{Actor, Handler, Message, SyncContext};
+use diesel::connection::SimpleConnection;
+use diesel::result::DatabaseErrorKind as Kind;
+use diesel::result::Error;
+use log::{error, warn};
+
+use super::batch::{self, Job, Memory, Verdict};
+use super::connection::{Connection, on};
+use super::intake::{Chores, Intake, Turn};
+use super::link::{Down, Link};
+use super::{audit, people};
+use crate::clock;
+use crate::domain::{Reject, RejectCode};
+use crate::metrics::Metrics;
+
+pub(crate) struct Writer {
+    intake: Arc<Intake>,
+    metrics: Arc<Metrics>,
+    link: Link,
+    memory: Memory,
+}
+
+impl Actor for Writer {
+    type Context = SyncContext<Self>;
+}
+
+/// Write until the intake closes. Sent once: between batches there is no detour through a mailbox.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Run;
+
+impl Handler<Run> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, _: Run, _: &mut SyncContext<Self>) {
+        loop {
+            let turn = self.intake.next();
+            if matches!(turn, Turn::Closed) {
+                return;
+            }
+            // The thread of a sync arbiter is not replaced, so nothing may unwind through here.
+            if catch_unwind(AssertUnwindSafe(|| self.turn(turn))).is_err() {
+                error!("The writer panicked: its batch counts as failed");
+                self.memory = Memory::default();
+                self.down();
+            }
+            self.intake.end_turn();
+        }
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(intake: Arc<Intake>, metrics: Arc<Metrics>, link: Link) -> Self {
+        Self { intake, metrics, link, memory: Memory::default() }
+    }
+
+    fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Jobs(mut jobs) => {
+                let begun = Instant::now();
+                let verdicts = self.store(&mut jobs);
+                self.metrics.store_batch_seconds.observe(begun.elapsed().as_secs_f64());
+                self.metrics.store_batch_size.observe(u32::try_from(jobs.len()).map_or(f64::MAX, f64::from));
+                for job in &jobs {
+                    self.metrics.store_latency_seconds.observe(job.since.elapsed().as_secs_f64());
+                }
+                self.intake.answer(batch::answers(jobs, verdicts));
+            }
+            Turn::Chores(chores) => self.chores(chores),
+            Turn::Idle => self.look_around(),
+            Turn::Closed => {}
+        }
+    }
+
+    /// A connection to write with; after failures, one that was seen to take writes.
+    fn ready(&mut self) -> Result<&mut Connection, Down> {
+        if self.link.get().is_err() {
+            self.metrics.store_up.set(0);
+            return Err(Down);
+        }
+        if self.intake.owes_recovery() {
+            if let Err(error) = self.link.get()?.takes_writes() {
+                warn!("The database takes no writes: {error}");
+                self.down();
+                return Err(Down);
+            }
+            self.intake.recovered();
+        }
+        self.metrics.store_up.set(1);
+        self.link.get()
+    }
+
+    fn down(&mut self) {
+        self.link.drop_connection();
+        self.metrics.store_up.set(0);
+    }
+
+    fn store(&mut self, jobs: &mut [Job]) -> Vec<Verdict> {
+        let mut memory = std::mem::take(&mut self.memory);
+        let first = match self.ready() {
+            Ok(connection) => batch::run(connection, &mut memory, jobs, false),
+            Err(Down) => return failed(jobs),
+        };
+        self.memory = memory;
+        first.unwrap_or_else(|error| {
+            warn!("A batch of {} failed and is run again: {error}", jobs.len());
+            if self.link.renew().is_ok() {
+                return self.again(jobs);
+            }
+            self.down();
+            failed(jobs)
+        })
+    }
+
+    /// Runs jobs that may be stored already; in halves where one of them is at fault.
+    fn again(&mut self, jobs: &mut [Job]) -> Vec<Verdict> {
+        let Ok(connection) = self.link.get() else { return failed(jobs) };
+        let error = match batch::run(connection, &mut self.memory, jobs, true) {
+            Ok(verdicts) => return verdicts,
+            Err(error) => error,
+        };
+        if !is_rows_fault(&error, connection) {
+            error!("A batch of {} failed for good: {error}", jobs.len());
+            self.down();
+            return failed(jobs);
+        }
+        if let [job] = jobs {
+            warn!("The database refuses a change of organization {}: {error}", job.organization);
+            let reject = Reject::new(RejectCode::Internal, "The database refuses this; sending it again will not help");
+            return vec![Verdict::Refused(reject)];
+        }
+        let (left, right) = jobs.split_at_mut(jobs.len() / 2);
+        let mut verdicts = self.again(left);
+        let offset = verdicts.len();
+        verdicts.extend(self.again(right).into_iter().map(|verdict| match verdict {
+            Verdict::Repeats(first) => Verdict::Repeats(first + offset),
+            other => other,
+        }));
+        verdicts
+    }
+
+    fn chores(&mut self, chores: Chores) {
+        let Ok(connection) = self.ready() else { return self.postpone(chores) };
+        let written = connection.change(|connection| {
+            people::write(connection, &chores.people, clock::now())?;
+            audit::write(connection, &chores.lines)
+        });
+        let Err(error) = written else { return };
+        if is_rows_fault(&error, connection) {
+            error!(
+                "The database refuses {} people and {} audit lines: {error}",
+                chores.people.len(),
+                chores.lines.len()
+            );
+            self.metrics.audit_dropped.inc_by(chores.lines.len() as u64);
+        } else {
+            warn!("People and audit lines wait for the database: {error}");
+            self.down();
+            self.postpone(chores);
+        }
+    }
+
+    fn postpone(&mut self, chores: Chores) {
+        let dropped = self.intake.postpone(chores);
+        self.metrics.audit_dropped.inc_by(dropped as u64);
+    }
+
+    /// While nobody asks: notices a database that has gone, and one that has come back.
+    fn look_around(&mut self) {
+        let Ok(connection) = self.ready() else { return };
+        if on!(connection, inner => inner.batch_execute("SELECT 1")).is_err() && self.link.renew().is_err() {
+            self.metrics.store_up.set(0);
+        }
+    }
+}
+
+fn failed(jobs: &[Job]) -> Vec<Verdict> {
+    vec![Verdict::Failed; jobs.len()]
+}
+
+/// Whether it was about the rows that a transaction failed, rather than about the database.
+fn is_rows_fault(error: &Error, connection: &mut Connection) -> bool {
+    match error {
+        Error::DatabaseError(
+            Kind::UniqueViolation
+            | Kind::ForeignKeyViolation
+            | Kind::NotNullViolation
+            | Kind::CheckViolation
+            | Kind::RestrictViolation
+            | Kind::ExclusionViolation,
+            _,
+        )
+        | Error::SerializationError(_)
+        | Error::DeserializationError(_) => true,
+        // SQLite names everything that a row can do wrong. Postgres does not, so it is asked whether it would write.
+        _ => matches!(connection, Connection::Postgres(_)) && connection.takes_writes().is_ok(),
+    }
+}

@@ -1,0 +1,39 @@
+//! The contract of the store, told as stories and run on SQLite and on Postgres alike; then what only one of them can
+//! suffer.
+
+#[path = "store/chores.rs"]
+mod chores;
+#[path = "store/contract.rs"]
+mod contract;
+#[path = "store/desk.rs"]
+mod desk;
+#[path = "store/durability.rs"]
+mod durability;
+#[path = "store/faults.rs"]
+mod faults;
+#[path = "store/opening.rs"]
+mod opening;
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "store/reading.rs"]
+mod reading;
+
+/// Runs each story, an `async fn(Desk)`, as a test on each database.
+macro_rules! on_both {
+    ($($story:ident,)*) => {
+        mod on_sqlite {
+            $(#[test]
+            fn $story() {
+                $crate::desk::Backend::sqlite().run(super::$story);
+            })*
+        }
+
+        mod on_postgres {
+            $(#[test]
+            fn $story() {
+                $crate::desk::Backend::postgres().run(super::$story);
+            })*
+        }
+    };
+}
+pub(crate) use on_both;

@@ -1,0 +1,119 @@
+//! What nobody waits for: people and the audit log.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use tertulia::clock;
+use tertulia::domain::audit::{AuditAction, AuditEntry};
+use tertulia::domain::{Identity, OrgId, Role};
+use tertulia::hub::ports::Store;
+
+use crate::desk::{Backend, organization, user};
+
+#[derive(QueryableByName, PartialEq, Eq, Debug)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    what: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    detail: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+fn row(what: &str, detail: Option<&str>, number: i64) -> Row {
+    Row { what: what.to_owned(), detail: detail.map(str::to_owned), number }
+}
+
+fn read(backend: &Backend, query: &str) -> Vec<Row> {
+    match backend.url.strip_prefix("sqlite:") {
+        Some(path) => sql_query(query).load(&mut SqliteConnection::establish(path).unwrap()).unwrap(),
+        None => sql_query(query).load(&mut PgConnection::establish(&backend.url).unwrap()).unwrap(),
+    }
+}
+
+fn identity(organization: Option<OrgId>, n: u128, name: &str, role: Role) -> Arc<Identity> {
+    let email = (n == 1).then(|| "ana@example.org".into());
+    Arc::new(Identity { organization, user: user(n), role, name: name.into(), email, expires_at: None, login: None })
+}
+
+#[test]
+fn people_are_written_and_kept_up_to_date() {
+    for backend in [Backend::sqlite(), Backend::postgres()] {
+        let organizations = [organization(), organization()];
+        backend.run(async |desk| {
+            for organization in organizations.map(Some) {
+                for n in 1..=100 {
+                    desk.store.provision(&identity(organization, n, "somebody", Role::Member));
+                }
+            }
+            desk.store.provision(&identity(None, 200, "nobody's", Role::Member));
+            desk.store.flush().await.unwrap();
+            desk.store.provision(&identity(Some(organizations[0]), 1, "A\0na", Role::Agent));
+            desk.store.provision(&identity(Some(organizations[0]), 1, "A\0na", Role::Agent));
+            desk.store.flush().await.unwrap();
+        });
+        let query = "SELECT name || ' ' || role AS what, max(email) AS detail, count(*) AS number FROM users \
+             GROUP BY name, role ORDER BY name";
+        let email = Some("ana@example.org");
+        let expected = [row("Ana agent", email, 1), row("somebody member", email, 199)];
+        assert_eq!(read(&backend, query), expected, "{}", backend.url);
+    }
+}
+
+#[test]
+fn the_audit_log_tells_of_everyone_and_counts_strangers() {
+    for backend in [Backend::sqlite(), Backend::postgres()] {
+        backend.run(async |desk| {
+            let entry = |action| AuditEntry {
+                at: clock::now(),
+                action,
+                dialect: "messages",
+                organization: Some(organization()),
+                user: Some(user(1)),
+                address: Ipv4Addr::LOCALHOST.into(),
+                origin: Some("https://example.org".into()),
+            };
+            desk.store.audit(entry(AuditAction::Opened));
+            let lasted = Duration::from_millis(1_500);
+            desk.store.audit(entry(AuditAction::Closed { code: 4408, reason: "idle", lasted }));
+            let refused = entry(AuditAction::Refused { reason: "invalid_token" });
+            for _ in 0..1_000 {
+                desk.store.audit(refused.clone());
+            }
+            desk.store.flush().await.unwrap();
+            assert_eq!(desk.metrics.audit_dropped.get(), 0);
+        });
+        let query = "SELECT action AS what, reason AS detail, coalesce(close_code, 0) + coalesce(lasted_ms, 0) + times \
+             AS number FROM audit_log ORDER BY action";
+        let expected = [
+            row("closed", Some("idle"), 4408 + 1_500 + 1),
+            row("opened", None, 1),
+            row("refused", Some("invalid_token"), 1_000),
+        ];
+        assert_eq!(read(&backend, query), expected, "{}", backend.url);
+    }
+}
+
+#[test]
+fn audit_lines_beyond_the_bound_are_dropped_and_counted() {
+    Backend::sqlite().run(async |desk| {
+        let opened = AuditEntry {
+            at: clock::now(),
+            action: AuditAction::Opened,
+            dialect: "messages",
+            organization: None,
+            user: None,
+            address: Ipv4Addr::LOCALHOST.into(),
+            origin: None,
+        };
+        // Faster than they can be written, 256 at a time.
+        for _ in 0..20_000 {
+            desk.store.audit(opened.clone());
+        }
+        assert!(desk.metrics.audit_dropped.get() > 0);
+        desk.store.flush().await.unwrap();
+    });
+}
