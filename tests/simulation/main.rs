@@ -28,7 +28,7 @@ use std::thread;
 use world::World;
 
 /// Seeds per run, unless the environment says otherwise.
-const SEEDS: u64 = 4_000;
+const SEEDS: u64 = 3_000;
 
 /// Seeds that broke a promise once, and what they found.
 const ONCE_BROKEN: &[(u64, &str)] = &[];

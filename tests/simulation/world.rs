@@ -21,6 +21,8 @@ use super::verdict::Facts;
 /// More than is kept of a room's deliveries for a session that catches up.
 const FLOOD: usize = 300;
 
+const DIALECT: &str = "simulated";
+
 pub struct World {
     rng: Rng,
     config: Config,
@@ -71,6 +73,9 @@ impl World {
             self.check_everyone_is_up_to_date();
         }
         self.check_the_acknowledged();
+        if self.devices[0].link.is_none() {
+            self.connect(0);
+        }
         for device in 0..self.devices.len() {
             self.hang_up(device, Departure::Left);
         }
@@ -251,7 +256,7 @@ impl World {
         self.tell(|| format!("device {device} connects as {conn:?} at {seat:?}"));
         self.devices[device].link = Some(Link::new(conn, socket, who.role));
         self.owners.insert(conn, device);
-        self.post(conn, Input::Connect { conn, dialect: "simulated", identity: who.identity(who.role), seat });
+        self.post(conn, Input::Connect { conn, dialect: DIALECT, identity: who.identity(who.role), seat });
     }
 
     /// The connection ends; what was written and not read is lost.

@@ -1,14 +1,14 @@
 //! How a world comes to rest, and what must be true when it has.
 
-use tertulia::domain::Command;
+use tertulia::domain::{Command, ConnId, Timestamp};
 use tertulia::hub::fanout::Fanout;
-use tertulia::hub::handle::Departure;
+use tertulia::hub::handle::{Departure, Seat};
 use tertulia::hub::presence::GRACE;
-use tertulia::hub::state::State;
+use tertulia::hub::state::{Input, State};
 
-use super::World;
+use super::{DIALECT, World};
 use crate::device::Link;
-use crate::people::ROOM_IDS;
+use crate::people::{PEOPLE, ROOM_IDS};
 
 impl World {
     /// Everything that was put off happens, nothing fails any more, and time passes until nobody waits for anything.
@@ -115,7 +115,7 @@ impl World {
     }
 
     pub(super) fn check_nothing_is_left(&self) {
-        let fresh = State::new(self.config.rules.clone());
+        let fresh = one_has_come_and_gone(State::new(self.config.rules.clone()));
         assert_eq!(without_ticket(&self.hub.state), without_ticket(&fresh), "left in the state");
         for worker in &self.hub.workers {
             assert!(worker.outlets.borrow().is_empty(), "places that nobody gave back");
@@ -123,6 +123,15 @@ impl World {
             assert_eq!(format!("{:?}", worker.fanout), format!("{fresh:?}"), "left in a fan-out");
         }
     }
+}
+
+/// A state that has seen a connection, and remembers its dialect.
+fn one_has_come_and_gone(mut state: State) -> State {
+    let (conn, seat, who) = (ConnId(0), Seat { worker: 0, slot: 0 }, PEOPLE[0]);
+    let (identity, mut effects) = (who.identity(who.role), Vec::new());
+    state.handle(Input::Connect { conn, dialect: DIALECT, identity, seat }, Timestamp::default(), &mut effects);
+    state.handle(Input::Disconnect { conn, departure: Departure::Left }, Timestamp::default(), &mut effects);
+    state
 }
 
 /// Everything in a state but the number of its last write, which only grows.
