@@ -90,7 +90,7 @@ pub struct Config {
     pub frames: usize,
     /// One batch in so many fails; 0: none does.
     pub failing: usize,
-    /// Everyone is in one room from the start: more than a worker writes to in one go.
+    /// Everyone is in one room from the start: more on each worker than it writes to in one go.
     pub is_crowded: bool,
     pub acts: Odds<Act>,
     pub wants: Odds<Wants>,
@@ -127,7 +127,7 @@ impl Config {
         ];
         let wants = vec![
             (Wants::Join, rng.pick(&[2, 6, 12])),
-            (Wants::Leave, rng.pick(&[0, 1, 3])),
+            (Wants::Leave, rng.pick(&[0, 1, 3, 8])),
             (Wants::Send, rng.pick(&[4, 8, 16])),
             (Wants::Typing, rng.pick(&[0, 2])),
             (Wants::Mark, rng.pick(&[0, 2, 6])),
@@ -140,8 +140,8 @@ impl Config {
             rules,
             people: PEOPLE[..if is_narrow { 3 } else { PEOPLE.len() }].to_vec(),
             rooms: ROOM_IDS[..if is_narrow { rng.between(1, 2) } else { ROOM_IDS.len() }].to_vec(),
-            workers: if is_crowded { 1 } else { rng.between(1, 3) },
-            devices: if is_crowded { 1_200 } else { rng.between(2, 9) },
+            workers: if is_crowded { 2 } else { rng.between(1, 3) },
+            devices: if is_crowded { 1_200 } else { rng.pick(&[2, 3, 3, 5, 9]) },
             steps: if is_crowded || is_flooded { 1_500 } else { rng.pick(&[100, 400, 400, 1_500]) },
             page: rng.pick(&[1, 2, 3, 5, 100]),
             writes: rng.pick(&[2, 8, 1_000]),

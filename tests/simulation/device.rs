@@ -208,6 +208,9 @@ impl Device {
             command: command.clone(),
         };
         link.asked.insert(tag.into(), asked);
+        if !matches!(command, Command::Join { .. }) {
+            return;
+        }
         let rooms = link.rooms_at_most();
         link.asked.values_mut().for_each(|asked| asked.rooms = asked.rooms.max(rooms));
     }

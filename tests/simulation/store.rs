@@ -155,19 +155,19 @@ impl Store {
 
     fn apply(&mut self, write: Write, now: Timestamp) -> Result<Outcome, WriteError> {
         match write.change {
-            Change::Message(message) => self.add_message(write.organization, *message, now),
+            Change::Message(message) => Ok(self.add_message(write.organization, *message, now)),
             Change::Room(room) => Ok(self.add_room(write.organization, &room)),
             Change::Mark(mark) => self.move_mark(write.organization, &mark, now),
         }
     }
 
-    fn add_message(&mut self, org: OrgId, new: NewMessage, at: Timestamp) -> Result<Outcome, WriteError> {
+    fn add_message(&mut self, org: OrgId, new: NewMessage, at: Timestamp) -> Outcome {
         let NewMessage { draft, sender_type, direction, user, user_name } = new;
         let row = self.rooms.get_mut(&draft.room).filter(|row| row.org == org);
         let row = row.unwrap_or_else(|| panic!("{org} writes to {}, which it does not have", draft.room));
         let key = draft.client_message_id.clone().map(|name| (draft.room, user, name));
         if let Some(first) = key.as_ref().and_then(|key| self.sent.get(key)) {
-            return Ok(Outcome::Message { message: first.clone(), duplicate: true });
+            return Outcome::Message { message: first.clone(), duplicate: true };
         }
         let pos = next(&mut self.positions, org);
         let message = Arc::new(Message {
@@ -196,7 +196,7 @@ impl Store {
         if let Some(key) = key {
             self.sent.insert(key, message.clone());
         }
-        Ok(Outcome::Message { message, duplicate: false })
+        Outcome::Message { message, duplicate: false }
     }
 
     fn add_room(&mut self, org: OrgId, new: &NewRoom) -> Outcome {

@@ -122,20 +122,16 @@ impl Device {
                 "acknowledged twice, not as the same: {message:?}"
             ),
         }
-        let is_leaving = link.is_leaving(message.room);
         let Some(view) = link.rooms.get_mut(&message.room).filter(|_| !duplicate) else { return };
-        if message.seq == view.cursor + 1 {
+        let cursor = view.cursor;
+        if message.seq == cursor + 1 {
             view.cursor = message.seq;
             self.reach(message.room, message.seq);
-        } else if message.seq <= view.cursor {
+        } else if message.seq <= cursor {
             let was_told = facts.has_compared && view.told.contains(&message.seq);
-            assert!(
-                was_told || message.seq <= view.end,
-                "acknowledged out of order, after {}: {message:?}",
-                view.cursor
-            );
+            assert!(was_told || message.seq <= view.end, "acknowledged out of order, after {cursor}: {message:?}");
         } else {
-            assert!(is_leaving, "acknowledged ahead of its place, after {}: {message:?}", view.cursor);
+            assert!(link.is_leaving(message.room), "acknowledged ahead of its place, after {cursor}: {message:?}");
         }
     }
 

@@ -57,7 +57,7 @@ fn rooms() -> Vec<Room> {
     ]
 }
 
-fn room_id(n: u128) -> RoomId {
+pub fn room_id(n: u128) -> RoomId {
     RoomId(Uuid::from_u128(0x100 + n))
 }
 
@@ -356,7 +356,7 @@ impl Harness {
     }
 }
 
-fn identity(person: usize, role: Role) -> Arc<Identity> {
+pub fn identity(person: usize, role: Role) -> Arc<Identity> {
     let (organization, user, _) = PEOPLE[person];
     let name = format!("User {user}").into();
     Arc::new(Identity { organization, user, role, name, email: None, expires_at: None, login: None })

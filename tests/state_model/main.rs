@@ -2,6 +2,9 @@
 //!
 //! The store answers at once here, and never fails; what lateness and failures do is the simulation's business.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers in here are small")]
+
 mod harness;
 mod model;
 
@@ -9,10 +12,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use tertulia::domain::{MarkKind, Role};
-use tertulia::hub::handle::Departure;
+use tertulia::domain::{Command, ConnId, MarkKind, Resume, Role, RoomKind, Timestamp};
+use tertulia::hub::effect::Effect;
+use tertulia::hub::handle::{Departure, Rules, Seat};
+use tertulia::hub::state::{Input, State};
 
-use harness::{Harness, ROOMS, USERS};
+use harness::{Harness, ROOMS, USERS, identity, room_id};
 
 /// One thing that happens. Connections are named by their place among those that are open.
 #[derive(Clone, Debug)]
@@ -96,4 +101,17 @@ fn a_mark_that_waits_is_written_even_if_everyone_has_left() {
     harness.disconnect(0, Departure::Left);
     harness.wait(Duration::from_secs(1));
     assert_eq!(harness.marks_written(), [1, 3]);
+}
+
+#[test]
+fn after_failed_writes_a_room_that_is_being_loaded_is_compared_too() {
+    let (mut state, mut effects, now) = (State::new(Rules::default()), Vec::new(), Timestamp::from_secs(1));
+    let (conn, seat, room) = (ConnId(1), Seat { worker: 0, slot: 0 }, room_id(0));
+    let command = Command::Join { room, resume: Resume::Live, presence: false, create_as: RoomKind::Public };
+    state.handle(Input::Connect { conn, dialect: "none", identity: identity(0, Role::Agent), seat }, now, &mut effects);
+    state.handle(Input::Command { conn, command, tag: None }, now, &mut effects);
+    assert!(matches!(effects[..], [Effect::LoadAccess { .. }]));
+    // What was read may be older than a commit that nobody was told of.
+    state.handle(Input::Recovered, now, &mut effects);
+    assert!(matches!(&effects[1..], [Effect::CompareHeads(rooms)] if *rooms == [room]));
 }
