@@ -2,29 +2,32 @@
 
 use std::marker::PhantomData;
 
-use diesel::expression::IntoSql;
+use diesel::expression::{AsExpression, IntoSql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, HasSqlType, Nullable, SingleValue, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
-use super::super::schema::{self, messages, organizations};
+use super::super::schema::{self, organizations};
 use super::super::values::{Key, stored};
 use super::ledger::SentBefore;
 use super::tables::{MarkRow, OrganizationRow};
 use crate::domain::RoomId;
 
+/// A parameter of a statement.
+type Bind<'a> = Box<dyn QueryFragment<Pg> + 'a>;
+
 /// A statement whose text never changes, so that it is prepared once; each `?` stands for the next of `binds`.
 struct Fixed<'a, Answer> {
     text: &'static str,
-    binds: Vec<Box<dyn QueryFragment<Pg> + 'a>>,
+    binds: Vec<Bind<'a>>,
     answer: PhantomData<Answer>,
 }
 
 impl<'a, Answer> Fixed<'a, Answer> {
-    fn new(text: &'static str, binds: Vec<Box<dyn QueryFragment<Pg> + 'a>>) -> Self {
+    fn new(text: &'static str, binds: Vec<Bind<'a>>) -> Self {
         Self { text, binds, answer: PhantomData }
     }
 }
@@ -53,16 +56,29 @@ impl<Answer> Query for Fixed<'_, Answer> {
 
 impl<Answer> RunQueryDsl<PgConnection> for Fixed<'_, Answer> {}
 
-fn uuids<'a>(ids: impl Iterator<Item = Uuid>) -> Box<dyn QueryFragment<Pg> + 'a> {
-    Box::new(ids.collect::<Vec<_>>().into_sql::<Array<SqlUuid>>())
+/// All values of one parameter.
+fn array<'a, Type, Value>(values: impl Iterator<Item = Value>) -> Bind<'a>
+where
+    Type: SingleValue + 'a,
+    Array<Type>: SingleValue,
+    Pg: HasSqlType<Array<Type>>,
+    Value: 'a,
+    Vec<Value>: AsExpression<Array<Type>>,
+    <Vec<Value> as AsExpression<Array<Type>>>::Expression: QueryFragment<Pg> + 'a,
+{
+    Box::new(values.collect::<Vec<_>>().into_sql::<Array<Type>>())
 }
 
-fn numbers<'a>(numbers: impl Iterator<Item = i64>) -> Box<dyn QueryFragment<Pg> + 'a> {
-    Box::new(numbers.collect::<Vec<_>>().into_sql::<Array<BigInt>>())
+fn uuids<'a>(ids: impl Iterator<Item = Uuid>) -> Bind<'a> {
+    array::<SqlUuid, _>(ids)
 }
 
-fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Box<dyn QueryFragment<Pg> + 'a> {
-    Box::new(texts.collect::<Vec<_>>().into_sql::<Array<Text>>())
+fn numbers<'a>(numbers: impl Iterator<Item = i64>) -> Bind<'a> {
+    array::<BigInt, _>(numbers)
+}
+
+fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Bind<'a> {
+    array::<Text, _>(texts)
 }
 
 pub(crate) fn lock(connection: &mut PgConnection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
@@ -109,11 +125,31 @@ pub(crate) fn ids_at(connection: &mut PgConnection, places: &[(RoomId, u64)]) ->
     Fixed::<(BigInt, schema::Id)>::new(TEXT, binds).load(connection)
 }
 
-pub(crate) fn add_messages(connection: &mut PgConnection, rows: Vec<NewMessageRow<'_>>) -> QueryResult<()> {
+pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<'_>]) -> QueryResult<()> {
+    const TEXT: &str = "INSERT INTO messages (room_id, seq, id, organization_id, pos, sender_id, sender_type, direction, \
+         user_name, contact_id, message_type, content, reply_to_id, client_message_id, created_at) \
+         SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     if rows.is_empty() {
         return Ok(());
     }
-    diesel::copy_from(messages::table).from_insertable(rows).execute(connection)?;
+    let binds = vec![
+        uuids(rows.iter().map(|row| row.room_id.0)),
+        numbers(rows.iter().map(|row| row.seq)),
+        uuids(rows.iter().map(|row| row.id.0)),
+        uuids(rows.iter().map(|row| row.organization_id.0)),
+        numbers(rows.iter().map(|row| row.pos)),
+        uuids(rows.iter().map(|row| row.sender_id.0)),
+        texts(rows.iter().map(|row| row.sender_type)),
+        texts(rows.iter().map(|row| row.direction)),
+        texts(rows.iter().map(|row| row.user_name)),
+        array::<Nullable<schema::Id>, _>(rows.iter().map(|row| row.contact_id)),
+        texts(rows.iter().map(|row| row.message_type)),
+        array::<schema::Object, _>(rows.iter().map(|row| row.content)),
+        array::<Nullable<schema::Id>, _>(rows.iter().map(|row| row.reply_to_id)),
+        array::<Nullable<Text>, _>(rows.iter().map(|row| row.client_message_id)),
+        numbers(rows.iter().map(|row| row.created_at)),
+    ];
+    Fixed::<()>::new(TEXT, binds).execute(connection)?;
     Ok(())
 }
 

@@ -119,7 +119,7 @@ pub(crate) fn add_messages(connection: &mut Connection, jobs: &[Job], verdicts: 
     });
     match connection {
         Connection::Sqlite(c) => sqlite::add_messages(c, rows),
-        Connection::Postgres(c) => postgres::add_messages(c, rows.collect()),
+        Connection::Postgres(c) => postgres::add_messages(c, &rows.collect::<Vec<_>>()),
     }
 }
 
