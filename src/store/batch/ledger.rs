@@ -12,7 +12,7 @@ use super::super::connection::Connection;
 use super::super::rows::{self, MessageRow};
 use super::super::status::Standing;
 use super::super::values::{Key, number};
-use super::{Job, Work, tables};
+use super::{Care, Job, Work, tables};
 use crate::domain::{MarkKind, Message, MessageId, OrgId, RoomId, UserId};
 
 /// Beyond so many rooms nothing more is remembered until the next batch forgets the rest.
@@ -104,14 +104,21 @@ impl Ledger {
         connection: &mut Connection,
         memory: &mut Memory,
         jobs: &[Job],
-        again: bool,
+        care: Care,
     ) -> QueryResult<Self> {
         let mut ledger = Self::default();
         ledger.lock(connection, memory, jobs)?;
         ledger.load_rooms(connection, jobs)?;
-        ledger.load_known(connection, jobs, again)?;
+        if care != Care::Hopeful {
+            ledger.load_known(connection, jobs, care)?;
+        }
         ledger.load_marks(connection, jobs)?;
         Ok(ledger)
+    }
+
+    /// The rooms in which somebody has come further.
+    pub(crate) fn changed_rooms(&self) -> impl Iterator<Item = (&RoomId, &Room)> {
+        self.organizations.values().flat_map(|it| &it.rooms).filter(|(_, room)| room.changed)
     }
 
     fn lock(&mut self, connection: &mut Connection, memory: &mut Memory, jobs: &[Job]) -> QueryResult<()> {
@@ -159,7 +166,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn load_known(&mut self, connection: &mut Connection, jobs: &[Job], again: bool) -> QueryResult<()> {
+    fn load_known(&mut self, connection: &mut Connection, jobs: &[Job], care: Care) -> QueryResult<()> {
         let messages = || {
             jobs.iter().enumerate().filter_map(|(index, job)| match &job.work {
                 Work::Message(message) => Some((index, message)),
@@ -171,7 +178,7 @@ impl Ledger {
         if !keys.is_empty() {
             self.known.extend(tables::sent_before(connection, &keys)?);
         }
-        if again {
+        if care == Care::Again {
             let ids: Vec<Key> = messages().map(|(_, message)| Key(message.id.0)).collect();
             let mut stored: HashMap<MessageId, MessageRow> =
                 tables::messages(connection, &ids)?.into_iter().map(|row| (row.id(), row)).collect();

@@ -104,17 +104,28 @@ pub(crate) enum Verdict {
     Failed,
 }
 
-/// Stores `jobs`, all or none. `again`: they may have been stored already, in a transaction of which nobody knows how it
-/// ended; what is found under their ids counts as stored now.
+/// What a batch reckons with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Care {
+    /// That nobody sends a message for the second time: if somebody does, the whole batch fails with a unique violation.
+    Hopeful,
+    /// That some messages were sent before.
+    Careful,
+    /// That all of it may be stored already, by a transaction of which nobody knows how it ended: what is found under the
+    /// same ids counts as stored now.
+    Again,
+}
+
+/// Stores `jobs`, all or none.
 pub(crate) fn run(
     connection: &mut Connection,
     memory: &mut Memory,
     jobs: &mut [Job],
-    again: bool,
+    care: Care,
 ) -> QueryResult<Vec<Verdict>> {
     let (verdicts, ledger) = connection.change(|connection| {
-        let mut ledger = Ledger::load(connection, memory, jobs, again)?;
-        let plan = plan::number(&mut ledger, jobs, clock::now(), again);
+        let mut ledger = Ledger::load(connection, memory, jobs, care)?;
+        let plan = plan::number(&mut ledger, jobs, clock::now(), care == Care::Again);
         let mut verdicts = plan.verdicts;
         tables::add_rooms(connection, &plan.rooms, &plan.members)?;
         tables::add_messages(connection, jobs, &verdicts)?;

@@ -1,60 +1,21 @@
 //! The statements of a batch that are Postgres's own: one round trip for all rows, prepared once per connection.
 
-use std::marker::PhantomData;
-
 use diesel::expression::{AsExpression, IntoSql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, BigInt, HasSqlType, Nullable, SingleValue, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::super::fixed::{self, Fixed};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
 use super::super::schema::{self, organizations};
 use super::super::values::{Key, stored};
-use super::ledger::SentBefore;
+use super::ledger::{Ledger, SentBefore};
 use super::tables::{MarkRow, OrganizationRow};
-use crate::domain::RoomId;
+use crate::domain::{RoomId, UserId};
 
-/// A parameter of a statement.
-type Bind<'a> = Box<dyn QueryFragment<Pg> + 'a>;
-
-/// A statement whose text never changes, so that it is prepared once; each `?` stands for the next of `binds`.
-struct Fixed<'a, Answer> {
-    text: &'static str,
-    binds: Vec<Bind<'a>>,
-    answer: PhantomData<Answer>,
-}
-
-impl<'a, Answer> Fixed<'a, Answer> {
-    fn new(text: &'static str, binds: Vec<Bind<'a>>) -> Self {
-        Self { text, binds, answer: PhantomData }
-    }
-}
-
-impl<Answer> QueryFragment<Pg> for Fixed<'_, Answer> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let mut binds = self.binds.iter();
-        for (index, piece) in self.text.split('?').enumerate() {
-            if let Some(bind) = (index > 0).then(|| binds.next()).flatten() {
-                bind.walk_ast(out.reborrow())?;
-            }
-            out.push_sql(piece);
-        }
-        Ok(())
-    }
-}
-
-impl<Answer> QueryId for Fixed<'_, Answer> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Answer> Query for Fixed<'_, Answer> {
-    type SqlType = Answer;
-}
-
-impl<Answer> RunQueryDsl<PgConnection> for Fixed<'_, Answer> {}
+type Bind<'a> = fixed::Bind<'a, Pg>;
 
 /// All values of one parameter.
 fn array<'a, Type, Value>(values: impl Iterator<Item = Value>) -> Bind<'a>
@@ -106,7 +67,7 @@ pub(crate) fn sent_before(
         uuids(keys.iter().map(|key| key.sender)),
         texts(keys.iter().map(|key| key.client_message_id)),
     ];
-    let rows: Vec<(i64, MessageRow)> = Fixed::<Answer>::new(TEXT, binds).load(connection)?;
+    let rows: Vec<(i64, MessageRow)> = Fixed::<Pg, Answer>::new(TEXT, binds).load(connection)?;
     Ok(rows.into_iter().filter_map(|(job, row)| Some((usize::try_from(job).ok()?, row))).collect())
 }
 
@@ -115,14 +76,14 @@ pub(crate) fn marks(connection: &mut PgConnection, users: &[(Key, Key)]) -> Quer
     const TEXT: &str = "SELECT room_id, user_id, m.kind, m.seq, m.pos, m.at \
          FROM unnest(?, ?) AS k (room_id, user_id) JOIN marks m USING (room_id, user_id)";
     let binds = vec![uuids(users.iter().map(|(room, _)| room.0)), uuids(users.iter().map(|(_, user)| user.0))];
-    Fixed::<Answer>::new(TEXT, binds).load(connection)
+    Fixed::<Pg, Answer>::new(TEXT, binds).load(connection)
 }
 
 pub(crate) fn ids_at(connection: &mut PgConnection, places: &[(RoomId, u64)]) -> QueryResult<Vec<(i64, Key)>> {
     const TEXT: &str = "SELECT k.place - 1, m.id FROM unnest(?, ?) WITH ORDINALITY AS k (room_id, seq, place) \
          JOIN messages m USING (room_id, seq)";
     let binds = vec![uuids(places.iter().map(|(room, _)| room.0)), numbers(places.iter().map(|(_, seq)| stored(*seq)))];
-    Fixed::<(BigInt, schema::Id)>::new(TEXT, binds).load(connection)
+    Fixed::<Pg, (BigInt, schema::Id)>::new(TEXT, binds).load(connection)
 }
 
 pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<'_>]) -> QueryResult<()> {
@@ -149,7 +110,7 @@ pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<
         array::<Nullable<Text>, _>(rows.iter().map(|row| row.client_message_id)),
         numbers(rows.iter().map(|row| row.created_at)),
     ];
-    Fixed::<()>::new(TEXT, binds).execute(connection)?;
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
     Ok(())
 }
 
@@ -169,6 +130,45 @@ pub(crate) fn put_marks(connection: &mut PgConnection, rows: &[NewMarkRow]) -> Q
         numbers(rows.iter().map(|row| row.pos)),
         numbers(rows.iter().map(|row| row.at)),
     ];
-    Fixed::<()>::new(TEXT, binds).execute(connection)?;
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn put_standings(connection: &mut PgConnection, ledger: &Ledger) -> QueryResult<()> {
+    const TEXT: &str = "UPDATE rooms SET read_user = k.read_user, read_seq = k.read_seq, read_rest = k.read_rest, \
+         delivered_user = k.delivered_user, delivered_seq = k.delivered_seq, delivered_rest = k.delivered_rest \
+         FROM unnest(?, ?, ?, ?, ?, ?, ?) AS k (id, read_user, read_seq, read_rest, delivered_user, delivered_seq, \
+         delivered_rest) WHERE rooms.id = k.id";
+    if ledger.changed_rooms().next().is_none() {
+        return Ok(());
+    }
+    let standings = || ledger.changed_rooms().map(|(_, room)| &room.standing);
+    let user = |user: Option<UserId>| user.map(|it| Key(it.0));
+    let binds = vec![
+        uuids(ledger.changed_rooms().map(|(id, _)| id.0)),
+        array::<Nullable<schema::Id>, _>(standings().map(|it| user(it.read.user))),
+        numbers(standings().map(|it| stored(it.read.seq))),
+        numbers(standings().map(|it| stored(it.read.rest))),
+        array::<Nullable<schema::Id>, _>(standings().map(|it| user(it.delivered.user))),
+        numbers(standings().map(|it| stored(it.delivered.seq))),
+        numbers(standings().map(|it| stored(it.delivered.rest))),
+    ];
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn advance(connection: &mut PgConnection, ledger: &Ledger) -> QueryResult<()> {
+    const TEXT: &str = "UPDATE organizations SET last_pos = k.last_pos, last_at = k.last_at \
+         FROM unnest(?, ?, ?) AS k (id, last_pos, last_at) WHERE organizations.id = k.id";
+    let changed = || ledger.organizations.iter().filter(|(_, it)| it.changed);
+    if changed().next().is_none() {
+        return Ok(());
+    }
+    let binds = vec![
+        uuids(changed().map(|(id, _)| id.0)),
+        numbers(changed().map(|(_, it)| stored(it.last_pos))),
+        numbers(changed().map(|(_, it)| it.last_at)),
+    ];
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
     Ok(())
 }
