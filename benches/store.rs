@@ -123,7 +123,7 @@ fn main() {
         let (batches_before, busy_before) = (batches.load(Ordering::Relaxed), busy());
         actix::clock::sleep(Duration::from_secs(seconds)).await;
         let (sent, took) = (done.get() - before, begun.elapsed());
-        let (batches, busy) = (batches.load(Ordering::Relaxed) - batches_before, busy() - busy_before);
+        let (batches, busy) = (batches.load(Ordering::Relaxed) - batches_before, busy().saturating_sub(busy_before));
         let mut latencies = latencies.take();
         latencies.sort_unstable();
         let quantile = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();

@@ -77,6 +77,20 @@ impl Memory {
         }
     }
 
+    /// What is remembered, where that is all that `jobs` need: messages of one organization, to rooms that are known. It
+    /// may be out of date.
+    pub(crate) fn guess(&mut self, jobs: &[Job]) -> Option<Ledger> {
+        let id = jobs.first()?.organization;
+        let organization = self.organizations.get(&id)?;
+        let known = jobs.iter().all(|job| match &job.work {
+            Work::Message(message) => job.organization == id && organization.rooms.contains_key(&message.room),
+            _ => false,
+        });
+        let organization = known.then(|| self.organizations.remove(&id)).flatten()?;
+        self.rooms = self.rooms.saturating_sub(organization.rooms.len());
+        Some(Ledger { organizations: HashMap::from([(id, organization)]), ..Ledger::default() })
+    }
+
     /// Takes what is remembered of an organization's rooms, if it is still true. What is taken and not kept is forgotten:
     /// a batch that fails leaves nothing wrong behind.
     fn take(&mut self, id: OrgId, last_pos: u64) -> HashMap<RoomId, Room> {

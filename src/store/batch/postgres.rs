@@ -11,9 +11,9 @@ use super::super::fixed::{self, Fixed};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
 use super::super::schema::{self, organizations};
 use super::super::values::{Key, stored};
-use super::ledger::{Ledger, SentBefore};
+use super::ledger::{Ledger, Organization, SentBefore};
 use super::tables::{MarkRow, OrganizationRow};
-use crate::domain::{RoomId, UserId};
+use crate::domain::{OrgId, RoomId, UserId};
 
 type Bind<'a> = fixed::Bind<'a, Pg>;
 
@@ -93,7 +93,35 @@ pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<
     if rows.is_empty() {
         return Ok(());
     }
-    let binds = vec![
+    Fixed::<Pg>::new(TEXT, columns(rows).into()).execute(connection)?;
+    Ok(())
+}
+
+/// Adds messages and advances their organization in one statement, which is a transaction of its own. Returns false, and
+/// has done nothing, where the organization does not stand at `before`.
+pub(crate) fn add_at_once(
+    connection: &mut PgConnection,
+    (id, before, organization): (OrgId, u64, &Organization),
+    rows: &[NewMessageRow<'_>],
+) -> QueryResult<bool> {
+    const TEXT: &str = "WITH organization AS ( \
+         UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ? AND last_pos = ? RETURNING id) \
+         INSERT INTO messages (room_id, seq, id, organization_id, pos, sender_id, sender_type, direction, \
+         user_name, contact_id, message_type, content, reply_to_id, client_message_id, created_at) \
+         SELECT message.* FROM organization, unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS message";
+    let mut binds: Vec<Bind<'_>> = vec![
+        Box::new(stored(organization.last_pos).into_sql::<BigInt>()),
+        Box::new(organization.last_at.into_sql::<BigInt>()),
+        Box::new(id.0.into_sql::<SqlUuid>()),
+        Box::new(stored(before).into_sql::<BigInt>()),
+    ];
+    binds.extend(columns(rows));
+    Ok(Fixed::<Pg>::new(TEXT, binds).execute(connection)? == rows.len())
+}
+
+/// The columns of messages, in the order of the table.
+fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a>; 15] {
+    [
         uuids(rows.iter().map(|row| row.room_id.0)),
         numbers(rows.iter().map(|row| row.seq)),
         uuids(rows.iter().map(|row| row.id.0)),
@@ -109,9 +137,7 @@ pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<
         array::<Nullable<schema::Id>, _>(rows.iter().map(|row| row.reply_to_id)),
         array::<Nullable<Text>, _>(rows.iter().map(|row| row.client_message_id)),
         numbers(rows.iter().map(|row| row.created_at)),
-    ];
-    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
-    Ok(())
+    ]
 }
 
 pub(crate) fn put_marks(connection: &mut PgConnection, rows: &[NewMarkRow]) -> QueryResult<()> {

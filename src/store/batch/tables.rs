@@ -112,14 +112,18 @@ pub(crate) fn add_rooms(connection: &mut Connection, new: &[NewRoomRow], owners:
 
 /// Adds the messages that `verdicts` call stored.
 pub(crate) fn add_messages(connection: &mut Connection, jobs: &[Job], verdicts: &[Verdict]) -> QueryResult<()> {
-    let rows = jobs.iter().zip(verdicts).filter_map(|(job, verdict)| match (&job.work, verdict) {
-        (Work::Message(message), Verdict::Stored) => Some(NewMessageRow::from(message)),
-        _ => None,
-    });
+    let rows = new_messages(jobs, verdicts);
     match connection {
         Connection::Sqlite(c) => sqlite::add_messages(c, rows),
         Connection::Postgres(c) => postgres::add_messages(c, &rows.collect::<Vec<_>>()),
     }
+}
+
+pub(crate) fn new_messages<'a>(jobs: &'a [Job], verdicts: &[Verdict]) -> impl Iterator<Item = NewMessageRow<'a>> {
+    jobs.iter().zip(verdicts).filter_map(|(job, verdict)| match (&job.work, verdict) {
+        (Work::Message(message), Verdict::Stored) => Some(NewMessageRow::from(message)),
+        _ => None,
+    })
 }
 
 pub(crate) fn put_marks(connection: &mut Connection, marks: &[NewMarkRow]) -> QueryResult<()> {
