@@ -23,8 +23,6 @@ const REMEMBERED_ROOMS: usize = 100_000;
 pub(crate) struct Room {
     pub(crate) last_seq: u64,
     pub(crate) standing: Standing,
-    /// `standing` is not what the table says.
-    pub(crate) changed: bool,
 }
 
 /// An organization whose lock is held.
@@ -33,6 +31,7 @@ pub(crate) struct Organization {
     pub(crate) last_pos: u64,
     pub(crate) last_at: i64,
     pub(crate) rooms: HashMap<RoomId, Room>,
+    /// `last_pos` is not what the table says.
     pub(crate) changed: bool,
 }
 
@@ -71,7 +70,6 @@ impl Memory {
         }
         for (id, mut organization) in ledger.organizations {
             organization.changed = false;
-            organization.rooms.values_mut().for_each(|room| room.changed = false);
             self.rooms += organization.rooms.len();
             self.organizations.insert(id, organization);
         }
@@ -79,7 +77,7 @@ impl Memory {
 
     /// What is remembered, where that is all that `jobs` need: messages of one organization, to rooms that are known. It
     /// may be out of date.
-    pub(crate) fn guess(&mut self, jobs: &[Job]) -> Option<Ledger> {
+    pub(crate) fn guess(&mut self, jobs: &[Job]) -> Option<(OrgId, Ledger)> {
         let id = jobs.first()?.organization;
         let organization = self.organizations.get(&id)?;
         let known = jobs.iter().all(|job| match &job.work {
@@ -88,7 +86,7 @@ impl Memory {
         });
         let organization = known.then(|| self.organizations.remove(&id)).flatten()?;
         self.rooms = self.rooms.saturating_sub(organization.rooms.len());
-        Some(Ledger { organizations: HashMap::from([(id, organization)]), ..Ledger::default() })
+        Some((id, Ledger { organizations: HashMap::from([(id, organization)]), ..Ledger::default() }))
     }
 
     /// Takes what is remembered of an organization's rooms, if it is still true. What is taken and not kept is forgotten:
@@ -130,9 +128,9 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// The rooms in which somebody has come further.
-    pub(crate) fn changed_rooms(&self) -> impl Iterator<Item = (&RoomId, &Room)> {
-        self.organizations.values().flat_map(|it| &it.rooms).filter(|(_, room)| room.changed)
+    /// The organizations whose numbering has advanced.
+    pub(crate) fn advanced(&self) -> impl Iterator<Item = (OrgId, &Organization)> {
+        self.organizations.iter().filter(|(_, it)| it.changed).map(|(id, it)| (*id, it))
     }
 
     fn lock(&mut self, connection: &mut Connection, memory: &mut Memory, jobs: &[Job]) -> QueryResult<()> {
@@ -170,7 +168,7 @@ impl Ledger {
             match self.organizations.get_mut(&OrgId(organization.0)) {
                 Some(organization) => {
                     let (last_seq, standing) = (number(last_seq.unwrap_or(0)), standing.into_standing()?);
-                    organization.rooms.insert(id, Room { last_seq, standing, changed: false });
+                    organization.rooms.insert(id, Room { last_seq, standing });
                 }
                 None => {
                     self.foreign.insert(id);

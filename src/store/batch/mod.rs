@@ -136,7 +136,7 @@ pub(crate) fn run(
         tables::add_rooms(connection, &plan.rooms, &plan.members)?;
         tables::add_messages(connection, jobs, &verdicts)?;
         tables::put_marks(connection, &plan.marks)?;
-        tables::put_standings(connection, &ledger)?;
+        tables::put_standings(connection, &plan.standings)?;
         tables::advance(connection, &ledger)?;
         name_marks(connection, &mut verdicts)?;
         Ok((verdicts, ledger))
@@ -148,12 +148,12 @@ pub(crate) fn run(
 /// Stores messages in a single round trip, where everything about their rooms is remembered: numbered as if it were still
 /// true, on condition that it is. `None`: it is not known, or no longer true, and nothing was done.
 fn at_once(connection: &mut PgConnection, memory: &mut Memory, jobs: &mut [Job]) -> QueryResult<Option<Vec<Verdict>>> {
-    let Some(mut ledger) = memory.guess(jobs) else { return Ok(None) };
-    let before: u64 = ledger.organizations.values().map(|it| it.last_pos).sum();
+    let Some((id, mut ledger)) = memory.guess(jobs) else { return Ok(None) };
+    let before = ledger.organizations.get(&id).map_or(0, |it| it.last_pos);
     let verdicts = plan::number(&mut ledger, jobs, clock::now(), false).verdicts;
     let rows: Vec<_> = tables::new_messages(jobs, &verdicts).collect();
-    let Some((id, organization)) = ledger.organizations.iter().next() else { return Ok(None) };
-    if !postgres::add_at_once(connection, (*id, before, organization), &rows)? {
+    let Some(organization) = ledger.organizations.get(&id) else { return Ok(None) };
+    if !postgres::add_at_once(connection, (id, before, organization), &rows)? {
         return Ok(None);
     }
     memory.keep(ledger);

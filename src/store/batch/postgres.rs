@@ -1,5 +1,7 @@
 //! The statements of a batch that are Postgres's own: one round trip for all rows, prepared once per connection.
 
+use std::collections::HashMap;
+
 use diesel::expression::{AsExpression, IntoSql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -10,6 +12,7 @@ use uuid::Uuid;
 use super::super::fixed::{self, Fixed};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
 use super::super::schema::{self, organizations};
+use super::super::status::Standing;
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, Organization, SentBefore};
 use super::tables::{MarkRow, OrganizationRow};
@@ -160,18 +163,18 @@ pub(crate) fn put_marks(connection: &mut PgConnection, rows: &[NewMarkRow]) -> Q
     Ok(())
 }
 
-pub(crate) fn put_standings(connection: &mut PgConnection, ledger: &Ledger) -> QueryResult<()> {
+pub(crate) fn put_standings(connection: &mut PgConnection, rooms: &HashMap<RoomId, Standing>) -> QueryResult<()> {
     const TEXT: &str = "UPDATE rooms SET read_user = k.read_user, read_seq = k.read_seq, read_rest = k.read_rest, \
          delivered_user = k.delivered_user, delivered_seq = k.delivered_seq, delivered_rest = k.delivered_rest \
          FROM unnest(?, ?, ?, ?, ?, ?, ?) AS k (id, read_user, read_seq, read_rest, delivered_user, delivered_seq, \
          delivered_rest) WHERE rooms.id = k.id";
-    if ledger.changed_rooms().next().is_none() {
+    if rooms.is_empty() {
         return Ok(());
     }
-    let standings = || ledger.changed_rooms().map(|(_, room)| &room.standing);
+    let standings = || rooms.values();
     let user = |user: Option<UserId>| user.map(|it| Key(it.0));
     let binds = vec![
-        uuids(ledger.changed_rooms().map(|(id, _)| id.0)),
+        uuids(rooms.keys().map(|id| id.0)),
         array::<Nullable<schema::Id>, _>(standings().map(|it| user(it.read.user))),
         numbers(standings().map(|it| stored(it.read.seq))),
         numbers(standings().map(|it| stored(it.read.rest))),
@@ -186,14 +189,13 @@ pub(crate) fn put_standings(connection: &mut PgConnection, ledger: &Ledger) -> Q
 pub(crate) fn advance(connection: &mut PgConnection, ledger: &Ledger) -> QueryResult<()> {
     const TEXT: &str = "UPDATE organizations SET last_pos = k.last_pos, last_at = k.last_at \
          FROM unnest(?, ?, ?) AS k (id, last_pos, last_at) WHERE organizations.id = k.id";
-    let changed = || ledger.organizations.iter().filter(|(_, it)| it.changed);
-    if changed().next().is_none() {
+    if ledger.advanced().next().is_none() {
         return Ok(());
     }
     let binds = vec![
-        uuids(changed().map(|(id, _)| id.0)),
-        numbers(changed().map(|(_, it)| stored(it.last_pos))),
-        numbers(changed().map(|(_, it)| it.last_at)),
+        uuids(ledger.advanced().map(|(id, _)| id.0)),
+        numbers(ledger.advanced().map(|(_, it)| stored(it.last_pos))),
+        numbers(ledger.advanced().map(|(_, it)| it.last_at)),
     ];
     Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
     Ok(())

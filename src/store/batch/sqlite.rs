@@ -2,6 +2,8 @@
 //!
 //! None has a `LIMIT ?` (Diesel's `first`): SQLite plans such a statement anew for every value.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
@@ -9,6 +11,7 @@ use diesel::sqlite::Sqlite;
 use super::super::fixed::{Bind, Fixed};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
 use super::super::schema::{self, marks, messages, organizations};
+use super::super::status::Standing;
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, SentBefore};
 use super::tables::{MarkRow, OrganizationRow};
@@ -87,11 +90,10 @@ pub(crate) fn put_marks(connection: &mut SqliteConnection, rows: &[NewMarkRow]) 
     Ok(())
 }
 
-pub(crate) fn put_standings(connection: &mut SqliteConnection, ledger: &Ledger) -> QueryResult<()> {
+pub(crate) fn put_standings(connection: &mut SqliteConnection, rooms: &HashMap<RoomId, Standing>) -> QueryResult<()> {
     const TEXT: &str = "UPDATE rooms SET read_user = ?, read_seq = ?, read_rest = ?, \
          delivered_user = ?, delivered_seq = ?, delivered_rest = ? WHERE id = ?";
-    for (id, room) in ledger.changed_rooms() {
-        let (read, delivered) = (&room.standing.read, &room.standing.delivered);
+    for (id, Standing { read, delivered, .. }) in rooms {
         let binds = vec![
             user(read.user),
             number(stored(read.seq)),
@@ -108,7 +110,7 @@ pub(crate) fn put_standings(connection: &mut SqliteConnection, ledger: &Ledger) 
 
 pub(crate) fn advance(connection: &mut SqliteConnection, ledger: &Ledger) -> QueryResult<()> {
     const TEXT: &str = "UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ?";
-    for (id, organization) in ledger.organizations.iter().filter(|(_, it)| it.changed) {
+    for (id, organization) in ledger.advanced() {
         let binds = vec![number(stored(organization.last_pos)), number(organization.last_at), key(Key(id.0))];
         Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
     }

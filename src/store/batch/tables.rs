@@ -3,12 +3,15 @@
 //! SQLite answers within the process, so there it is one prepared statement per row. Postgres is a round trip away, so
 //! there it is one statement per batch, with arrays for parameters.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel::result::Error::DeserializationError;
 
 use super::super::connection::{Connection, on};
 use super::super::rows::{MessageRow, NewMarkRow, NewMemberRow, NewMessageRow, NewRoomRow, StandingRow};
 use super::super::schema::{members, messages, organizations, rooms};
+use super::super::status::Standing;
 use super::super::values::Key;
 use super::ledger::{Ledger, SentBefore};
 use super::{Job, Verdict, Work, postgres, sqlite};
@@ -135,10 +138,10 @@ pub(crate) fn put_marks(connection: &mut Connection, marks: &[NewMarkRow]) -> Qu
 }
 
 /// Writes how far people have come in the rooms where that has changed.
-pub(crate) fn put_standings(connection: &mut Connection, ledger: &Ledger) -> QueryResult<()> {
+pub(crate) fn put_standings(connection: &mut Connection, rooms: &HashMap<RoomId, Standing>) -> QueryResult<()> {
     match connection {
-        Connection::Sqlite(c) => sqlite::put_standings(c, ledger),
-        Connection::Postgres(c) => postgres::put_standings(c, ledger),
+        Connection::Sqlite(c) => sqlite::put_standings(c, rooms),
+        Connection::Postgres(c) => postgres::put_standings(c, rooms),
     }
 }
 
