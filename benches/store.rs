@@ -9,6 +9,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,10 +23,11 @@ use uuid::Uuid;
 
 /// Hands each outcome to the sender that waits for it.
 #[derive(Clone, Default)]
-struct Desk(Arc<Mutex<HashMap<Ticket, oneshot::Sender<Written>>>>);
+struct Desk(Arc<Mutex<HashMap<Ticket, oneshot::Sender<Written>>>>, Arc<AtomicU64>);
 
 impl Outcomes for Desk {
     fn written(&self, batch: Vec<Written>) {
+        self.1.fetch_add(1, Ordering::Relaxed);
         let mut waiting = self.0.lock().unwrap();
         for written in batch {
             if let Some(sender) = waiting.remove(&written.ticket) {
@@ -116,19 +118,32 @@ fn main() {
         }
         actix::clock::sleep(Duration::from_millis(500)).await;
         latencies.borrow_mut().clear();
+        let batches = Arc::clone(&bench.desk.1);
         let (before, begun) = (done.get(), Instant::now());
+        let (batches_before, busy_before) = (batches.load(Ordering::Relaxed), busy());
         actix::clock::sleep(Duration::from_secs(seconds)).await;
         let (sent, took) = (done.get() - before, begun.elapsed());
+        let (batches, busy) = (batches.load(Ordering::Relaxed) - batches_before, busy().saturating_sub(busy_before));
         let mut latencies = latencies.take();
         latencies.sort_unstable();
         let quantile = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
-        #[expect(clippy::cast_precision_loss, reason = "a rate")]
-        let rate = sent as f64 / took.as_secs_f64();
         println!(
-            "{}: {rate:.0} messages/s, p50 {:?}, p99 {:?} ({senders} senders, {rooms} rooms)",
+            "{}: {} messages/s, p50 {:?}, p99 {:?}, {} µs of this process's CPU per message, {} messages per batch \
+             ({senders} senders, {rooms} rooms)",
             bench.store.target(),
+            u128::from(sent) * 1_000 / took.as_millis(),
             quantile(50),
-            quantile(99)
+            quantile(99),
+            busy.as_micros() / u128::from(sent.max(1)),
+            sent / batches.max(1),
         );
     });
+}
+
+/// The processor time that this process has used: user and system, in hundredths of a second (`proc(5)`).
+fn busy() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }

@@ -1,6 +1,8 @@
 //! The contract of the store, told as stories and run on SQLite and on Postgres alike; then what only one of them can
 //! suffer.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on may as well stop")]
+
 #[path = "store/chores.rs"]
 mod chores;
 #[path = "store/contract.rs"]

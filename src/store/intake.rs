@@ -21,6 +21,9 @@ use crate::hub::ports::{Busy, Outcomes, Ticket, WriteError, Written};
 const BATCH: usize = 512;
 /// How long a transaction may take before its writes are answered as failed.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Whoever was just answered may be about to write again. For as long as this part of what the last batch took, the next
+/// one waits for as many as that: senders in step share one sync of the disk, not every other.
+const GATHERING_SHARE: u32 = 8;
 /// The writer looks around at least this often.
 const TICK: Duration = Duration::from_secs(1);
 /// People and audit lines are written at most this often, and so many at a time, so that messages hardly wait for them.
@@ -53,6 +56,7 @@ struct State {
     /// Chores are not done before this.
     chores_after: Option<Instant>,
     flight: Option<Flight>,
+    gathering: Option<Gathering>,
     flushes: Vec<Flush>,
     /// Writes taken and writes answered, since the start.
     taken: u64,
@@ -70,6 +74,19 @@ struct Flight {
 impl Flight {
     fn is_overdue(&self) -> bool {
         self.since.elapsed() >= PATIENCE
+    }
+}
+
+/// A batch that may still grow.
+struct Gathering {
+    enough: usize,
+    until: Instant,
+}
+
+impl Gathering {
+    /// How long it is worth waiting for more than `waiting`.
+    fn left(&self, now: Instant, waiting: usize) -> Duration {
+        if waiting >= self.enough { Duration::ZERO } else { self.until.saturating_duration_since(now) }
     }
 }
 
@@ -115,7 +132,8 @@ impl Intake {
         }
         state.taken += 1;
         state.jobs.push_back(job);
-        if state.jobs.len() == 1 && state.flight.is_none() {
+        let waiting = state.jobs.len();
+        if state.flight.is_none() && (waiting == 1 || state.gathering.as_ref().is_some_and(|it| waiting == it.enough)) {
             self.wake.notify_one();
         }
         Ok(())
@@ -175,22 +193,27 @@ impl Intake {
                 .chores_after
                 .filter(|_| !hurry)
                 .map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
-            let (now, waiting) = (clock::now(), !state.people.is_empty());
-            let chores = waiting || state.audit.is_due(now) || (hurry && !state.audit.is_empty());
+            let chores =
+                !state.people.is_empty() || state.audit.is_due(clock::now()) || (hurry && !state.audit.is_empty());
             if chores && chores_in.is_zero() {
                 return Turn::Chores(state.take_chores(hurry));
             }
+            let now = Instant::now();
+            let mut wait = until.saturating_duration_since(now);
             if !state.jobs.is_empty() {
-                return Turn::Jobs(state.take_jobs());
-            }
-            if state.closed {
+                let gather = state.gathering.as_ref().map_or(Duration::ZERO, |it| it.left(now, state.jobs.len()));
+                if hurry || gather.is_zero() {
+                    return Turn::Jobs(state.take_jobs());
+                }
+                wait = wait.min(gather);
+            } else if state.closed {
                 return Turn::Closed;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            } else if wait.is_zero() {
                 return Turn::Idle;
             }
-            let wait = if chores { left.min(chores_in) } else { left };
+            if chores {
+                wait = wait.min(chores_in);
+            }
             state = self.wake.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -263,6 +286,7 @@ impl Intake {
 
 impl State {
     fn take_jobs(&mut self) -> Vec<Job> {
+        self.gathering = None;
         let jobs: Vec<Job> = self.jobs.drain(..self.jobs.len().min(BATCH)).collect();
         self.take_off(jobs.iter().map(|job| job.ticket).collect());
         jobs
@@ -280,8 +304,12 @@ impl State {
 
     fn land(&mut self, answered: usize) -> Option<Flight> {
         let flight = self.flight.take();
-        if flight.as_ref().is_some_and(|it| !it.given_up) {
+        if let Some(flight) = flight.as_ref().filter(|it| !it.given_up) {
             self.answered += answered as u64;
+            self.gathering = Some(Gathering {
+                enough: (self.jobs.len() + answered).min(BATCH),
+                until: Instant::now() + flight.since.elapsed() / GATHERING_SHARE,
+            });
         }
         flight
     }

@@ -11,7 +11,6 @@ use diesel::prelude::*;
 
 use super::batch::without_nul;
 use super::connection::{Connection, on};
-use super::prepared::Prepared;
 use super::schema::{organizations, users};
 use super::values::Key;
 use crate::domain::{Identity, OrgId, Timestamp, UserId};
@@ -106,7 +105,7 @@ pub(crate) fn write(connection: &mut Connection, people: &[Arc<Identity>], now: 
             .on_conflict((users::organization_id, users::id))
             .do_update()
             .set(changing);
-        on!(connection, c => Prepared(put).execute(c))?;
+        on!(connection, c => put.execute(c))?;
     }
     Ok(())
 }

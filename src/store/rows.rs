@@ -17,21 +17,21 @@ use crate::domain::{ContactId, Message, MessageId, OrgId, RoomId, SenderType, Ti
 #[derive(Insertable)]
 #[diesel(table_name = messages, treat_none_as_default_value = false)]
 pub(crate) struct NewMessageRow<'a> {
-    room_id: Key,
-    seq: i64,
-    id: Key,
-    organization_id: Key,
-    pos: i64,
-    sender_id: Key,
-    sender_type: &'static str,
-    direction: &'static str,
-    user_name: &'a str,
-    contact_id: Option<Key>,
-    message_type: &'static str,
-    content: Saying<'a>,
-    reply_to_id: Option<Key>,
-    client_message_id: Option<&'a str>,
-    created_at: i64,
+    pub(crate) room_id: Key,
+    pub(crate) seq: i64,
+    pub(crate) id: Key,
+    pub(crate) organization_id: Key,
+    pub(crate) pos: i64,
+    pub(crate) sender_id: Key,
+    pub(crate) sender_type: &'static str,
+    pub(crate) direction: &'static str,
+    pub(crate) user_name: &'a str,
+    pub(crate) contact_id: Option<Key>,
+    pub(crate) message_type: &'static str,
+    pub(crate) content: Saying<'a>,
+    pub(crate) reply_to_id: Option<Key>,
+    pub(crate) client_message_id: Option<&'a str>,
+    pub(crate) created_at: i64,
 }
 
 impl<'a> From<&'a Message> for NewMessageRow<'a> {

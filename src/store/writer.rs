@@ -14,7 +14,7 @@ use diesel::result::DatabaseErrorKind as Kind;
 use diesel::result::Error;
 use log::{error, warn};
 
-use super::batch::{self, Job, Memory, Verdict};
+use super::batch::{self, Care, Job, Memory, Verdict};
 use super::connection::{Connection, on};
 use super::intake::{Chores, Intake, Turn};
 use super::link::{Down, Link};
@@ -23,11 +23,17 @@ use crate::clock;
 use crate::domain::{Reject, RejectCode};
 use crate::metrics::Metrics;
 
+/// Messages are rarely sent twice, and the unique index notices. After it has, they are looked up first for so many batches,
+/// so that somebody who keeps sending the same costs the others little.
+const CAREFUL_BATCHES: u32 = 64;
+
 pub(crate) struct Writer {
     intake: Arc<Intake>,
     metrics: Arc<Metrics>,
     link: Link,
     memory: Memory,
+    /// For so many batches yet, messages are looked up before they are stored.
+    careful: u32,
 }
 
 impl Actor for Writer {
@@ -61,7 +67,7 @@ impl Handler<Run> for Writer {
 
 impl Writer {
     pub(crate) fn new(intake: Arc<Intake>, metrics: Arc<Metrics>, link: Link) -> Self {
-        Self { intake, metrics, link, memory: Memory::default() }
+        Self { intake, metrics, link, memory: Memory::default(), careful: 0 }
     }
 
     fn turn(&mut self, turn: Turn) {
@@ -106,13 +112,17 @@ impl Writer {
     }
 
     fn store(&mut self, jobs: &mut [Job]) -> Vec<Verdict> {
+        let care = if self.careful > 0 { Care::Careful } else { Care::Hopeful };
+        self.careful = self.careful.saturating_sub(1);
         let mut memory = std::mem::take(&mut self.memory);
-        let first = match self.ready() {
-            Ok(connection) => batch::run(connection, &mut memory, jobs, false),
-            Err(Down) => return failed(jobs),
-        };
+        let Ok(connection) = self.ready() else { return failed(jobs) };
+        let mut outcome = batch::run(connection, &mut memory, jobs, care);
+        if care == Care::Hopeful && matches!(outcome, Err(Error::DatabaseError(Kind::UniqueViolation, _))) {
+            outcome = batch::run(connection, &mut memory, jobs, Care::Careful);
+            self.careful = CAREFUL_BATCHES;
+        }
         self.memory = memory;
-        first.unwrap_or_else(|error| {
+        outcome.unwrap_or_else(|error| {
             warn!("A batch of {} failed and is run again: {error}", jobs.len());
             if self.link.renew().is_ok() {
                 return self.again(jobs);
@@ -125,7 +135,7 @@ impl Writer {
     /// Runs jobs that may be stored already; in halves where one of them is at fault.
     fn again(&mut self, jobs: &mut [Job]) -> Vec<Verdict> {
         let Ok(connection) = self.link.get() else { return failed(jobs) };
-        let error = match batch::run(connection, &mut self.memory, jobs, true) {
+        let error = match batch::run(connection, &mut self.memory, jobs, Care::Again) {
             Ok(verdicts) => return verdicts,
             Err(error) => error,
         };

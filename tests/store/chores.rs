@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use tertulia::clock;
@@ -29,7 +30,12 @@ fn row(what: &str, detail: Option<&str>, number: i64) -> Row {
 
 fn read(backend: &Backend, query: &str) -> Vec<Row> {
     match backend.url.strip_prefix("sqlite:") {
-        Some(path) => sql_query(query).load(&mut SqliteConnection::establish(path).unwrap()).unwrap(),
+        Some(path) => {
+            let mut connection = SqliteConnection::establish(path).unwrap();
+            // The writer may be closing the file.
+            connection.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
+            sql_query(query).load(&mut connection).unwrap()
+        }
         None => sql_query(query).load(&mut PgConnection::establish(&backend.url).unwrap()).unwrap(),
     }
 }

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use tertulia::clock;
 use tertulia::domain::{ContactId, MarkKind, MemberRole, MessageStatus, RejectCode, RoomId, RoomKind, SenderType};
 use tertulia::hub::ports::{After, Change, NewMark, NewRoom, Outcome, Store};
+use tertulia::store::Options;
 use uuid::Uuid;
 
 use crate::desk::{Desk, mark, organization, refusal, text, user};
@@ -21,6 +22,7 @@ on_both! {
     a_mark_that_names_nothing_is_refused,
     a_full_queue_takes_nothing_more,
     reads_are_of_everything_that_was_answered,
+    two_writers_number_as_one,
 }
 
 async fn concurrent_rooms_and_organizations_are_numbered_without_gaps(desk: Desk) {
@@ -264,4 +266,33 @@ async fn reads_are_of_everything_that_was_answered(desk: Desk) {
         let page = desk.store.page(rooms[0], After::Seq(stored.seq - 1), 10).await.unwrap();
         assert_eq!((page.items.len(), page.more), (1, false));
     }
+}
+
+/// Two hubs on one database, as two nodes of a cluster: what one remembers, the other makes untrue.
+async fn two_writers_number_as_one(desk: Desk) {
+    const PER_SENDER: usize = 60;
+    let other = Desk::open(&Options::new(desk.url.clone()));
+    let organization = organization();
+    let rooms = [desk.room(organization, RoomKind::Public).await, other.room(organization, RoomKind::Public).await];
+    let senders = [&desk, &other].into_iter().enumerate().flat_map(|(node, desk)| {
+        rooms.into_iter().enumerate().map(move |(nth, room)| (desk, room, (10 * node + nth) as u128))
+    });
+    join_all(senders.map(async |(desk, room, sender)| {
+        for nth in 0..PER_SENDER {
+            let (_, duplicate) = desk.send(organization, text(room, sender, "hello", &format!("{nth}"))).await.unwrap();
+            assert!(!duplicate);
+            if nth % 20 == 10 {
+                desk.mark(organization, mark(room, sender, MarkKind::Read, nth as u64)).await.unwrap();
+            }
+        }
+    }))
+    .await;
+    for room in rooms {
+        assert_eq!(desk.messages(room).await.len(), 2 * PER_SENDER);
+    }
+    let (resent, duplicate) = other.send(organization, text(rooms[0], 0, "hello", "7")).await.unwrap();
+    assert!(duplicate && resent.client_message_id.as_deref() == Some("7"), "what the other stored counts too");
+    let (next, _) = desk.send(organization, text(rooms[0], 1, "hello", "next")).await.unwrap();
+    // Two rooms, all messages and marks, and this one: no `pos` was given twice or left out.
+    assert_eq!(next.pos, 2 + 4 * (PER_SENDER as u64 + 3) + 1);
 }

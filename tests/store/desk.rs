@@ -23,26 +23,26 @@ use uuid::Uuid;
 use crate::postgres::Postgres;
 
 /// A database for one test.
-pub struct Backend {
-    pub url: String,
+pub(crate) struct Backend {
+    pub(crate) url: String,
     /// Whatever must live as long as the test.
     _file: Option<TempDir>,
-    pub server: Option<Arc<Postgres>>,
+    pub(crate) server: Option<Arc<Postgres>>,
 }
 
 impl Backend {
-    pub fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("hub.db").display());
         Self { url, _file: Some(directory), server: None }
     }
 
-    pub fn postgres() -> Self {
+    pub(crate) fn postgres() -> Self {
         Self::on(Postgres::shared())
     }
 
     /// With a server of its own, to be mistreated.
-    pub fn private_postgres() -> Self {
+    pub(crate) fn private_postgres() -> Self {
         Self::on(Arc::new(Postgres::start()))
     }
 
@@ -51,7 +51,7 @@ impl Backend {
     }
 
     /// Runs a story in front of a store on this database.
-    pub fn run<Story: Future<Output = ()>>(&self, story: impl FnOnce(Desk) -> Story) {
+    pub(crate) fn run<Story: Future<Output = ()>>(&self, story: impl FnOnce(Desk) -> Story) {
         let options = Options::new(&self.url);
         actix::System::new().block_on(async { story(Desk::open(&options)).await });
     }
@@ -81,26 +81,27 @@ impl Outcomes for Told {
     }
 }
 
-pub struct Desk {
-    pub store: Arc<SqlStore>,
-    pub metrics: Arc<Metrics>,
+pub(crate) struct Desk {
+    pub(crate) url: String,
+    pub(crate) store: Arc<SqlStore>,
+    pub(crate) metrics: Arc<Metrics>,
     tray: Arc<Tray>,
     next: Cell<u64>,
 }
 
-pub type Answer = Result<Outcome, WriteError>;
+pub(crate) type Answer = Result<Outcome, WriteError>;
 
 impl Desk {
-    pub fn open(options: &Options) -> Self {
+    pub(crate) fn open(options: &Options) -> Self {
         let metrics = Arc::new(Metrics::new());
         let store = SqlStore::open(options, Arc::clone(&metrics)).unwrap();
         let tray = Arc::new(Tray::default());
         store.attach(Box::new(Told(Arc::clone(&tray))));
-        Self { store, metrics, tray, next: Cell::default() }
+        Self { url: options.url.clone(), store, metrics, tray, next: Cell::default() }
     }
 
     /// Hands in a change now; the answer comes when it is awaited. `None`: the store was busy.
-    pub fn hand_in(&self, organization: OrgId, change: Change) -> Option<impl Future<Output = Answer> + use<>> {
+    pub(crate) fn hand_in(&self, organization: OrgId, change: Change) -> Option<impl Future<Output = Answer> + use<>> {
         let ticket = Ticket(self.next.replace(self.next.get() + 1));
         let (sender, outcome) = oneshot::channel();
         self.tray.waiting.lock().unwrap().insert(ticket, sender);
@@ -111,12 +112,12 @@ impl Desk {
         Some(async { outcome.await.expect("an outcome").outcome })
     }
 
-    pub async fn write(&self, organization: OrgId, change: Change) -> Answer {
+    pub(crate) async fn write(&self, organization: OrgId, change: Change) -> Answer {
         self.hand_in(organization, change).expect("room in the queue").await
     }
 
     /// Makes a room, owned by user 1.
-    pub async fn room(&self, organization: OrgId, kind: RoomKind) -> RoomId {
+    pub(crate) async fn room(&self, organization: OrgId, kind: RoomKind) -> RoomId {
         let id = RoomId(clock::message_id().0);
         let outcome = self.write(organization, Change::Room(NewRoom { id, kind, owner: user(1) })).await;
         assert!(matches!(outcome, Ok(Outcome::Room { created: true })), "{outcome:?}");
@@ -124,14 +125,18 @@ impl Desk {
     }
 
     /// Sends, and returns what is stored and whether it was before.
-    pub async fn send(&self, organization: OrgId, message: NewMessage) -> Result<(Arc<Message>, bool), WriteError> {
+    pub(crate) async fn send(
+        &self,
+        organization: OrgId,
+        message: NewMessage,
+    ) -> Result<(Arc<Message>, bool), WriteError> {
         match self.write(organization, Change::Message(Box::new(message))).await? {
             Outcome::Message { message, duplicate } => Ok((message, duplicate)),
             other => panic!("a message's outcome, not {other:?}"),
         }
     }
 
-    pub async fn mark(&self, organization: OrgId, mark: NewMark) -> Result<(Mark, Option<u64>), WriteError> {
+    pub(crate) async fn mark(&self, organization: OrgId, mark: NewMark) -> Result<(Mark, Option<u64>), WriteError> {
         match self.write(organization, Change::Mark(mark)).await? {
             Outcome::Mark { mark, pos } => Ok((mark, pos)),
             other => panic!("a mark's outcome, not {other:?}"),
@@ -139,7 +144,7 @@ impl Desk {
     }
 
     /// Everything after a cursor, in pages of `limit`.
-    pub async fn past(&self, room: RoomId, mut after: After, limit: u32) -> Vec<(u64, Event)> {
+    pub(crate) async fn past(&self, room: RoomId, mut after: After, limit: u32) -> Vec<(u64, Event)> {
         let mut past = Vec::new();
         loop {
             let page = self.store.page(room, after, limit).await.unwrap();
@@ -154,7 +159,7 @@ impl Desk {
     }
 
     /// All messages of a room, which have no gap and nothing twice.
-    pub async fn messages(&self, room: RoomId) -> Vec<Arc<Message>> {
+    pub(crate) async fn messages(&self, room: RoomId) -> Vec<Arc<Message>> {
         let messages: Vec<Arc<Message>> = self
             .past(room, After::Seq(0), 1_000)
             .await
@@ -173,26 +178,26 @@ impl Desk {
     }
 
     /// How often the store said that the database is back.
-    pub fn recoveries(&self) -> u32 {
+    pub(crate) fn recoveries(&self) -> u32 {
         self.tray.recoveries.load(Ordering::SeqCst)
     }
 
     /// The sizes of the batches so far.
-    pub fn batches(&self) -> Vec<usize> {
+    pub(crate) fn batches(&self) -> Vec<usize> {
         self.tray.batches.lock().unwrap().clone()
     }
 }
 
-pub fn organization() -> OrgId {
+pub(crate) fn organization() -> OrgId {
     OrgId(clock::message_id().0)
 }
 
-pub fn user(n: u128) -> UserId {
+pub(crate) fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
 }
 
 /// A text of user `sender`'s.
-pub fn text(room: RoomId, sender: u128, text: &str, client_message_id: &str) -> NewMessage {
+pub(crate) fn text(room: RoomId, sender: u128, text: &str, client_message_id: &str) -> NewMessage {
     NewMessage {
         draft: Draft {
             id: clock::message_id(),
@@ -211,11 +216,11 @@ pub fn text(room: RoomId, sender: u128, text: &str, client_message_id: &str) -> 
     }
 }
 
-pub fn mark(room: RoomId, reader: u128, kind: MarkKind, seq: u64) -> NewMark {
+pub(crate) fn mark(room: RoomId, reader: u128, kind: MarkKind, seq: u64) -> NewMark {
     NewMark { room, kind, user: user(reader), seq: Some(seq), message: None }
 }
 
-pub fn refusal<T: std::fmt::Debug>(answer: Result<T, WriteError>) -> Reject {
+pub(crate) fn refusal<T: std::fmt::Debug>(answer: Result<T, WriteError>) -> Reject {
     match answer {
         Err(WriteError::Refused(reject)) => reject,
         other => panic!("a refusal, not {other:?}"),

@@ -12,10 +12,10 @@ use std::{fs, thread};
 use tempfile::TempDir;
 
 /// How long a server may take to start, on a machine that has other things to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server. It ends with the value.
-pub struct Postgres {
+pub(crate) struct Postgres {
     directory: TempDir,
     programs: PathBuf,
     /// Whom it runs as where the tests are run by root, whom Postgres refuses: user and group id.
@@ -26,7 +26,7 @@ pub struct Postgres {
 
 impl Postgres {
     /// The server that the tests of this process share while any of them holds it.
-    pub fn shared() -> Arc<Self> {
+    pub(crate) fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
@@ -36,7 +36,7 @@ impl Postgres {
         })
     }
 
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let directory = tempfile::Builder::new().prefix("hub-pg-").tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let servant = (id("-u", None) == 0).then(|| (id("-u", Some("postgres")), id("-g", Some("postgres"))));
@@ -57,7 +57,7 @@ impl Postgres {
     }
 
     /// A fresh, empty database.
-    pub fn database(&self) -> String {
+    pub(crate) fn database(&self) -> String {
         let name = format!("hub_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
         let socket = self.directory.path().display().to_string().replace('/', "%2F");
@@ -65,7 +65,7 @@ impl Postgres {
     }
 
     /// Runs a statement as the administrator, and returns what it prints.
-    pub fn sql(&self, database: &str, statement: &str) -> String {
+    pub(crate) fn sql(&self, database: &str, statement: &str) -> String {
         let output = self
             .command("psql")
             .stdout(Stdio::piped())
@@ -80,7 +80,7 @@ impl Postgres {
     }
 
     /// Starts the server, after the last one is gone, and waits until it answers.
-    pub fn restart(&self) {
+    pub(crate) fn restart(&self) {
         let begun = Instant::now();
         let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         while begun.elapsed() < PATIENCE {
@@ -106,7 +106,7 @@ impl Postgres {
     }
 
     /// Ends the server the hard way (`kill -9`).
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mut child) = server.take() {
             child.kill().unwrap();
@@ -115,14 +115,14 @@ impl Postgres {
     }
 
     /// Ends one connection's process the hard way, upon which the server drops all others and recovers.
-    pub fn kill_a_connection(&self, database: &str) {
+    pub(crate) fn kill_a_connection(&self, database: &str) {
         let pid =
             self.sql("postgres", &format!("SELECT pid FROM pg_stat_activity WHERE datname = '{database}' LIMIT 1"));
         signal("-KILL", pid.trim());
     }
 
     /// Stops the server's processes in their tracks, or lets them go on.
-    pub fn freeze(&self, frozen: bool) {
+    pub(crate) fn freeze(&self, frozen: bool) {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(pid) = server.as_ref().map(Child::id) else { return };
         let children = Command::new("ps").args(["-o", "pid=", "--ppid", &pid.to_string()]).output().unwrap();
@@ -164,7 +164,7 @@ impl Drop for Postgres {
 
 fn signal(name: &str, pid: &str) {
     // It may have ended by itself.
-    let _ = Command::new("kill").args([name, pid]).status();
+    let _ = Command::new("kill").args([name, pid]).stderr(Stdio::null()).status();
 }
 
 fn id(what: &str, user: Option<&str>) -> u32 {

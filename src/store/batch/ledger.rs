@@ -12,7 +12,7 @@ use super::super::connection::Connection;
 use super::super::rows::{self, MessageRow};
 use super::super::status::Standing;
 use super::super::values::{Key, number};
-use super::{Job, Work, tables};
+use super::{Care, Job, Work, tables};
 use crate::domain::{MarkKind, Message, MessageId, OrgId, RoomId, UserId};
 
 /// Beyond so many rooms nothing more is remembered until the next batch forgets the rest.
@@ -23,8 +23,6 @@ const REMEMBERED_ROOMS: usize = 100_000;
 pub(crate) struct Room {
     pub(crate) last_seq: u64,
     pub(crate) standing: Standing,
-    /// `standing` is not what the table says.
-    pub(crate) changed: bool,
 }
 
 /// An organization whose lock is held.
@@ -33,6 +31,7 @@ pub(crate) struct Organization {
     pub(crate) last_pos: u64,
     pub(crate) last_at: i64,
     pub(crate) rooms: HashMap<RoomId, Room>,
+    /// `last_pos` is not what the table says.
     pub(crate) changed: bool,
 }
 
@@ -71,10 +70,23 @@ impl Memory {
         }
         for (id, mut organization) in ledger.organizations {
             organization.changed = false;
-            organization.rooms.values_mut().for_each(|room| room.changed = false);
             self.rooms += organization.rooms.len();
             self.organizations.insert(id, organization);
         }
+    }
+
+    /// What is remembered, where that is all that `jobs` need: messages of one organization, to rooms that are known. It
+    /// may be out of date.
+    pub(crate) fn guess(&mut self, jobs: &[Job]) -> Option<(OrgId, Ledger)> {
+        let id = jobs.first()?.organization;
+        let organization = self.organizations.get(&id)?;
+        let known = jobs.iter().all(|job| match &job.work {
+            Work::Message(message) => job.organization == id && organization.rooms.contains_key(&message.room),
+            _ => false,
+        });
+        let organization = known.then(|| self.organizations.remove(&id)).flatten()?;
+        self.rooms = self.rooms.saturating_sub(organization.rooms.len());
+        Some((id, Ledger { organizations: HashMap::from([(id, organization)]), ..Ledger::default() }))
     }
 
     /// Takes what is remembered of an organization's rooms, if it is still true. What is taken and not kept is forgotten:
@@ -104,14 +116,21 @@ impl Ledger {
         connection: &mut Connection,
         memory: &mut Memory,
         jobs: &[Job],
-        again: bool,
+        care: Care,
     ) -> QueryResult<Self> {
         let mut ledger = Self::default();
         ledger.lock(connection, memory, jobs)?;
         ledger.load_rooms(connection, jobs)?;
-        ledger.load_known(connection, jobs, again)?;
+        if care != Care::Hopeful {
+            ledger.load_known(connection, jobs, care)?;
+        }
         ledger.load_marks(connection, jobs)?;
         Ok(ledger)
+    }
+
+    /// The organizations whose numbering has advanced.
+    pub(crate) fn advanced(&self) -> impl Iterator<Item = (OrgId, &Organization)> {
+        self.organizations.iter().filter(|(_, it)| it.changed).map(|(id, it)| (*id, it))
     }
 
     fn lock(&mut self, connection: &mut Connection, memory: &mut Memory, jobs: &[Job]) -> QueryResult<()> {
@@ -149,7 +168,7 @@ impl Ledger {
             match self.organizations.get_mut(&OrgId(organization.0)) {
                 Some(organization) => {
                     let (last_seq, standing) = (number(last_seq.unwrap_or(0)), standing.into_standing()?);
-                    organization.rooms.insert(id, Room { last_seq, standing, changed: false });
+                    organization.rooms.insert(id, Room { last_seq, standing });
                 }
                 None => {
                     self.foreign.insert(id);
@@ -159,7 +178,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn load_known(&mut self, connection: &mut Connection, jobs: &[Job], again: bool) -> QueryResult<()> {
+    fn load_known(&mut self, connection: &mut Connection, jobs: &[Job], care: Care) -> QueryResult<()> {
         let messages = || {
             jobs.iter().enumerate().filter_map(|(index, job)| match &job.work {
                 Work::Message(message) => Some((index, message)),
@@ -171,7 +190,7 @@ impl Ledger {
         if !keys.is_empty() {
             self.known.extend(tables::sent_before(connection, &keys)?);
         }
-        if again {
+        if care == Care::Again {
             let ids: Vec<Key> = messages().map(|(_, message)| Key(message.id.0)).collect();
             let mut stored: HashMap<MessageId, MessageRow> =
                 tables::messages(connection, &ids)?.into_iter().map(|row| (row.id(), row)).collect();

@@ -12,7 +12,7 @@ mod tables;
 use std::sync::Arc;
 use std::time::Instant;
 
-use diesel::QueryResult;
+use diesel::{PgConnection, QueryResult};
 
 pub(crate) use ledger::Memory;
 pub(crate) use tables::mark_kind;
@@ -104,28 +104,60 @@ pub(crate) enum Verdict {
     Failed,
 }
 
-/// Stores `jobs`, all or none. `again`: they may have been stored already, in a transaction of which nobody knows how it
-/// ended; what is found under their ids counts as stored now.
+/// What a batch reckons with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Care {
+    /// That nobody sends a message for the second time: if somebody does, the whole batch fails with a unique violation.
+    Hopeful,
+    /// That some messages were sent before.
+    Careful,
+    /// That all of it may be stored already, by a transaction of which nobody knows how it ended: what is found under the
+    /// same ids counts as stored now.
+    Again,
+}
+
+/// Stores `jobs`, all or none.
 pub(crate) fn run(
     connection: &mut Connection,
     memory: &mut Memory,
     jobs: &mut [Job],
-    again: bool,
+    care: Care,
 ) -> QueryResult<Vec<Verdict>> {
+    if care == Care::Hopeful
+        && let Connection::Postgres(connection) = connection
+        && let Some(verdicts) = at_once(connection, memory, jobs)?
+    {
+        return Ok(verdicts);
+    }
     let (verdicts, ledger) = connection.change(|connection| {
-        let mut ledger = Ledger::load(connection, memory, jobs, again)?;
-        let plan = plan::number(&mut ledger, jobs, clock::now(), again);
+        let mut ledger = Ledger::load(connection, memory, jobs, care)?;
+        let plan = plan::number(&mut ledger, jobs, clock::now(), care == Care::Again);
         let mut verdicts = plan.verdicts;
         tables::add_rooms(connection, &plan.rooms, &plan.members)?;
         tables::add_messages(connection, jobs, &verdicts)?;
         tables::put_marks(connection, &plan.marks)?;
-        tables::put_standings(connection, &ledger)?;
+        tables::put_standings(connection, &plan.standings)?;
         tables::advance(connection, &ledger)?;
         name_marks(connection, &mut verdicts)?;
         Ok((verdicts, ledger))
     })?;
     memory.keep(ledger);
     Ok(verdicts)
+}
+
+/// Stores messages in a single round trip, where everything about their rooms is remembered: numbered as if it were still
+/// true, on condition that it is. `None`: it is not known, or no longer true, and nothing was done.
+fn at_once(connection: &mut PgConnection, memory: &mut Memory, jobs: &mut [Job]) -> QueryResult<Option<Vec<Verdict>>> {
+    let Some((id, mut ledger)) = memory.guess(jobs) else { return Ok(None) };
+    let before = ledger.organizations.get(&id).map_or(0, |it| it.last_pos);
+    let verdicts = plan::number(&mut ledger, jobs, clock::now(), false).verdicts;
+    let rows: Vec<_> = tables::new_messages(jobs, &verdicts).collect();
+    let Some(organization) = ledger.organizations.get(&id) else { return Ok(None) };
+    if !postgres::add_at_once(connection, (id, before, organization), &rows)? {
+        return Ok(None);
+    }
+    memory.keep(ledger);
+    Ok(Some(verdicts))
 }
 
 /// Fills in the ids of the newest messages that marks cover.

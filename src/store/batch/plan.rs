@@ -9,7 +9,7 @@ use super::super::values::{Key, stored};
 use super::ledger::{Ledger, Organization, Room, Stand};
 use super::tables::mark_word;
 use super::{Job, Verdict, Work};
-use crate::domain::{Mark, MarkKind, MemberRole, MessageId, Reject, RejectCode, Timestamp};
+use crate::domain::{Mark, MarkKind, MemberRole, MessageId, Reject, RejectCode, RoomId, Timestamp};
 use crate::hub::ports::{NewMark, NewRoom};
 
 /// What is to be written, and what to be answered.
@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) rooms: Vec<NewRoomRow>,
     pub(crate) members: Vec<NewMemberRow>,
     pub(crate) marks: Vec<NewMarkRow>,
+    /// The rooms in which somebody has come further.
+    pub(crate) standings: HashMap<RoomId, Standing>,
 }
 
 /// Numbers what is new among `jobs`, in their order. Messages that are stored get their numbers and time in place.
@@ -76,7 +78,8 @@ pub(crate) fn number(ledger: &mut Ledger, jobs: &mut [Job], now: Timestamp, agai
                 match mark(organization, new, aim, stand, again) {
                     Err(reject) => Verdict::Refused(reject),
                     Ok((stand, pos, moved)) => {
-                        if moved {
+                        if let Some(standing) = moved {
+                            plan.standings.insert(new.room, standing);
                             ledger.marks.insert((new.room, new.user, new.kind), stand);
                             plan.marks.push(mark_row(new, stand));
                         }
@@ -121,7 +124,7 @@ fn create(plan: &mut Plan, organization: &mut Organization, new: &NewRoom, id: u
     let at = organization.last_at;
     let standing =
         Standing { kind: new.kind, contact: None, read: Watermark::default(), delivered: Watermark::default() };
-    organization.rooms.insert(new.id, Room { last_seq: 0, standing, changed: false });
+    organization.rooms.insert(new.id, Room { last_seq: 0, standing });
     plan.rooms.push(NewRoomRow {
         id: Key(new.id.0),
         organization_id: Key(id),
@@ -143,14 +146,14 @@ fn create(plan: &mut Plan, organization: &mut Organization, new: &NewRoom, id: u
     });
 }
 
-/// Where the mark stands now, the `pos` to tell, and whether it moved.
+/// Where the mark stands now, the `pos` to tell, and, if it moved, how far the room's people have come.
 fn mark(
     organization: &mut Organization,
     new: &NewMark,
     aim: Option<u64>,
     stand: Stand,
     again: bool,
-) -> Result<(Stand, Option<u64>, bool), Reject> {
+) -> Result<(Stand, Option<u64>, Option<Standing>), Reject> {
     let room = organization.rooms.get_mut(&new.room).ok_or_else(Reject::not_found)?;
     let aim = match aim {
         Some(0) => return Err(Reject::field("up_to_seq", "a number from 1")),
@@ -163,15 +166,15 @@ fn mark(
     }
     if aim <= stand.seq {
         // Run again, a mark finds itself where its first run has put it, and is told all the same.
-        return Ok((stand, (again && aim == stand.seq).then_some(stand.pos), false));
+        return Ok((stand, (again && aim == stand.seq).then_some(stand.pos), None));
     }
     match new.kind {
         MarkKind::Read => room.standing.read.raise(new.user, aim),
         MarkKind::Delivered => room.standing.delivered.raise(new.user, aim),
     }
-    room.changed = true;
+    let standing = room.standing;
     let pos = organization.advance();
-    Ok((Stand { seq: aim, pos, at: organization.last_at }, Some(pos), true))
+    Ok((Stand { seq: aim, pos, at: organization.last_at }, Some(pos), Some(standing)))
 }
 
 fn no_such_message() -> Reject {

@@ -1,68 +1,48 @@
 //! The statements of a batch that are Postgres's own: one round trip for all rows, prepared once per connection.
 
-use std::marker::PhantomData;
+use std::collections::HashMap;
 
-use diesel::expression::IntoSql;
+use diesel::expression::{AsExpression, IntoSql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
+use diesel::query_builder::QueryFragment;
+use diesel::sql_types::{Array, BigInt, HasSqlType, Nullable, SingleValue, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::super::fixed::{self, Fixed};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
-use super::super::schema::{self, messages, organizations};
+use super::super::schema::{self, organizations};
+use super::super::status::Standing;
 use super::super::values::{Key, stored};
-use super::ledger::SentBefore;
+use super::ledger::{Ledger, Organization, SentBefore};
 use super::tables::{MarkRow, OrganizationRow};
-use crate::domain::RoomId;
+use crate::domain::{OrgId, RoomId, UserId};
 
-/// A statement whose text never changes, so that it is prepared once; each `?` stands for the next of `binds`.
-struct Fixed<'a, Answer> {
-    text: &'static str,
-    binds: Vec<Box<dyn QueryFragment<Pg> + 'a>>,
-    answer: PhantomData<Answer>,
+type Bind<'a> = fixed::Bind<'a, Pg>;
+
+/// All values of one parameter.
+fn array<'a, Type, Value>(values: impl Iterator<Item = Value>) -> Bind<'a>
+where
+    Type: SingleValue + 'a,
+    Array<Type>: SingleValue,
+    Pg: HasSqlType<Array<Type>>,
+    Value: 'a,
+    Vec<Value>: AsExpression<Array<Type>>,
+    <Vec<Value> as AsExpression<Array<Type>>>::Expression: QueryFragment<Pg> + 'a,
+{
+    Box::new(values.collect::<Vec<_>>().into_sql::<Array<Type>>())
 }
 
-impl<'a, Answer> Fixed<'a, Answer> {
-    fn new(text: &'static str, binds: Vec<Box<dyn QueryFragment<Pg> + 'a>>) -> Self {
-        Self { text, binds, answer: PhantomData }
-    }
+fn uuids<'a>(ids: impl Iterator<Item = Uuid>) -> Bind<'a> {
+    array::<SqlUuid, _>(ids)
 }
 
-impl<Answer> QueryFragment<Pg> for Fixed<'_, Answer> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let mut binds = self.binds.iter();
-        for (index, piece) in self.text.split('?').enumerate() {
-            if let Some(bind) = (index > 0).then(|| binds.next()).flatten() {
-                bind.walk_ast(out.reborrow())?;
-            }
-            out.push_sql(piece);
-        }
-        Ok(())
-    }
+fn numbers<'a>(numbers: impl Iterator<Item = i64>) -> Bind<'a> {
+    array::<BigInt, _>(numbers)
 }
 
-impl<Answer> QueryId for Fixed<'_, Answer> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Answer> Query for Fixed<'_, Answer> {
-    type SqlType = Answer;
-}
-
-impl<Answer> RunQueryDsl<PgConnection> for Fixed<'_, Answer> {}
-
-fn uuids<'a>(ids: impl Iterator<Item = Uuid>) -> Box<dyn QueryFragment<Pg> + 'a> {
-    Box::new(ids.collect::<Vec<_>>().into_sql::<Array<SqlUuid>>())
-}
-
-fn numbers<'a>(numbers: impl Iterator<Item = i64>) -> Box<dyn QueryFragment<Pg> + 'a> {
-    Box::new(numbers.collect::<Vec<_>>().into_sql::<Array<BigInt>>())
-}
-
-fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Box<dyn QueryFragment<Pg> + 'a> {
-    Box::new(texts.collect::<Vec<_>>().into_sql::<Array<Text>>())
+fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Bind<'a> {
+    array::<Text, _>(texts)
 }
 
 pub(crate) fn lock(connection: &mut PgConnection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
@@ -90,7 +70,7 @@ pub(crate) fn sent_before(
         uuids(keys.iter().map(|key| key.sender)),
         texts(keys.iter().map(|key| key.client_message_id)),
     ];
-    let rows: Vec<(i64, MessageRow)> = Fixed::<Answer>::new(TEXT, binds).load(connection)?;
+    let rows: Vec<(i64, MessageRow)> = Fixed::<Pg, Answer>::new(TEXT, binds).load(connection)?;
     Ok(rows.into_iter().filter_map(|(job, row)| Some((usize::try_from(job).ok()?, row))).collect())
 }
 
@@ -99,22 +79,68 @@ pub(crate) fn marks(connection: &mut PgConnection, users: &[(Key, Key)]) -> Quer
     const TEXT: &str = "SELECT room_id, user_id, m.kind, m.seq, m.pos, m.at \
          FROM unnest(?, ?) AS k (room_id, user_id) JOIN marks m USING (room_id, user_id)";
     let binds = vec![uuids(users.iter().map(|(room, _)| room.0)), uuids(users.iter().map(|(_, user)| user.0))];
-    Fixed::<Answer>::new(TEXT, binds).load(connection)
+    Fixed::<Pg, Answer>::new(TEXT, binds).load(connection)
 }
 
 pub(crate) fn ids_at(connection: &mut PgConnection, places: &[(RoomId, u64)]) -> QueryResult<Vec<(i64, Key)>> {
     const TEXT: &str = "SELECT k.place - 1, m.id FROM unnest(?, ?) WITH ORDINALITY AS k (room_id, seq, place) \
          JOIN messages m USING (room_id, seq)";
     let binds = vec![uuids(places.iter().map(|(room, _)| room.0)), numbers(places.iter().map(|(_, seq)| stored(*seq)))];
-    Fixed::<(BigInt, schema::Id)>::new(TEXT, binds).load(connection)
+    Fixed::<Pg, (BigInt, schema::Id)>::new(TEXT, binds).load(connection)
 }
 
-pub(crate) fn add_messages(connection: &mut PgConnection, rows: Vec<NewMessageRow<'_>>) -> QueryResult<()> {
+pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<'_>]) -> QueryResult<()> {
+    const TEXT: &str = "INSERT INTO messages (room_id, seq, id, organization_id, pos, sender_id, sender_type, direction, \
+         user_name, contact_id, message_type, content, reply_to_id, client_message_id, created_at) \
+         SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     if rows.is_empty() {
         return Ok(());
     }
-    diesel::copy_from(messages::table).from_insertable(rows).execute(connection)?;
+    Fixed::<Pg>::new(TEXT, columns(rows).into()).execute(connection)?;
     Ok(())
+}
+
+/// Adds messages and advances their organization in one statement, which is a transaction of its own. Returns false, and
+/// has done nothing, where the organization does not stand at `before`.
+pub(crate) fn add_at_once(
+    connection: &mut PgConnection,
+    (id, before, organization): (OrgId, u64, &Organization),
+    rows: &[NewMessageRow<'_>],
+) -> QueryResult<bool> {
+    const TEXT: &str = "WITH organization AS ( \
+         UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ? AND last_pos = ? RETURNING id) \
+         INSERT INTO messages (room_id, seq, id, organization_id, pos, sender_id, sender_type, direction, \
+         user_name, contact_id, message_type, content, reply_to_id, client_message_id, created_at) \
+         SELECT message.* FROM organization, unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS message";
+    let mut binds: Vec<Bind<'_>> = vec![
+        Box::new(stored(organization.last_pos).into_sql::<BigInt>()),
+        Box::new(organization.last_at.into_sql::<BigInt>()),
+        Box::new(id.0.into_sql::<SqlUuid>()),
+        Box::new(stored(before).into_sql::<BigInt>()),
+    ];
+    binds.extend(columns(rows));
+    Ok(Fixed::<Pg>::new(TEXT, binds).execute(connection)? == rows.len())
+}
+
+/// The columns of messages, in the order of the table.
+fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a>; 15] {
+    [
+        uuids(rows.iter().map(|row| row.room_id.0)),
+        numbers(rows.iter().map(|row| row.seq)),
+        uuids(rows.iter().map(|row| row.id.0)),
+        uuids(rows.iter().map(|row| row.organization_id.0)),
+        numbers(rows.iter().map(|row| row.pos)),
+        uuids(rows.iter().map(|row| row.sender_id.0)),
+        texts(rows.iter().map(|row| row.sender_type)),
+        texts(rows.iter().map(|row| row.direction)),
+        texts(rows.iter().map(|row| row.user_name)),
+        array::<Nullable<schema::Id>, _>(rows.iter().map(|row| row.contact_id)),
+        texts(rows.iter().map(|row| row.message_type)),
+        array::<schema::Object, _>(rows.iter().map(|row| row.content)),
+        array::<Nullable<schema::Id>, _>(rows.iter().map(|row| row.reply_to_id)),
+        array::<Nullable<Text>, _>(rows.iter().map(|row| row.client_message_id)),
+        numbers(rows.iter().map(|row| row.created_at)),
+    ]
 }
 
 pub(crate) fn put_marks(connection: &mut PgConnection, rows: &[NewMarkRow]) -> QueryResult<()> {
@@ -133,6 +159,44 @@ pub(crate) fn put_marks(connection: &mut PgConnection, rows: &[NewMarkRow]) -> Q
         numbers(rows.iter().map(|row| row.pos)),
         numbers(rows.iter().map(|row| row.at)),
     ];
-    Fixed::<()>::new(TEXT, binds).execute(connection)?;
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn put_standings(connection: &mut PgConnection, rooms: &HashMap<RoomId, Standing>) -> QueryResult<()> {
+    const TEXT: &str = "UPDATE rooms SET read_user = k.read_user, read_seq = k.read_seq, read_rest = k.read_rest, \
+         delivered_user = k.delivered_user, delivered_seq = k.delivered_seq, delivered_rest = k.delivered_rest \
+         FROM unnest(?, ?, ?, ?, ?, ?, ?) AS k (id, read_user, read_seq, read_rest, delivered_user, delivered_seq, \
+         delivered_rest) WHERE rooms.id = k.id";
+    if rooms.is_empty() {
+        return Ok(());
+    }
+    let standings = || rooms.values();
+    let user = |user: Option<UserId>| user.map(|it| Key(it.0));
+    let binds = vec![
+        uuids(rooms.keys().map(|id| id.0)),
+        array::<Nullable<schema::Id>, _>(standings().map(|it| user(it.read.user))),
+        numbers(standings().map(|it| stored(it.read.seq))),
+        numbers(standings().map(|it| stored(it.read.rest))),
+        array::<Nullable<schema::Id>, _>(standings().map(|it| user(it.delivered.user))),
+        numbers(standings().map(|it| stored(it.delivered.seq))),
+        numbers(standings().map(|it| stored(it.delivered.rest))),
+    ];
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn advance(connection: &mut PgConnection, ledger: &Ledger) -> QueryResult<()> {
+    const TEXT: &str = "UPDATE organizations SET last_pos = k.last_pos, last_at = k.last_at \
+         FROM unnest(?, ?, ?) AS k (id, last_pos, last_at) WHERE organizations.id = k.id";
+    if ledger.advanced().next().is_none() {
+        return Ok(());
+    }
+    let binds = vec![
+        uuids(ledger.advanced().map(|(id, _)| id.0)),
+        numbers(ledger.advanced().map(|(_, it)| stored(it.last_pos))),
+        numbers(ledger.advanced().map(|(_, it)| it.last_at)),
+    ];
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
     Ok(())
 }

@@ -2,16 +2,20 @@
 //!
 //! None has a `LIMIT ?` (Diesel's `first`): SQLite plans such a statement anew for every value.
 
-use diesel::prelude::*;
-use diesel::upsert::excluded;
+use std::collections::HashMap;
 
-use super::super::prepared::Prepared;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sqlite::Sqlite;
+
+use super::super::fixed::{Bind, Fixed};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
-use super::super::schema::{marks, messages, organizations};
+use super::super::schema::{self, marks, messages, organizations};
+use super::super::status::Standing;
 use super::super::values::{Key, stored};
-use super::ledger::SentBefore;
+use super::ledger::{Ledger, SentBefore};
 use super::tables::{MarkRow, OrganizationRow};
-use crate::domain::RoomId;
+use crate::domain::{RoomId, UserId};
 
 /// The transaction holds the lock on everything already.
 pub(crate) fn organizations(connection: &mut SqliteConnection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
@@ -70,23 +74,57 @@ pub(crate) fn add_messages<'a>(
     rows: impl Iterator<Item = NewMessageRow<'a>>,
 ) -> QueryResult<()> {
     for row in rows {
-        Prepared(diesel::insert_into(messages::table).values(row)).execute(connection)?;
+        diesel::insert_into(messages::table).values(row).execute(connection)?;
     }
     Ok(())
 }
 
 pub(crate) fn put_marks(connection: &mut SqliteConnection, rows: &[NewMarkRow]) -> QueryResult<()> {
+    const TEXT: &str = "INSERT INTO marks (room_id, user_id, kind, seq, pos, at) VALUES (?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (room_id, user_id, kind) DO UPDATE SET seq = excluded.seq, pos = excluded.pos, at = excluded.at";
     for row in rows {
-        let put = diesel::insert_into(marks::table)
-            .values(row)
-            .on_conflict((marks::room_id, marks::user_id, marks::kind))
-            .do_update()
-            .set((
-                marks::seq.eq(excluded(marks::seq)),
-                marks::pos.eq(excluded(marks::pos)),
-                marks::at.eq(excluded(marks::at)),
-            ));
-        Prepared(put).execute(connection)?;
+        let kind: Bind<'_, Sqlite> = Box::new(row.kind.into_sql::<Text>());
+        let binds = vec![key(row.room_id), key(row.user_id), kind, number(row.seq), number(row.pos), number(row.at)];
+        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
     }
     Ok(())
+}
+
+pub(crate) fn put_standings(connection: &mut SqliteConnection, rooms: &HashMap<RoomId, Standing>) -> QueryResult<()> {
+    const TEXT: &str = "UPDATE rooms SET read_user = ?, read_seq = ?, read_rest = ?, \
+         delivered_user = ?, delivered_seq = ?, delivered_rest = ? WHERE id = ?";
+    for (id, Standing { read, delivered, .. }) in rooms {
+        let binds = vec![
+            user(read.user),
+            number(stored(read.seq)),
+            number(stored(read.rest)),
+            user(delivered.user),
+            number(stored(delivered.seq)),
+            number(stored(delivered.rest)),
+            key(Key(id.0)),
+        ];
+        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn advance(connection: &mut SqliteConnection, ledger: &Ledger) -> QueryResult<()> {
+    const TEXT: &str = "UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ?";
+    for (id, organization) in ledger.advanced() {
+        let binds = vec![number(stored(organization.last_pos)), number(organization.last_at), key(Key(id.0))];
+        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+    }
+    Ok(())
+}
+
+fn key<'a>(key: Key) -> Bind<'a, Sqlite> {
+    Box::new(key.into_sql::<schema::Id>())
+}
+
+fn user<'a>(user: Option<UserId>) -> Bind<'a, Sqlite> {
+    Box::new(user.map(|it| Key(it.0)).into_sql::<Nullable<schema::Id>>())
+}
+
+fn number<'a>(number: i64) -> Bind<'a, Sqlite> {
+    Box::new(number.into_sql::<BigInt>())
 }

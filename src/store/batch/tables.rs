@@ -3,14 +3,16 @@
 //! SQLite answers within the process, so there it is one prepared statement per row. Postgres is a round trip away, so
 //! there it is one statement per batch, with arrays for parameters.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel::result::Error::DeserializationError;
 
 use super::super::connection::{Connection, on};
-use super::super::prepared::Prepared;
 use super::super::rows::{MessageRow, NewMarkRow, NewMemberRow, NewMessageRow, NewRoomRow, StandingRow};
 use super::super::schema::{members, messages, organizations, rooms};
-use super::super::values::{Key, stored};
+use super::super::status::Standing;
+use super::super::values::Key;
 use super::ledger::{Ledger, SentBefore};
 use super::{Job, Verdict, Work, postgres, sqlite};
 use crate::clock;
@@ -103,24 +105,28 @@ pub(crate) fn ids_at(connection: &mut Connection, places: &[(RoomId, u64)]) -> Q
 
 pub(crate) fn add_rooms(connection: &mut Connection, new: &[NewRoomRow], owners: &[NewMemberRow]) -> QueryResult<()> {
     for room in new {
-        on!(connection, c => Prepared(diesel::insert_into(rooms::table).values(room)).execute(c))?;
+        on!(connection, c => diesel::insert_into(rooms::table).values(room).execute(c))?;
     }
     for owner in owners {
-        on!(connection, c => Prepared(diesel::insert_into(members::table).values(owner)).execute(c))?;
+        on!(connection, c => diesel::insert_into(members::table).values(owner).execute(c))?;
     }
     Ok(())
 }
 
 /// Adds the messages that `verdicts` call stored.
 pub(crate) fn add_messages(connection: &mut Connection, jobs: &[Job], verdicts: &[Verdict]) -> QueryResult<()> {
-    let rows = jobs.iter().zip(verdicts).filter_map(|(job, verdict)| match (&job.work, verdict) {
-        (Work::Message(message), Verdict::Stored) => Some(NewMessageRow::from(message)),
-        _ => None,
-    });
+    let rows = new_messages(jobs, verdicts);
     match connection {
         Connection::Sqlite(c) => sqlite::add_messages(c, rows),
-        Connection::Postgres(c) => postgres::add_messages(c, rows.collect()),
+        Connection::Postgres(c) => postgres::add_messages(c, &rows.collect::<Vec<_>>()),
     }
+}
+
+pub(crate) fn new_messages<'a>(jobs: &'a [Job], verdicts: &[Verdict]) -> impl Iterator<Item = NewMessageRow<'a>> {
+    jobs.iter().zip(verdicts).filter_map(|(job, verdict)| match (&job.work, verdict) {
+        (Work::Message(message), Verdict::Stored) => Some(NewMessageRow::from(message)),
+        _ => None,
+    })
 }
 
 pub(crate) fn put_marks(connection: &mut Connection, marks: &[NewMarkRow]) -> QueryResult<()> {
@@ -132,33 +138,19 @@ pub(crate) fn put_marks(connection: &mut Connection, marks: &[NewMarkRow]) -> Qu
 }
 
 /// Writes how far people have come in the rooms where that has changed.
-pub(crate) fn put_standings(connection: &mut Connection, ledger: &Ledger) -> QueryResult<()> {
-    let changed = ledger.organizations.values().flat_map(|it| &it.rooms).filter(|(_, room)| room.changed);
-    for (id, room) in changed {
-        let (read, delivered) = (&room.standing.read, &room.standing.delivered);
-        let columns = (
-            rooms::read_user.eq(read.user.map(|user| Key(user.0))),
-            rooms::read_seq.eq(stored(read.seq)),
-            rooms::read_rest.eq(stored(read.rest)),
-            rooms::delivered_user.eq(delivered.user.map(|user| Key(user.0))),
-            rooms::delivered_seq.eq(stored(delivered.seq)),
-            rooms::delivered_rest.eq(stored(delivered.rest)),
-        );
-        on!(connection, c => Prepared(diesel::update(rooms::table.find(Key(id.0))).set(columns)).execute(c))?;
+pub(crate) fn put_standings(connection: &mut Connection, rooms: &HashMap<RoomId, Standing>) -> QueryResult<()> {
+    match connection {
+        Connection::Sqlite(c) => sqlite::put_standings(c, rooms),
+        Connection::Postgres(c) => postgres::put_standings(c, rooms),
     }
-    Ok(())
 }
 
 /// Writes where the organizations' numbering stands.
 pub(crate) fn advance(connection: &mut Connection, ledger: &Ledger) -> QueryResult<()> {
-    for (id, organization) in ledger.organizations.iter().filter(|(_, it)| it.changed) {
-        let columns = (
-            organizations::last_pos.eq(stored(organization.last_pos)),
-            organizations::last_at.eq(organization.last_at),
-        );
-        on!(connection, c => Prepared(diesel::update(organizations::table.find(Key(id.0))).set(columns)).execute(c))?;
+    match connection {
+        Connection::Sqlite(c) => sqlite::advance(c, ledger),
+        Connection::Postgres(c) => postgres::advance(c, ledger),
     }
-    Ok(())
 }
 
 pub(crate) const fn mark_word(kind: MarkKind) -> &'static str {
