@@ -8,6 +8,7 @@
 #[path = "../support/chat.rs"]
 mod chat;
 #[path = "../support/hub.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod hub;
 
 mod ending;
