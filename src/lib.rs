@@ -4,9 +4,19 @@
 //! (pure `hub::state`) → effects → `Event`, encoded once per wire form → a session's outbox → `transport` → bytes.
 //! `docs/ARCHITECTURE.md` has the map; `tests/architecture.rs` holds the code to it.
 
+pub mod api;
+mod app;
+pub mod auth;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod dialects;
 pub mod domain;
 pub mod hub;
+pub mod logging;
 pub mod metrics;
 pub mod session;
 pub mod store;
+pub mod transport;
+
+pub use app::{RunError, run};

@@ -1,3 +1,25 @@
 //! One actor per connection: it owns the socket, keeps it alive, bounds what it may hold, and ends it for a reason.
+//!
+//! - What a connection says goes to its [`Peer`]; what it is told goes through its [`Outbox`], which the fan-out of
+//!   its worker thread writes to directly.
+//! - Everything a connection may hold is bounded by [`SessionLimits`]; an idle one holds no buffer at all.
+//! - Every connection ends exactly once, with an [`Ending`].
 
+mod actor;
+mod context;
 pub mod dialect;
+pub mod member;
+mod offences;
+mod outbox;
+mod peer;
+mod queue;
+mod settings;
+mod voice;
+mod wheel;
+
+pub use actor::{Opening, start};
+pub use context::SessionContext;
+pub use outbox::Outbox;
+pub use peer::{Ending, Link, Peer};
+pub use settings::{SessionLimits, Sessions};
+pub use voice::Voice;

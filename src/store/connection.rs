@@ -15,7 +15,7 @@ use diesel::Connection as _;
 /// key, so the planner is kept from scanning tables it has no statistics of, and from planning each batch anew.
 const SQLITE: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;";
-const SQLITE_WRITER: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000;";
+const SQLITE_WRITER: &str = "PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4000;";
 const SQLITE_READER: &str = "PRAGMA query_only = ON;";
 const POSTGRES: &str = "SET client_min_messages = warning; SET statement_timeout = '5s'; SET lock_timeout = '3s'; \
      SET idle_in_transaction_session_timeout = '10s'; SET plan_cache_mode = force_generic_plan; \

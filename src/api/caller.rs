@@ -1,0 +1,47 @@
+//! Who calls: the identity that a request's token proves, and the address that it comes from.
+
+use std::future::{Ready, ready};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use actix_web::dev::{Payload, RequestHead};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::{Context, Problem};
+use crate::auth::Knock;
+use crate::clock;
+use crate::domain::{Identity, Reject, Role};
+
+/// What the request shows of itself, as `auth` wants it.
+pub(super) fn knock(head: &RequestHead) -> Knock<'_> {
+    let peer = head.peer_addr.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer: SocketAddr| peer.ip());
+    Knock { headers: &head.headers, query: head.uri.query().unwrap_or_default(), peer }
+}
+
+/// A handler that takes this is reached with a good token only.
+pub(super) struct Caller(Arc<Identity>);
+
+impl Caller {
+    pub(super) fn must_be_one_of(&self, roles: &[Role]) -> Result<(), Problem> {
+        if roles.contains(&self.0.role) {
+            return Ok(());
+        }
+        let roles: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+        let message = format!("expected the role {}, and yours is {}", roles.join(" or "), self.0.role);
+        Err(Reject { message: message.into(), ..Reject::forbidden() }.into())
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Some(context) = request.app_data::<Data<Context>>() else {
+            return ready(Err(Problem::unavailable("The hub is not ready yet")));
+        };
+        let identity = context.authenticator.identify(&knock(request.head()), clock::now());
+        ready(identity.map(Self).map_err(|refusal| refusal.reject().into()))
+    }
+}

@@ -1,0 +1,108 @@
+//! How many requests one address may make (`limits.requests_per_ip`).
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, ResponseError as _};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use super::caller::knock;
+use super::{Context, Problem};
+use crate::domain::{Rate, Reject};
+
+/// After so many requests, addresses that have been quiet are forgotten.
+const SWEEP_EVERY: u32 = 4_096;
+
+/// One bucket for each address. An IPv6 host has a whole /64 to choose from, so that counts as one.
+pub struct Limiter {
+    buckets: DefaultKeyedRateLimiter<IpAddr>,
+    clock: DefaultClock,
+    since_sweep: AtomicU32,
+}
+
+impl Limiter {
+    pub fn new(rate: Rate) -> Self {
+        let quota = Quota::with_period(rate.period / rate.events.get())
+            .unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX))
+            .allow_burst(rate.burst);
+        Self { buckets: RateLimiter::keyed(quota), clock: DefaultClock::default(), since_sweep: AtomicU32::new(0) }
+    }
+
+    /// `Err`: how long until the address may ask again.
+    fn take(&self, address: IpAddr) -> Result<(), Duration> {
+        if self.since_sweep.fetch_add(1, Ordering::Relaxed) == SWEEP_EVERY {
+            self.since_sweep.store(0, Ordering::Relaxed);
+            self.buckets.retain_recent();
+        }
+        self.buckets.check_key(&one_host(address)).map_err(|wait| wait.wait_time_from(self.clock.now()))
+    }
+}
+
+/// Whom an address stands for: an IPv6 subscriber has a whole network of 64 bits.
+pub fn one_host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Monitoring must get through whatever else goes on.
+fn is_exempt(path: &str) -> bool {
+    path == "/metrics" || path == "/health" || path.starts_with("/health/")
+}
+
+pub(super) async fn enforce(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if let Some(context) = request.app_data::<Data<Context>>()
+        && let Some(limiter) = &context.limiter
+        && !is_exempt(request.path())
+    {
+        let address = context.authenticator.client_address(&knock(request.head()));
+        let is_trusted = context.trust_loopback && address.to_canonical().is_loopback();
+        if !is_trusted && let Err(wait) = limiter.take(address) {
+            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            let refusal = Problem::from(Reject::rate_limited(wait)).error_response();
+            return Ok(request.into_response(refusal));
+        }
+    }
+    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn addresses_are_counted_apart_and_a_v6_network_as_one() {
+        let two = NonZeroU32::new(2).expect("positive");
+        let limiter = Limiter::new(Rate { events: two, period: Duration::from_hours(1), burst: two });
+        for who in ["192.0.2.1", "192.0.2.2"] {
+            assert!(limiter.take(address(who)).is_ok() && limiter.take(address(who)).is_ok());
+            let wait = limiter.take(address(who)).expect_err("too many");
+            assert!(wait > Duration::from_secs(1_000), "{wait:?}");
+        }
+        assert!(limiter.take(address("::ffff:192.0.2.1")).is_err(), "the same host in another spelling");
+        assert!(limiter.take(address("2001:db8::1")).is_ok() && limiter.take(address("2001:db8::2")).is_ok());
+        assert!(limiter.take(address("2001:db8::3")).is_err());
+        assert!(limiter.take(address("2001:db8:0:1::1")).is_ok());
+    }
+
+    #[test]
+    fn only_monitoring_is_exempt() {
+        assert!(["/health", "/health/db", "/metrics"].into_iter().all(is_exempt));
+        assert!(!["/healthy", "/metrics/x", "/api/v1/ws/stats", "/"].into_iter().any(is_exempt));
+    }
+}

@@ -1,0 +1,14 @@
+//! `GET /metrics`: everything that is counted, for Prometheus.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use super::{Context, Problem};
+
+/// OpenMetrics 1.0, which is what the text is written in; Prometheus reads it since 2.5.
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(super) async fn metrics(context: Data<Context>) -> Result<HttpResponse, Problem> {
+    let text = context.metrics.render().map_err(|_| Problem::unavailable("The metrics cannot be written"))?;
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
+}

@@ -1,0 +1,145 @@
+//! What the hub answers over plain HTTP: how it is, what it has counted, and a helpful word on everything else.
+//!
+//! Handlers are thin, one file per resource. Errors are problem details (RFC 9457). Everything but `/health` and
+//! `/metrics` counts against the caller's rate limit.
+
+mod caller;
+mod health;
+mod limit;
+mod metrics;
+mod origins;
+mod problem;
+mod sockets;
+mod stats;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Handler, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::{App, Error, FromRequest, Resource, Responder, web};
+
+pub use health::Memory;
+pub use limit::{Limiter, one_host};
+pub use problem::Problem;
+
+use crate::auth::Authenticator;
+use crate::domain::Timestamp;
+use crate::hub::handle::Snapshot;
+use crate::metrics::Metrics;
+
+pub type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// What the API asks of the running process.
+pub trait Vitals: Send + Sync + 'static {
+    /// Counts of the hub as of now. `None`: it has stopped.
+    fn snapshot(&self) -> Pending<Option<Snapshot>>;
+
+    /// Asks the database something. False: it does not answer.
+    fn database(&self) -> Pending<bool>;
+
+    /// The process is about to end and takes no one in.
+    fn is_draining(&self) -> bool;
+}
+
+/// What the handlers of one process share.
+pub struct Context {
+    pub authenticator: Arc<Authenticator>,
+    pub vitals: Arc<dyn Vitals>,
+    pub metrics: Arc<Metrics>,
+    pub limiter: Option<Limiter>,
+    /// Requests from loopback are not limited (`--dev`).
+    pub trust_loopback: bool,
+    /// Whether `/metrics` is answered beside the API, and not on an address of its own.
+    pub serve_metrics: bool,
+    /// Where dialects answer WebSocket upgrades.
+    pub sockets: Vec<&'static str>,
+    /// The name of this process among others.
+    pub node: Box<str>,
+    pub started: Timestamp,
+    pub health: health::Memory,
+}
+
+/// The whole of what is served over plain HTTP.
+pub fn app(
+    context: web::Data<Context>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .configure(|routes| configure(routes, &context))
+        .app_data(context)
+        .wrap(from_fn(origins::share))
+        .wrap(from_fn(limit::enforce))
+        .wrap(security_headers())
+}
+
+/// What is served where `--metrics-listen` says.
+pub fn metrics_app(
+    context: web::Data<Context>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .service(get("/metrics", metrics::metrics))
+        .default_service(web::to(problem::not_found))
+        .app_data(context)
+        .wrap(security_headers())
+}
+
+fn configure(routes: &mut web::ServiceConfig, context: &Context) {
+    routes
+        .service(get("/health", health::all))
+        .service(get("/health/live", health::live))
+        .service(get("/health/ready", health::ready))
+        .service(get("/health/db", health::database))
+        .service(get("/health/redis", health::redis))
+        .service(get("/api/v1/ws/stats", stats::stats));
+    if context.serve_metrics {
+        routes.service(get("/metrics", metrics::metrics));
+    }
+    for path in &context.sockets {
+        routes.service(get(path, sockets::upgrade_required));
+    }
+    routes.default_service(web::to(problem::not_found));
+}
+
+/// A resource that can be read, and nothing else.
+fn get<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args> + Clone,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path.to_owned())
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(problem::read_only))
+}
+
+/// None of this is a page: nothing in it may be framed, guessed at or run.
+fn security_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("X-Frame-Options", "DENY"))
+        .add(("Referrer-Policy", "no-referrer"))
+        .add(("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
+        .add(("Cache-Control", "no-store"))
+}

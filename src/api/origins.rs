@@ -1,0 +1,45 @@
+//! Which pages may call from a browser: those that may open sockets, too (CORS, by the rule of `auth`).
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpResponse, ResponseError as _};
+
+use super::caller::knock;
+use super::{Context, Problem};
+
+pub(super) async fn share(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let origin = request.headers().get(ORIGIN).cloned();
+    let (Some(origin), Some(context)) = (origin, request.app_data::<Data<Context>>()) else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    if let Err(refusal) = context.authenticator.check_origin(&knock(request.head())) {
+        return Ok(request.into_response(Problem::from(refusal.reject()).error_response()));
+    }
+    let is_preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response =
+        if is_preflight { request.into_response(preflight()) } else { next.call(request).await?.map_into_boxed_body() };
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    Ok(response)
+}
+
+fn preflight() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "Authorization"))
+        .insert_header((ACCESS_CONTROL_MAX_AGE, "600"))
+        .finish()
+}

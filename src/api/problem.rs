@@ -1,0 +1,97 @@
+//! Errors as problem details (RFC 9457), with the code of the hub's catalogue.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use serde_json::json;
+
+use crate::domain::{Reject, RejectCode};
+
+/// What went wrong, for the caller.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    pub status: StatusCode,
+    /// The same words as on sockets.
+    pub code: &'static str,
+    pub detail: Cow<'static, str>,
+    /// When it makes sense to try again.
+    pub retry_after_secs: Option<u64>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, detail: detail.into(), retry_after_secs: None }
+    }
+
+    pub fn unavailable(detail: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, RejectCode::Unavailable.as_str(), detail)
+    }
+}
+
+impl From<Reject> for Problem {
+    fn from(reject: Reject) -> Self {
+        let status = match reject.code {
+            RejectCode::InvalidJson | RejectCode::UnknownType | RejectCode::InvalidPayload => StatusCode::BAD_REQUEST,
+            RejectCode::AuthenticationRequired | RejectCode::InvalidToken | RejectCode::TokenExpired => {
+                StatusCode::UNAUTHORIZED
+            }
+            RejectCode::OriginNotAllowed | RejectCode::Forbidden | RejectCode::NotJoined => StatusCode::FORBIDDEN,
+            RejectCode::NotFound => StatusCode::NOT_FOUND,
+            RejectCode::RateLimited | RejectCode::TooManyRooms => StatusCode::TOO_MANY_REQUESTS,
+            RejectCode::MessageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            RejectCode::SendFailed | RejectCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            RejectCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let retry_after_secs = reject.retry_after_ms.map(|ms| ms.div_ceil(1_000));
+        Self { status, code: reject.code.as_str(), detail: reject.message, retry_after_secs }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(secs) = self.retry_after_secs {
+            response.insert_header((RETRY_AFTER, secs.max(1)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let (status, code, detail) = (self.status.as_u16(), self.code, &self.detail);
+        response.content_type("application/problem+json").body(
+            json!({ "type": "about:blank", "title": title, "status": status, "code": code, "detail": detail })
+                .to_string(),
+        )
+    }
+}
+
+/// For paths that lead nowhere.
+pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
+    let path: String = request.path().chars().take(120).collect();
+    let detail = format!(
+        "There is nothing at {path}. WebSocket clients connect to /api/v1/ws/messages; /health tells how the hub is"
+    );
+    Problem::new(StatusCode::NOT_FOUND, RejectCode::NotFound.as_str(), detail).error_response()
+}
+
+/// For methods that a resource does not have.
+pub(super) async fn read_only(request: HttpRequest) -> HttpResponse {
+    let detail = format!("{} is not possible here: expected GET", request.method());
+    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).error_response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}

@@ -1,0 +1,296 @@
+//! The API as its callers meet it.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::*;
+use crate::auth::{Grant, Options, Origins, Policy, Proxies, mint};
+use crate::clock;
+use crate::domain::{OrgId, Rate, Role, UserId};
+
+const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+#[derive(Default)]
+struct Patient {
+    database_is_away: AtomicBool,
+    draining: AtomicBool,
+    asked: AtomicUsize,
+}
+
+impl Vitals for Patient {
+    fn snapshot(&self) -> Pending<Option<Snapshot>> {
+        let snapshot = Snapshot { connections: 3, rooms_with_connections: 2, by_dialect: vec![("messages", 3)] };
+        Box::pin(async { Some(snapshot) })
+    }
+
+    fn database(&self) -> Pending<bool> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let ok = !self.database_is_away.load(Ordering::Relaxed);
+        Box::pin(async move { ok })
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+struct Fixture {
+    context: web::Data<Context>,
+    patient: Arc<Patient>,
+}
+
+fn fixture() -> Fixture {
+    fixture_with(|_| ())
+}
+
+fn fixture_with(change: impl FnOnce(&mut Context)) -> Fixture {
+    let (patient, metrics) = (Arc::new(Patient::default()), Arc::new(Metrics::new()));
+    let options = Options {
+        secret: SECRET,
+        policy: Policy::default(),
+        origins: Origins::new(&["https://app.example.com"], false).expect("origins"),
+        proxies: Proxies::new(&["192.0.2.9"]).expect("proxies"),
+        dev: false,
+    };
+    let mut context = Context {
+        authenticator: Arc::new(Authenticator::new(options, metrics.clone())),
+        vitals: patient.clone(),
+        metrics,
+        limiter: None,
+        trust_loopback: false,
+        serve_metrics: true,
+        sockets: vec!["/api/v1/ws/messages"],
+        node: "node-1".into(),
+        started: clock::now(),
+        health: health::Memory::default(),
+    };
+    change(&mut context);
+    Fixture { context: web::Data::new(context), patient }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default()
+    }
+}
+
+impl Fixture {
+    async fn ask(&self, request: TestRequest) -> Answer {
+        let app = init_service(app(self.context.clone())).await;
+        let response = call_service(&app, request.to_request()).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer { status, headers, body: read_body(response).await.to_vec() }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(TestRequest::get().uri(path)).await
+    }
+}
+
+fn token(role: Role) -> String {
+    let grant = Grant {
+        user: UserId(Uuid::from_u128(1)),
+        organization: Some(OrgId(Uuid::from_u128(2))),
+        role,
+        name: None,
+        lifetime: Duration::from_secs(60),
+    };
+    mint(SECRET, &grant, clock::now()).expect("a token")
+}
+
+fn stats_as(role: Role) -> TestRequest {
+    TestRequest::get().uri("/api/v1/ws/stats").insert_header(("Authorization", format!("Bearer {}", token(role))))
+}
+
+#[actix::test]
+async fn health_tells_each_checks_result() {
+    let fixture = fixture();
+    let health = fixture.get("/health").await;
+    assert_eq!(health.status, StatusCode::OK);
+    let body = health.json();
+    assert_eq!((&body["status"], &body["checks"]["database"]["status"]), (&"ok".into(), &"ok".into()));
+    assert_eq!(body["checks"]["redis"]["status"], "disabled");
+    assert_eq!(fixture.get("/health/redis").await.json()["status"], "disabled");
+    for path in ["/health/live", "/health/ready", "/health/db"] {
+        let answer = fixture.get(path).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (StatusCode::OK, &"ok".into()), "{path}");
+    }
+    assert_eq!(fixture.patient.asked.load(Ordering::Relaxed), 1, "the database is not asked for every call");
+}
+
+#[actix::test]
+async fn a_database_that_is_away_makes_the_hub_unready_and_alive() {
+    let fixture = fixture();
+    fixture.patient.database_is_away.store(true, Ordering::Relaxed);
+    for path in ["/health", "/health/ready", "/health/db"] {
+        let answer = fixture.get(path).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(answer.json()["status"], "unavailable", "{path}");
+    }
+    assert_eq!(fixture.get("/health/live").await.status, StatusCode::OK);
+}
+
+#[actix::test]
+async fn a_draining_hub_is_not_ready() {
+    let fixture = fixture();
+    fixture.patient.draining.store(true, Ordering::Relaxed);
+    let answer = fixture.get("/health/ready").await;
+    assert_eq!((answer.status, &answer.json()["status"]), (StatusCode::SERVICE_UNAVAILABLE, &"draining".into()));
+}
+
+#[actix::test]
+async fn metrics_are_where_they_are_configured_to_be() {
+    let beside = fixture();
+    beside.context.metrics.messages_in.inc();
+    let answer = beside.get("/metrics").await;
+    assert!(answer.header("content-type").starts_with("application/openmetrics-text"));
+    assert!(String::from_utf8_lossy(&answer.body).contains("websocket_messages_in_total 1"));
+
+    let apart = fixture_with(|context| context.serve_metrics = false);
+    assert_eq!(apart.get("/metrics").await.status, StatusCode::NOT_FOUND);
+    let own = init_service(metrics_app(apart.context.clone())).await;
+    assert!(call_service(&own, TestRequest::get().uri("/metrics").to_request()).await.status().is_success());
+}
+
+#[actix::test]
+async fn stats_are_for_admins_and_agents() {
+    let fixture = fixture();
+    let stats = fixture.ask(stats_as(Role::Agent)).await;
+    assert_eq!(stats.status, StatusCode::OK);
+    let body = stats.json();
+    assert_eq!((&body["total_clients"], &body["total_sessions"]), (&3.into(), &2.into()));
+    assert_eq!((&body["redis_enabled"], &body["by_dialect"]["messages"]), (&false.into(), &3.into()));
+    for number in ["messages_in_total", "messages_out_total", "slow_consumers_total", "uptime_seconds", "nodes"] {
+        assert!(body[number].is_u64(), "{number}");
+    }
+    assert_eq!(body["node_id"], "node-1");
+    assert_eq!(fixture.ask(stats_as(Role::Admin)).await.status, StatusCode::OK);
+    for role in [Role::Member, Role::Bot] {
+        let refused = fixture.ask(stats_as(role)).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (StatusCode::FORBIDDEN, &"forbidden".into()));
+    }
+}
+
+#[actix::test]
+async fn without_a_good_token_there_are_no_stats() {
+    let fixture = fixture();
+    let nothing = fixture.get("/api/v1/ws/stats").await;
+    assert_eq!(nothing.json()["code"], "authentication_required");
+    let wrong = fixture.get("/api/v1/ws/stats?token=dev-admin-key").await;
+    assert_eq!(wrong.json()["code"], "invalid_token");
+    for answer in [nothing, wrong] {
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+}
+
+#[actix::test]
+async fn what_is_not_there_is_a_problem_with_a_hint() {
+    let fixture = fixture();
+    let answer = fixture.get("/nowhere").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let body = answer.json();
+    assert_eq!(
+        (&body["status"], &body["code"], &body["title"]),
+        (&404.into(), &"not_found".into(), &"Not Found".into())
+    );
+    assert!(body["detail"].as_str().is_some_and(|it| it.contains("/nowhere")));
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+
+    let posted = fixture.ask(TestRequest::post().uri("/health")).await;
+    assert_eq!((posted.status, posted.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD"));
+    assert_eq!(
+        fixture.ask(TestRequest::default().method(actix_web::http::Method::HEAD).uri("/health")).await.status,
+        200
+    );
+}
+
+#[actix::test]
+async fn a_plain_request_to_a_socket_is_told_to_upgrade() {
+    let answer = fixture().get("/api/v1/ws/messages?token=x").await;
+    assert_eq!(answer.status, StatusCode::UPGRADE_REQUIRED);
+    assert_eq!((answer.header("upgrade"), answer.header("sec-websocket-version")), ("websocket", "13"));
+    assert_eq!(answer.json()["code"], "upgrade_required");
+}
+
+fn once_an_hour(context: &mut Context) {
+    let one = NonZeroU32::MIN;
+    context.limiter = Some(Limiter::new(Rate { events: one, period: Duration::from_hours(1), burst: one }));
+}
+
+fn from_address(address: &str, path: &str) -> TestRequest {
+    TestRequest::get().uri(path).peer_addr(format!("{address}:1").parse().expect("an address"))
+}
+
+#[actix::test]
+async fn one_address_may_ask_so_often_and_monitoring_always() {
+    let fixture = fixture_with(once_an_hour);
+    assert_eq!(fixture.ask(from_address("192.0.2.1", "/x")).await.status, StatusCode::NOT_FOUND);
+    let refused = fixture.ask(from_address("192.0.2.1", "/x")).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (StatusCode::TOO_MANY_REQUESTS, &"rate_limited".into()));
+    assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|secs| secs > 3_000));
+    assert_eq!(fixture.ask(from_address("192.0.2.1", "/health")).await.status, StatusCode::OK);
+    assert_eq!(fixture.ask(from_address("192.0.2.1", "/metrics")).await.status, StatusCode::OK);
+    assert_eq!(fixture.ask(from_address("192.0.2.2", "/x")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[actix::test]
+async fn behind_a_trusted_proxy_its_clients_are_counted_and_others_cannot_pretend() {
+    let fixture = fixture_with(once_an_hour);
+    let via = |peer: &str, client: &str| from_address(peer, "/x").insert_header(("X-Forwarded-For", client.to_owned()));
+    assert_eq!(fixture.ask(via("192.0.2.9", "198.51.100.1")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(fixture.ask(via("192.0.2.9", "198.51.100.2")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(fixture.ask(via("192.0.2.9", "198.51.100.1")).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(fixture.ask(via("192.0.2.7", "198.51.100.3")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(fixture.ask(via("192.0.2.7", "198.51.100.4")).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[actix::test]
+async fn loopback_is_not_counted_in_development() {
+    let fixture = fixture_with(|context| {
+        once_an_hour(context);
+        context.trust_loopback = true;
+    });
+    for _ in 0..3 {
+        assert_eq!(fixture.ask(from_address("127.0.0.1", "/x")).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[actix::test]
+async fn pages_of_other_origins_are_turned_away_and_those_allowed_may_read() {
+    let fixture = fixture();
+    let page = |origin: &'static str| stats_as(Role::Admin).insert_header(("Origin", origin));
+    let refused = fixture.ask(page("https://evil.example.com")).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (StatusCode::FORBIDDEN, &"origin_not_allowed".into()));
+    let allowed = fixture.ask(page("https://app.example.com")).await;
+    assert_eq!(allowed.status, StatusCode::OK);
+    assert_eq!(allowed.header("access-control-allow-origin"), "https://app.example.com");
+    let preflight = TestRequest::default()
+        .method(actix_web::http::Method::OPTIONS)
+        .uri("/api/v1/ws/stats")
+        .insert_header(("Origin", "https://app.example.com"))
+        .insert_header(("Access-Control-Request-Method", "GET"));
+    let answer = fixture.ask(preflight).await;
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-headers")),
+        (StatusCode::NO_CONTENT, "Authorization")
+    );
+}

@@ -1,0 +1,100 @@
+//! How many connections there may be: in all, and from one address.
+
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustc_hash::FxHashMap;
+
+use crate::api::one_host;
+use crate::session::member::Lobby;
+
+/// Counts the connections that were let in and have not ended.
+#[derive(Debug)]
+pub(super) struct Admission {
+    max_total: Option<NonZeroUsize>,
+    max_per_ip: Option<NonZeroUsize>,
+    total: AtomicUsize,
+    per_ip: Mutex<FxHashMap<IpAddr, usize>>,
+}
+
+impl Admission {
+    pub(super) fn new(max_total: Option<NonZeroUsize>, max_per_ip: Option<NonZeroUsize>) -> Arc<Self> {
+        Arc::new(Self { max_total, max_per_ip, total: AtomicUsize::new(0), per_ip: Mutex::default() })
+    }
+
+    /// Lets a connection from `ip` in, until [`Lobby::left`], or not: there are too many.
+    pub(super) fn admit(&self, ip: IpAddr) -> bool {
+        let total = self.total.fetch_add(1, Ordering::Relaxed);
+        let admitted = self.max_total.is_none_or(|max| total < max.get()) && self.admit_from(ip);
+        if !admitted {
+            self.total.fetch_sub(1, Ordering::Relaxed);
+        }
+        admitted
+    }
+
+    fn admit_from(&self, ip: IpAddr) -> bool {
+        let Some(max) = self.max_per_ip else { return true };
+        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = per_ip.entry(one_host(ip)).or_insert(0);
+        let admitted = *count < max.get();
+        *count += usize::from(admitted);
+        admitted
+    }
+}
+
+impl Lobby for Admission {
+    fn left(&self, ip: IpAddr) {
+        self.total.fetch_sub(1, Ordering::Relaxed);
+        if self.max_per_ip.is_none() {
+            return;
+        }
+        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = per_ip.entry(one_host(ip)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    #[test]
+    fn places_are_counted_in_all_and_given_back() {
+        let admission = Admission::new(NonZeroUsize::new(2), None);
+        assert!(admission.admit(A) && admission.admit(B));
+        assert!(!admission.admit(B));
+        admission.left(A);
+        assert!(admission.admit(B));
+    }
+
+    #[test]
+    fn one_address_does_not_take_the_places_of_others() {
+        let admission = Admission::new(NonZeroUsize::new(3), NonZeroUsize::new(1));
+        assert!(admission.admit(A));
+        assert!(!admission.admit(A));
+        assert!(admission.admit(B));
+        admission.left(A);
+        assert!(admission.admit(A));
+        admission.left(A);
+        admission.left(B);
+        assert!(admission.per_ip.lock().unwrap().is_empty(), "no address is kept without a connection");
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one() {
+        let admission = Admission::new(None, NonZeroUsize::new(1));
+        assert!(admission.admit("2001:db8::1".parse().unwrap()));
+        assert!(!admission.admit("2001:db8::2".parse().unwrap()));
+        assert!(admission.admit("2001:db8:0:1::1".parse().unwrap()));
+    }
+}

@@ -1,0 +1,239 @@
+//! The composition root: puts the parts of the hub together, runs them, and ends them in the right order.
+//!
+//! The only module that knows everything; nobody imports it but `lib.rs`.
+
+mod admission;
+mod settings;
+mod upgrade;
+mod vitals;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_server::ServerHandle;
+use actix_web::web::Data;
+use rustls::ServerConfig;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use crate::api::{self, Context, Limiter, Memory};
+use crate::clock;
+use crate::config::{Config, Listen};
+use crate::dialects;
+use crate::hub::handle::{self, Hub};
+use crate::hub::ports::Store as _;
+use crate::metrics::Metrics;
+use crate::session::Sessions;
+use crate::session::member::Club;
+use crate::store::{OpenError, SqlStore};
+use crate::transport::listener::Listeners;
+use admission::Admission;
+use upgrade::Door;
+use vitals::Process;
+
+/// How long clients have for their closing handshakes when the process ends.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// How long HTTP requests that are being answered have when the process ends.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// How long the store has to write what is still queued when the process ends.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// Why the hub could not start, or could not go on.
+#[derive(Debug)]
+pub enum RunError {
+    Store(OpenError),
+    Bind(SocketAddr, io::Error),
+    /// An address of the configuration that cannot be used.
+    Listen(Listen, io::Error),
+    Tls(String),
+    Secret(io::Error),
+    Policy(String),
+    Io(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "{address} is in use by another program; name another address with --listen")
+            }
+            Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Listen(listen, error) => write!(f, "cannot listen on {listen}: {error}"),
+            Self::Tls(error) => write!(f, "TLS: {error}"),
+            Self::Secret(error) => write!(f, "the secret that tokens are signed with: {error}"),
+            Self::Policy(error) => f.write_str(error),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Runs the hub until SIGTERM or SIGINT. `announce` is told the addresses that it listens on.
+pub fn run(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+    // Only fails where another provider was installed before; then that one serves.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    actix_web::rt::System::new().block_on(serve(config, announce))
+}
+
+async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    let metrics = Arc::new(Metrics::new());
+    let store = SqlStore::open(&settings::store(&config), metrics.clone()).map_err(RunError::Store)?;
+    let hub = handle::start(settings::rules(&config), store.clone(), metrics.clone());
+    let authenticator = Arc::new(settings::authenticator(&config, metrics.clone())?);
+    let tls = config.tls_server().map_err(RunError::Tls)?;
+    let sessions = Sessions::new(settings::session_limits(&config));
+    let draining = Arc::new(AtomicBool::new(false));
+
+    let admission = Admission::new(config.limits.max_connections, config.limits.max_connections_per_ip);
+    let club = Club {
+        lobby: admission.clone(),
+        hub: hub.clone(),
+        gatekeeper: Arc::new(upgrade::Tokens(authenticator.clone())),
+        metrics: metrics.clone(),
+        events: config.limits.events_per_connection.map(settings::rate),
+        typing: config.limits.typing_per_connection.map(settings::rate),
+        idle_timeout: config.limits.idle_timeout,
+    };
+    let registry = dialects::registry(&dialects::Options {
+        max_text_bytes: config.limits.max_text_bytes.0,
+        message_ids: clock::message_id,
+    });
+    let sockets = registry.iter().map(|it| it.dialect.path()).collect();
+    let door = Arc::new(Door {
+        authenticator: authenticator.clone(),
+        registry,
+        admission,
+        club: Arc::new(club),
+        sessions: sessions.clone(),
+        draining: draining.clone(),
+    });
+    let context = Data::new(Context {
+        authenticator,
+        vitals: Arc::new(Process { hub: hub.clone(), store: store.clone(), draining: draining.clone() }),
+        metrics,
+        limiter: config.limits.requests_per_ip.map(|rate| Limiter::new(settings::rate(rate))),
+        trust_loopback: config.server.dev,
+        serve_metrics: config.server.metrics_listen.is_none(),
+        sockets,
+        node: Uuid::from_bytes(clock::message_id().0.into_bytes()).simple().to_string().into(),
+        started: clock::now(),
+        health: Memory::default(),
+    });
+
+    let workers = config.server.workers.map_or_else(available_cores, std::num::NonZeroUsize::get);
+    let mut listeners = Listeners::new(workers);
+    let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &door)?;
+    let server = listeners.run();
+    let stop = server.handle();
+    let mut server = actix_web::rt::spawn(server);
+    announce(&addresses);
+
+    tokio::select! {
+        _ = terminate.recv() => log::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => log::info!("SIGINT: stopping"),
+        ended = &mut server => return Err(early_end(ended).into()),
+    }
+    draining.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = wind_down(&hub, store.as_ref(), &sessions, &stop) => {}
+        _ = terminate.recv() => log::warn!("a second signal: stopping at once"),
+        _ = interrupt.recv() => log::warn!("a second signal: stopping at once"),
+    }
+    log::info!("stopped");
+    Ok(())
+}
+
+/// Binds every address of the configuration.
+fn bind(
+    config: &Config,
+    listeners: &mut Listeners,
+    tls: Option<&Arc<ServerConfig>>,
+    context: &Data<Context>,
+    door: &Arc<Door>,
+) -> Result<Vec<SocketAddr>, RunError> {
+    let mut bound = Vec::new();
+    for listen in &config.server.listen {
+        let addresses = listen.addresses().map_err(|error| RunError::Listen(listen.clone(), error))?;
+        for mut address in addresses {
+            if listen.tolerates_missing_ipv6() && address.port() == 0 {
+                // Both families of `localhost` share a port.
+                address.set_port(bound.last().map_or(0, SocketAddr::port));
+            }
+            let app = {
+                let context = context.clone();
+                move || api::app(context.clone())
+            };
+            let result = listeners.bind(address, tls, app, Door::handler(door));
+            match result {
+                Ok(address) => bound.push(address),
+                Err(_) if address.is_ipv6() && listen.tolerates_missing_ipv6() => {}
+                Err(error) => return Err(RunError::Bind(address, error)),
+            }
+        }
+    }
+    if let Some(listen) = &config.server.metrics_listen {
+        for address in listen.addresses().map_err(|error| RunError::Listen(listen.clone(), error))? {
+            let app = {
+                let context = context.clone();
+                move || api::metrics_app(context.clone())
+            };
+            let result = listeners.bind(address, None, app, Door::closed());
+            match result {
+                Ok(_) => {}
+                Err(_) if address.is_ipv6() && listen.tolerates_missing_ipv6() => {}
+                Err(error) => return Err(RunError::Bind(address, error)),
+            }
+        }
+    }
+    Ok(bound)
+}
+
+/// Ends in an order in which nothing acknowledged is lost and everyone is told: no new connections, what is being
+/// written is acknowledged, sockets are closed, what is queued is stored.
+async fn wind_down(hub: &Hub, store: &SqlStore, sessions: &Sessions, server: &ServerHandle) {
+    server.pause().await;
+    let open = sessions.live();
+    hub.drain().await;
+    let closed = async {
+        while sessions.live() > 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if timeout(CLOSING, closed).await.is_err() {
+        log::info!("{} of {open} clients did not complete their closing handshake", sessions.live());
+    }
+    let _ = timeout(LAST_REQUESTS, server.stop(true)).await;
+    if !matches!(timeout(LAST_WRITES, store.flush()).await, Ok(Ok(()))) {
+        log::warn!("the database did not take the last lines of the audit log");
+    }
+}
+
+fn early_end(ended: Result<io::Result<()>, tokio::task::JoinError>) -> io::Error {
+    match ended {
+        Ok(Ok(())) => io::Error::other("the server ended by itself"),
+        Ok(Err(error)) => error,
+        Err(error) => io::Error::other(error),
+    }
+}
+
+fn available_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}

@@ -1,0 +1,86 @@
+//! From the configuration to what each part of the hub wants to be told.
+
+use std::collections::HashMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+
+use super::RunError;
+use crate::auth::{self, Authenticator, Origins, Policy, Proxies};
+use crate::config::{self, Config, RoleName};
+use crate::domain::{OrgId, Rate, Role};
+use crate::hub::handle::Rules;
+use crate::metrics::Metrics;
+use crate::session::SessionLimits;
+use crate::store;
+
+pub(super) fn rate(rate: config::Rate) -> Rate {
+    Rate { events: rate.events, period: rate.period, burst: rate.burst }
+}
+
+pub(super) fn rules(config: &Config) -> Rules {
+    // In the hub's rules, zero is no limit.
+    let or_none = |limit: Option<NonZeroUsize>| limit.map_or(0, NonZeroUsize::get);
+    Rules {
+        auto_create: config.auto_creates_rooms(),
+        max_rooms_per_connection: or_none(config.limits.max_rooms_per_connection),
+        max_connections_per_user: or_none(config.limits.max_connections_per_user),
+    }
+}
+
+pub(super) fn store(config: &Config) -> store::Options {
+    store::Options {
+        workers: usize::from(config.database.workers.get()),
+        migrate: config.database.migrate,
+        ..store::Options::new(config.database_url().expose())
+    }
+}
+
+pub(super) fn session_limits(config: &Config) -> SessionLimits {
+    let limits = &config.limits;
+    SessionLimits {
+        max_message: limits.max_frame_bytes.0,
+        queue_bytes: limits.outbound_queue_bytes.0,
+        queue_frames: limits.outbound_queue_frames.map_or(usize::MAX, frames),
+        pause_at: usize::MAX,
+        heartbeat_interval: limits.heartbeat_interval,
+        heartbeat_timeout: limits.heartbeat_timeout,
+    }
+}
+
+fn frames(limit: NonZeroU32) -> usize {
+    usize::try_from(limit.get()).unwrap_or(usize::MAX)
+}
+
+pub(super) fn authenticator(config: &Config, metrics: Arc<Metrics>) -> Result<Authenticator, RunError> {
+    let secret = config.jwt_secret().map_err(RunError::Secret)?;
+    let origins: Vec<&str> = config.server.allowed_origins.iter().map(config::Origin::as_str).collect();
+    let proxies: Vec<&str> = config.server.trusted_proxies.iter().map(config::Network::as_str).collect();
+    let options = auth::Options {
+        secret: secret.expose().as_bytes(),
+        policy: policy(&config.auth),
+        origins: Origins::new(&origins, config.server.dev).map_err(RunError::Policy)?,
+        proxies: Proxies::new(&proxies).map_err(RunError::Policy)?,
+        dev: config.server.dev,
+    };
+    Ok(Authenticator::new(options, metrics))
+}
+
+fn policy(auth: &config::Auth) -> Policy {
+    let role_map: HashMap<String, Role> =
+        auth.role_map.iter().map(|(name, mapped)| (name.clone(), role(*mapped))).collect();
+    Policy {
+        audience: auth.audience.clone(),
+        default_organization: auth.default_organization.map(OrgId),
+        default_role: role(auth.default_role),
+        role_map,
+    }
+}
+
+fn role(name: RoleName) -> Role {
+    match name {
+        RoleName::Admin => Role::Admin,
+        RoleName::Agent => Role::Agent,
+        RoleName::Member => Role::Member,
+        RoleName::Bot => Role::Bot,
+    }
+}

@@ -1,0 +1,36 @@
+//! What the API may ask of the running process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use uuid::Uuid;
+
+use crate::api::{Pending, Vitals};
+use crate::domain::{OrgId, RoomId, UserId};
+use crate::hub::handle::{Hub, Snapshot};
+use crate::hub::ports::Store as _;
+use crate::store::SqlStore;
+
+pub(super) struct Process {
+    pub(super) hub: Hub,
+    pub(super) store: Arc<SqlStore>,
+    pub(super) draining: Arc<AtomicBool>,
+}
+
+impl Vitals for Process {
+    fn snapshot(&self) -> Pending<Option<Snapshot>> {
+        let hub = self.hub.clone();
+        Box::pin(async move { hub.snapshot().await })
+    }
+
+    fn database(&self) -> Pending<bool> {
+        // Looks a room up that does not exist: the way of every other read, and next to no work.
+        let (organization, room, user) = (OrgId(Uuid::nil()), RoomId(Uuid::nil()), UserId(Uuid::nil()));
+        let access = self.store.access(organization, room, user);
+        Box::pin(async move { access.await.is_ok() })
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

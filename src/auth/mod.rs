@@ -1,0 +1,147 @@
+//! Who may come in, and as whom: the one place that turns what a request shows into an identity or a refusal.
+//!
+//! Every dialect's upgrade and every HTTP call asks the same [`Authenticator`]; each refusal is counted here by its
+//! reason. Nothing in here does I/O, and the time is handed in.
+
+mod claims;
+pub mod credentials;
+pub mod dev;
+mod origins;
+mod proxies;
+mod refusal;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+pub use claims::Policy;
+pub use origins::Origins;
+pub use proxies::Proxies;
+pub use refusal::Refusal;
+pub use tokens::{Grant, LEEWAY, Tokens, mint};
+
+use crate::domain::{Identity, Timestamp};
+use crate::metrics::{Metrics, ReasonLabel};
+
+/// What a request shows of itself at the door.
+#[derive(Clone, Copy, Debug)]
+pub struct Knock<'a> {
+    pub headers: &'a HeaderMap,
+    /// As it stands in the URL, without `?`.
+    pub query: &'a str,
+    /// The other end of the TCP connection.
+    pub peer: IpAddr,
+}
+
+/// What decides who comes in.
+pub struct Options<'a> {
+    /// Signs and verifies tokens, as its literal bytes.
+    pub secret: &'a [u8],
+    pub policy: Policy,
+    pub origins: Origins,
+    pub proxies: Proxies,
+    /// Take [`dev::KEY`].
+    pub dev: bool,
+}
+
+pub struct Authenticator {
+    tokens: Tokens,
+    origins: Origins,
+    proxies: Proxies,
+    dev: Option<Arc<Identity>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Authenticator {
+    pub fn new(options: Options<'_>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            tokens: Tokens::new(options.secret, options.policy),
+            origins: options.origins,
+            proxies: options.proxies,
+            dev: options.dev.then(|| Arc::new(dev::identity())),
+            metrics,
+        }
+    }
+
+    /// For a socket's upgrade: the page that opens it must be one that may, and a good token must be shown.
+    pub fn admit(&self, knock: &Knock<'_>, now: Timestamp) -> Result<Arc<Identity>, Refusal> {
+        self.check_origin(knock)?;
+        self.identify(knock, now)
+    }
+
+    /// For a call over HTTP: a good token must be shown.
+    pub fn identify(&self, knock: &Knock<'_>, now: Timestamp) -> Result<Arc<Identity>, Refusal> {
+        match knock.token() {
+            Some(token) => self.verify(&token, now),
+            None => Err(self.count(Refusal::NoToken)),
+        }
+    }
+
+    /// For a token by itself, as on an open connection.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Refusal> {
+        match &self.dev {
+            Some(identity) if token == dev::KEY => Ok(Arc::clone(identity)),
+            _ => self.tokens.verify(token, now).map(Arc::new).map_err(|refusal| self.count(refusal)),
+        }
+    }
+
+    /// Whether the page that asks, if a page does, may do so.
+    pub fn check_origin(&self, knock: &Knock<'_>) -> Result<(), Refusal> {
+        let mut origins = knock.headers.get_all(header::ORIGIN);
+        let allowed = match (origins.next(), origins.next()) {
+            (None, _) => true,
+            (Some(origin), None) => {
+                origin.to_str().is_ok_and(|origin| self.origins.allow(origin, self.own_names(knock).into_iter()))
+            }
+            (Some(_), Some(_)) => false,
+        };
+        if allowed { Ok(()) } else { Err(self.count(Refusal::Origin)) }
+    }
+
+    /// The address that the request comes from, as far as trusted proxies vouch for it.
+    pub fn client_address(&self, knock: &Knock<'_>) -> IpAddr {
+        let lines: Vec<_> = knock.lines(&header::X_FORWARDED_FOR).collect();
+        // A line that is no text must not make an older one count.
+        let readable = lines.iter().rposition(Option::is_none).map_or(0, |unreadable| unreadable + 1);
+        self.proxies.client(knock.peer, lines[readable..].iter().copied().flatten())
+    }
+
+    /// Under which names the request reached the hub. Pages can set none of these headers, so a name that any proxy on
+    /// the way added is one that the browser asked for.
+    fn own_names<'a>(&self, knock: &Knock<'a>) -> Vec<&'a str> {
+        let mut names: Vec<_> = knock.lines(&header::HOST).flatten().collect();
+        if self.proxies.trusts(knock.peer) {
+            let forwarded = knock.lines(&header::X_FORWARDED_HOST).flatten();
+            names.extend(forwarded.flat_map(|line| line.split(',')).map(str::trim));
+        }
+        names
+    }
+
+    fn count(&self, refusal: Refusal) -> Refusal {
+        self.metrics.auth_failures.get_or_create(&ReasonLabel { reason: refusal.reason() }).inc();
+        refusal
+    }
+}
+
+impl<'a> Knock<'a> {
+    fn token(&self) -> Option<Cow<'a, str>> {
+        let authorization = self.headers.get(header::AUTHORIZATION).map(text);
+        let subprotocols = self.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).map(text);
+        credentials::find(authorization, self.query, subprotocols)
+    }
+
+    fn lines(&self, name: &HeaderName) -> impl Iterator<Item = Option<&'a str>> + use<'a> {
+        self.headers.get_all(name).map(|value| value.to_str().ok())
+    }
+}
+
+/// Bytes that are no UTF-8 make a token that is refused, not one that is overlooked.
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
+}

@@ -1,0 +1,268 @@
+//! What may stand on the command line, and how `--help` explains it.
+//!
+//! Flags only name settings; `crate::config` knows what they mean and parses their values.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
+
+use crate::config::Flag;
+
+const EXAMPLES: &str = "\
+Examples:
+  tertulia                                    the hub on 127.0.0.1:8080, SQLite in ./data
+  tertulia --dev                              the same, with the token `dev-admin-key`, for trying it out
+  tertulia serve --listen 0.0.0.0:8080 --database-url postgres://app:secret@db/chat
+  tertulia --set limits.max_connections_per_user=0 --set limits.events_per_connection=0
+  tertulia --print-config > tertulia.toml     every setting with its explanation
+  tertulia check                              is everything that the configuration names there?
+
+Settings come from flags, then the environment, then tertulia.toml (or --config FILE), then defaults.
+Every setting section.key is also the variable TERTULIA_SECTION_KEY.
+Exit codes: 0 clean, 1 failed while running, 2 bad usage or configuration.";
+
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  tertulia token --sub 11111111-1111-4111-8111-111111111111 --org 22222222-2222-4222-8222-222222222222 --role agent
+  TOKEN=$(tertulia token --sub $USER_ID --org $ORG_ID --role admin --name Ana --ttl 15m)
+
+The token is signed with the secret of the configuration, or the one in the data directory: run it with the same
+settings as the hub.";
+
+/// A real-time hub in one binary: clients that speak different wire formats meet in the same rooms.
+#[derive(Parser, Debug)]
+#[command(name = "tertulia", version, after_help = EXAMPLES, max_term_width = 120)]
+pub struct Cli {
+    #[command(flatten)]
+    pub settings: SettingArgs,
+
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run the hub (what `tertulia` alone does, too)
+    #[command(after_help = EXAMPLES)]
+    Serve(Box<SettingArgs>),
+    /// Print a signed token, for scripts and load tests
+    #[command(after_help = TOKEN_EXAMPLES)]
+    Token(TokenArgs),
+    /// Bring the database's schema up to date and say what was done
+    Migrate(Box<SettingArgs>),
+    /// Try everything that the configuration names, and print a table of what works; exits 1 if anything fails
+    Check(Box<SettingArgs>),
+}
+
+#[derive(Args, Debug)]
+pub struct TokenArgs {
+    /// The user's id
+    #[arg(long, value_name = "UUID")]
+    pub sub: Uuid,
+    /// The organization's id
+    #[arg(long, value_name = "UUID")]
+    pub org: Uuid,
+    /// What the user is in the organization
+    #[arg(long, value_parser = ["admin", "agent", "member", "bot"])]
+    pub role: String,
+    /// The name that others see
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How long the token is good for: `90s`, `15m`, `1h`, `30d`
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = ttl)]
+    pub ttl: std::time::Duration,
+    #[command(flatten)]
+    pub secret: SecretArgs,
+}
+
+fn ttl(text: &str) -> Result<std::time::Duration, String> {
+    crate::config::duration(text).ok_or_else(|| "expected a duration such as `90s`, `15m` or `1h`".to_owned())
+}
+
+/// Where the signing secret is.
+#[derive(Args, Debug)]
+pub struct SecretArgs {
+    /// The file to read settings from, instead of tertulia.toml [env: TERTULIA_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where a generated secret lives [env: TERTULIA_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// The secret; better given in the environment, where `ps` does not show it [env: JWT_SECRET]
+    #[arg(long, value_name = "SECRET")]
+    pub jwt_secret: Option<String>,
+}
+
+/// Every setting that has a flag.
+#[derive(Args, Debug)]
+pub struct SettingArgs {
+    /// The file to read settings from, instead of tertulia.toml [env: TERTULIA_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to answer, default 127.0.0.1:8080; may be repeated; `localhost:8080` is both loopback families
+    /// [env: TERTULIA_LISTEN]
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<String>,
+    /// A separate address for /metrics [env: TERTULIA_METRICS_LISTEN]
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<String>,
+    /// For the SQLite file and the generated secret, default ./data [env: TERTULIA_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// `sqlite:PATH` or `postgres://…`, default tertulia.db in the data directory [env: DATABASE_URL]
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Database connections that read, default 2; one more writes [env: TERTULIA_DB_WORKERS]
+    #[arg(long, value_name = "N")]
+    db_workers: Option<String>,
+    /// Do not change the schema: refuse to start if it is not up to date [env: TERTULIA_DATABASE_MIGRATE=false]
+    #[arg(long)]
+    no_migrate: bool,
+    /// Redis; this version runs on a single node and only checks that it answers [env: REDIS_URL]
+    #[arg(long, value_name = "URL")]
+    redis_url: Option<String>,
+    /// Signs HS256 tokens, at least 32 bytes; default: generated into the data directory; better given in the
+    /// environment, where `ps` does not show it [env: JWT_SECRET]
+    #[arg(long, value_name = "SECRET")]
+    jwt_secret: Option<String>,
+    /// A browser origin that may connect; may be repeated [env: ALLOWED_ORIGINS]
+    #[arg(long, value_name = "ORIGIN")]
+    allowed_origin: Vec<String>,
+    /// A proxy whose forwarding headers are believed, as address or network; may be repeated [env: TRUSTED_PROXIES]
+    #[arg(long, value_name = "ADDR")]
+    trusted_proxy: Vec<String>,
+    /// Certificate chain (PEM): serve TLS [env: TLS_CERT]
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// Private key (PEM) of --tls-cert [env: TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// Threads that serve connections, default one per core [env: TERTULIA_WORKERS]
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+    /// What is logged: error, warn, info, debug, trace, also by module [env: RUST_LOG]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// `text` or `json` [env: TERTULIA_LOG_FORMAT]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Try it out on this machine: the token `dev-admin-key`, rooms made on demand, development origins; loopback only
+    /// [env: TERTULIA_DEV]
+    #[arg(long)]
+    dev: bool,
+    /// Any other setting; may be repeated (`--set limits.idle_timeout=1h`)
+    #[arg(long, value_name = "SECTION.KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// Print every setting with its explanation and the value in force, as a file to start from, and exit
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected SECTION.KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+impl SettingArgs {
+    /// What was given, weakest first.
+    pub fn flags(&self) -> Vec<Flag> {
+        let mut flags: Vec<Flag> =
+            self.set.iter().map(|(key, value)| flag(key, "--set", vec![value.clone()])).collect();
+        let mut given = |key, name, values: Vec<String>| {
+            if !values.is_empty() {
+                flags.push(flag(key, name, values));
+            }
+        };
+        let one = |value: &Option<String>| value.iter().cloned().collect();
+        let switch = |on: bool, value: &str| if on { vec![value.to_owned()] } else { Vec::new() };
+        given("server.listen", "--listen", self.listen.clone());
+        given("server.metrics_listen", "--metrics-listen", one(&self.metrics_listen));
+        given("server.data_dir", "--data-dir", one(&self.data_dir));
+        given("server.workers", "--workers", one(&self.workers));
+        given("server.allowed_origins", "--allowed-origin", self.allowed_origin.clone());
+        given("server.trusted_proxies", "--trusted-proxy", self.trusted_proxy.clone());
+        given("server.dev", "--dev", switch(self.dev, "true"));
+        given("tls.cert", "--tls-cert", one(&self.tls_cert));
+        given("tls.key", "--tls-key", one(&self.tls_key));
+        given("database.url", "--database-url", one(&self.database_url));
+        given("database.workers", "--db-workers", one(&self.db_workers));
+        given("database.migrate", "--no-migrate", switch(self.no_migrate, "false"));
+        given("redis.url", "--redis-url", one(&self.redis_url));
+        given("auth.jwt_secret", "--jwt-secret", one(&self.jwt_secret));
+        given("log.filter", "--log", one(&self.log));
+        given("log.format", "--log-format", one(&self.log_format));
+        flags
+    }
+}
+
+impl SecretArgs {
+    pub fn flags(&self) -> Vec<Flag> {
+        let given =
+            [("server.data_dir", "--data-dir", &self.data_dir), ("auth.jwt_secret", "--jwt-secret", &self.jwt_secret)];
+        given.into_iter().filter_map(|(key, name, value)| Some(flag(key, name, vec![value.clone()?]))).collect()
+    }
+}
+
+fn flag(key: &str, name: &str, values: Vec<String>) -> Flag {
+    Flag { key: key.to_owned(), name: name.to_owned(), values }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::config::{Config, Sources};
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_names_a_setting_that_exists() {
+        let all = [
+            "tertulia",
+            "--listen",
+            "127.0.0.1:1",
+            "--listen",
+            "[::1]:1",
+            "--metrics-listen",
+            "127.0.0.1:2",
+            "--data-dir",
+            "d",
+            "--database-url",
+            "sqlite:x",
+            "--db-workers",
+            "3",
+            "--no-migrate",
+            "--redis-url",
+            "r:1",
+            "--jwt-secret",
+            "0123456789abcdef0123456789abcdef",
+            "--allowed-origin",
+            "https://a.example.com",
+            "--trusted-proxy",
+            "10.0.0.1",
+            "--tls-cert",
+            "c",
+            "--tls-key",
+            "k",
+            "--workers",
+            "2",
+            "--log",
+            "debug",
+            "--log-format",
+            "json",
+            "--dev",
+            "--set",
+            "limits.idle_timeout=1h",
+        ];
+        let flags = Cli::parse_from(all).settings.flags();
+        assert_eq!(flags.len(), 17);
+        let config = Config::load(Sources { flags, ..Sources::default() }).expect("a configuration").config;
+        assert_eq!(config.server.listen.len(), 2);
+        assert!(config.server.dev && !config.database.migrate);
+    }
+}

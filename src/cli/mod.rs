@@ -1,0 +1,99 @@
+//! The command line: what was asked for, with which settings, and with which exit code it ends.
+//!
+//! Standard output is for results (a token, a table, the banner); what goes wrong is said on standard error, in a line.
+
+mod args;
+mod banner;
+mod check;
+mod serve;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::config::{Config, ConfigError, Flag, Loaded, Sources};
+use crate::store;
+use args::{Cli, Command, SettingArgs};
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+enum Failure {
+    /// Exit code 2: the command line or the configuration has to change.
+    Usage(String),
+    /// Exit code 1: the same may work another time.
+    Runtime(String),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    let Cli { settings, command } = Cli::parse();
+    let outcome = match command {
+        None => with_settings(&[&settings], serve::serve),
+        Some(Command::Serve(more)) => with_settings(&[&settings, &more], serve::serve),
+        Some(Command::Migrate(more)) => with_settings(&[&settings, &more], migrate),
+        Some(Command::Check(more)) => with_settings(&[&settings, &more], check::check),
+        Some(Command::Token(args)) => {
+            let file = args.secret.config.clone().or_else(|| settings.config.clone());
+            let flags = [settings.flags(), args.secret.flags()].concat();
+            load(file, flags).map_err(Failure::from).and_then(|loaded| token::token(&loaded.config, &args))
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(line)) => complain(&line, 2),
+        Err(Failure::Runtime(line)) => complain(&line, 1),
+    }
+}
+
+fn complain(line: &str, code: u8) -> ExitCode {
+    eprintln!("tertulia: {}", one_line(line));
+    ExitCode::from(code)
+}
+
+/// Drivers like to say things in several lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Runs `command` with the settings that stand before and after its name, the latter being stronger.
+fn with_settings(args: &[&SettingArgs], command: fn(Loaded) -> Result<(), Failure>) -> Result<(), Failure> {
+    let file = args.iter().rev().find_map(|args| args.config.clone());
+    let loaded = load(file, args.iter().flat_map(|args| args.flags()).collect())?;
+    if args.iter().any(|args| args.print_config) {
+        print!("{}", loaded.printed);
+        return Ok(());
+    }
+    command(loaded)
+}
+
+fn load(file: Option<PathBuf>, flags: Vec<Flag>) -> Result<Loaded, ConfigError> {
+    // Names and values that are no text are none of ours.
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Config::load(Sources { flags, environment: environment.collect(), file })
+}
+
+fn migrate(loaded: Loaded) -> Result<(), Failure> {
+    let config = loaded.config;
+    config.make_data_dir().map_err(|error| data_dir(&config, &error))?;
+    let report = store::migrate(config.database_url().expose()).map_err(|error| Failure::Runtime(error.to_string()))?;
+    if report.applied.is_empty() {
+        println!("{}: up to date, nothing to do", report.target);
+    }
+    for name in &report.applied {
+        println!("{}: applied {name}", report.target);
+    }
+    Ok(())
+}
+
+fn data_dir(config: &Config, error: &std::io::Error) -> Failure {
+    Failure::Runtime(format!("the data directory {}: {error}", config.server.data_dir.display()))
+}

@@ -1,0 +1,23 @@
+//! `tertulia token`: a signed token, and nothing else, on standard output.
+
+use super::args::TokenArgs;
+use super::{Failure, data_dir};
+use crate::auth::{Grant, mint};
+use crate::clock;
+use crate::config::Config;
+use crate::domain::{OrgId, UserId};
+
+pub(super) fn token(config: &Config, args: &TokenArgs) -> Result<(), Failure> {
+    let secret = config.jwt_secret().map_err(|error| data_dir(config, &error))?;
+    let grant = Grant {
+        user: UserId(args.sub),
+        organization: Some(OrgId(args.org)),
+        role: args.role.parse().map_err(Failure::Usage)?,
+        name: args.name.as_deref(),
+        lifetime: args.ttl,
+    };
+    let token =
+        mint(secret.expose().as_bytes(), &grant, clock::now()).map_err(|error| Failure::Runtime(error.to_string()))?;
+    println!("{token}");
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! From a client's frame to what it asks for.
+//!
+//! Reads the envelope once without looking into its payload, then the payload as what the type says; nothing is
+//! allocated but what the command keeps. Whatever is wrong is answered with what would be right, and with the frame's
+//! own name where that can be read.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::text;
+use super::wire::{Envelope, FIELDS, Join, Mark, Refresh, Send, Session, Text, TypingNotice};
+use crate::domain::{
+    Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
+    RoomKind, Tag,
+};
+use crate::session::dialect::{Inbound, Misread, Request};
+
+const MAX_TAG_BYTES: usize = 128;
+const MAX_CLIENT_MESSAGE_ID_BYTES: usize = 128;
+const MAX_FILENAME_BYTES: usize = 255;
+const MAX_URL_BYTES: usize = 2048;
+
+/// Nothing is ever numbered higher, and databases count no further.
+const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
+
+/// Where joining or sending makes a room, it is a customer conversation.
+const CREATE_AS: RoomKind = RoomKind::Conversation;
+
+/// What decoding depends on besides the frame.
+pub(super) struct Rules {
+    pub max_text_bytes: usize,
+    pub message_ids: fn() -> MessageId,
+}
+
+pub(super) fn frame(frame: &str, rules: &Rules) -> Result<Inbound, Misread> {
+    let envelope = envelope(frame).map_err(|reject| Misread { reject, tag: None })?;
+    let tag = tag(envelope.message_id).map_err(|reject| Misread { reject, tag: None })?;
+    match request(&envelope, rules) {
+        Ok(request) => Ok(Inbound { request, tag }),
+        Err(reject) => Err(Misread { reject, tag }),
+    }
+}
+
+fn envelope(frame: &str) -> Result<Envelope<'_>, Reject> {
+    // An array would do for a struct as well.
+    if !frame.trim_ascii_start().starts_with('{') {
+        return Err(invalid_json("expected a JSON object"));
+    }
+    serde_json::from_str(frame).map_err(|error| invalid_json(&format!("expected a JSON object: {error}")))
+}
+
+fn invalid_json(what: &str) -> Reject {
+    Reject::new(RejectCode::InvalidJson, format!("The frame cannot be read: {what}"))
+}
+
+/// Strings and numbers, kept as they were written.
+fn tag(message_id: Option<&RawValue>) -> Result<Tag, Reject> {
+    let Some(raw) = message_id.map(RawValue::get) else { return Ok(None) };
+    let fits = match raw.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(raw).is_ok_and(|Text(text)| text.len() <= MAX_TAG_BYTES),
+        Some(b'-' | b'0'..=b'9') => raw.len() <= MAX_TAG_BYTES,
+        _ => false,
+    };
+    if fits { Ok(Some(raw.into())) } else { Err(Reject::field("message_id", "a string of at most 128 bytes")) }
+}
+
+fn request(envelope: &Envelope<'_>, rules: &Rules) -> Result<Request, Reject> {
+    let kind = envelope.kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
+    let Text(kind) = kind.ok_or_else(|| invalid_json("expected a `type` that is a string"))?;
+    let command = match &*kind {
+        "typing" => typing(&payload(envelope)?)?,
+        "send_message" => Command::Send(Box::new(draft(payload(envelope)?, rules)?)),
+        "mark_read" => mark(MarkKind::Read, &payload(envelope)?)?,
+        "mark_delivered" => mark(MarkKind::Delivered, &payload(envelope)?)?,
+        "join_session" => join(&payload(envelope)?)?,
+        "leave_session" => Command::Leave { room: session(payload::<Session>(envelope)?.session_id)? },
+        "get_presence" => Command::Presence { room: session(payload::<Session>(envelope)?.session_id)? },
+        "ping" => return Ok(Request::Ping),
+        "refresh_token" => return refresh(payload(envelope)?),
+        unknown => return Err(unknown_type(unknown)),
+    };
+    Ok(Request::Command(command))
+}
+
+fn unknown_type(kind: &str) -> Reject {
+    let shown: String = kind.chars().take(64).collect();
+    let message = format!("There is no type `{shown}`: expected join_session, send_message, typing, ping or the like");
+    Reject::new(RejectCode::UnknownType, message)
+}
+
+/// A payload that is missing is one without any field.
+fn payload<'a, T: Default + Deserialize<'a>>(envelope: &Envelope<'a>) -> Result<T, Reject> {
+    let Some(raw) = envelope.payload.map(RawValue::get) else { return Ok(T::default()) };
+    if !raw.starts_with('{') {
+        return Err(Reject::field("payload", "an object"));
+    }
+    serde_json::from_str(raw).map_err(|_| fault::<T>(raw))
+}
+
+/// Reads a payload that cannot be read once more, to find the field that is at fault.
+fn fault<'a, T: Deserialize<'a>>(raw: &'a str) -> Reject {
+    let reading = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(raw));
+    let Err(error) = reading else { return Reject::field("payload", "an object") };
+    let path = error.path().to_string();
+    match FIELDS.iter().find(|(field, _)| *field == path) {
+        Some((field, expected)) => Reject::field(field, expected),
+        None if path == "message_id" => Reject::field("message_id", "a UUID"),
+        None => Reject::field("payload", &format!("an object with each field once: {}", error.inner())),
+    }
+}
+
+/// What is wrong with `field`, for one of [`FIELDS`].
+fn wrong(field: &'static str) -> Reject {
+    let expected = FIELDS.iter().find(|(name, _)| *name == field).map_or("another value", |(_, expected)| expected);
+    Reject::field(field, expected)
+}
+
+fn session(id: Option<RoomId>) -> Result<RoomId, Reject> {
+    id.ok_or_else(|| wrong("session_id"))
+}
+
+fn join(join: &Join) -> Result<Command, Reject> {
+    let room = session(join.session_id)?;
+    let resume = match (join.after_seq, join.after_pos) {
+        (None, None) => Resume::Live,
+        (Some(seq), None) => Resume::AfterSeq(seq.min(MAX_NUMBER)),
+        (None, Some(pos)) => Resume::AfterPos(pos.min(MAX_NUMBER)),
+        (Some(_), Some(_)) => return Err(Reject::field("after_pos", "either after_seq or after_pos, not both")),
+    };
+    Ok(Command::Join { room, resume, presence: join.presence.unwrap_or(false), create_as: CREATE_AS })
+}
+
+fn typing(typing: &TypingNotice) -> Result<Command, Reject> {
+    let room = session(typing.session_id)?;
+    let is_typing = typing.is_typing.ok_or_else(|| wrong("is_typing"))?;
+    Ok(Command::Typing { room, contact: typing.contact_id, is_typing })
+}
+
+/// A mark with both targets, as in the events that tell of marks, reaches up to the message.
+fn mark(kind: MarkKind, mark: &Mark) -> Result<Command, Reject> {
+    let room = session(mark.session_id)?;
+    let target = match (mark.message_id, mark.up_to_seq) {
+        (Some(message), _) => MarkTarget::Message(message),
+        (None, Some(0)) => return Err(wrong("up_to_seq")),
+        (None, Some(seq)) => MarkTarget::Seq(seq.min(MAX_NUMBER)),
+        (None, None) => return Err(Reject::field("message_id", "the UUID of a message, or up_to_seq instead")),
+    };
+    Ok(Command::Mark { room, kind, target })
+}
+
+fn refresh(refresh: Refresh<'_>) -> Result<Request, Reject> {
+    let Text(token) = refresh.token.filter(|Text(token)| !token.is_empty()).ok_or_else(|| wrong("token"))?;
+    Ok(Request::RefreshToken(token.into()))
+}
+
+fn draft(send: Send<'_>, rules: &Rules) -> Result<Draft, Reject> {
+    let room = session(send.session_id)?;
+    let message_type = match &send.content_type {
+        None => MessageType::Text,
+        Some(Text(name)) => name.parse().map_err(|_| wrong("content_type"))?,
+    };
+    let content = Content {
+        text: said("text", send.text, rules)?.unwrap_or_default(),
+        caption: said("caption", send.caption, rules)?,
+        media_url: send.media_url.map(|Text(url)| media_url(&url)).transpose()?,
+        filename: send.filename.map(|Text(name)| filename(&name)).transpose()?,
+    };
+    if content.media_url.is_none() && content.text.trim().is_empty() {
+        return Err(Reject::field("text", "a string that is not blank, or a media_url"));
+    }
+    Ok(Draft {
+        id: (rules.message_ids)(),
+        room,
+        contact: send.contact_id,
+        message_type,
+        content,
+        reply_to: send.reply_to_id,
+        client_message_id: send.client_message_id.map(|Text(id)| client_message_id(&id)).transpose()?,
+        create_as: CREATE_AS,
+    })
+}
+
+fn said(field: &str, text: Option<Text<'_>>, rules: &Rules) -> Result<Option<Box<str>>, Reject> {
+    let Some(Text(text)) = text else { return Ok(None) };
+    let limit = rules.max_text_bytes;
+    if text.len() > limit {
+        let message = format!("{field}: {} bytes are too many: expected at most {limit}", text.len());
+        return Err(Reject::new(RejectCode::MessageTooLarge, message));
+    }
+    Ok(Some(text::clean(&text)))
+}
+
+fn filename(name: &str) -> Result<Box<str>, Reject> {
+    if name.len() > MAX_FILENAME_BYTES { Err(wrong("filename")) } else { Ok(text::clean(name)) }
+}
+
+/// The key is compared byte by byte when a message is sent again, so nothing in it is mended.
+fn client_message_id(id: &str) -> Result<Box<str>, Reject> {
+    let fits = (1..=MAX_CLIENT_MESSAGE_ID_BYTES).contains(&id.len()) && !id.chars().any(char::is_control);
+    if fits { Ok(id.into()) } else { Err(wrong("client_message_id")) }
+}
+
+/// Others put it into their pages as it is: it must neither run code there nor end an attribute.
+fn media_url(url: &str) -> Result<Box<str>, Reject> {
+    let harmless = (1..=MAX_URL_BYTES).contains(&url.len())
+        && !url.chars().any(|it| it.is_control() || it.is_whitespace() || "\"'`<>\\".contains(it));
+    let usable = match Url::parse(url) {
+        Ok(absolute) => matches!(absolute.scheme(), "http" | "https"),
+        Err(url::ParseError::RelativeUrlWithoutBase) => !url.starts_with("//"),
+        Err(_) => false,
+    };
+    if harmless && usable { Ok(url.into()) } else { Err(wrong("media_url")) }
+}

@@ -1,0 +1,265 @@
+//! From what the hub tells to the text of a frame.
+//!
+//! Written by hand, because an event is encoded for thousands who receive it and for the one who waits for it. Every
+//! frame is `{"type","payload"?,"timestamp","message_id","in_reply_to"?,"error"?}`, in that order; nothing in it depends
+//! on who receives it.
+
+use uuid::Uuid;
+
+use super::text;
+use crate::domain::{Direction, Event, Mark, MarkKind, Message, Reject, Timestamp, Typing, UserId};
+
+/// What a frame says besides the event.
+pub(super) struct Stamp<'a> {
+    pub process: &'a str,
+    pub number: u64,
+    pub at: Timestamp,
+    /// The client's name for the frame that this one answers, as JSON.
+    pub tag: Option<&'a str>,
+}
+
+pub(super) fn frame(event: &Event, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
+    let mut error = None;
+    match event {
+        Event::Message(it) => payload(out, "new_message", |p| message(p, it)),
+        Event::Sent { message: it, duplicate } => payload(out, "message_sent", |p| {
+            message(p, it);
+            if *duplicate {
+                p.flag("duplicate", true);
+            }
+        }),
+        Event::Typing(it) => payload(out, "user_typing", |p| typing(p, it)),
+        Event::Marked(it) => match it.kind {
+            MarkKind::Read => payload(out, "message_read", |p| mark(p, it, "read_at")),
+            MarkKind::Delivered => payload(out, "message_delivered", |p| mark(p, it, "delivered_at")),
+        },
+        Event::Status { room, message, status: it, at } => payload(out, "message_status", |p| {
+            p.id("message_id", message.0);
+            p.id("session_id", room.0);
+            p.plain("status", it.as_str());
+            p.time("timestamp", *at);
+        }),
+        Event::UserJoined { room, user, user_name } => payload(out, "user_joined", |p| {
+            p.id("session_id", room.0);
+            person(p, *user, user_name);
+        }),
+        Event::UserLeft { room, user, user_name } => payload(out, "user_left", |p| {
+            p.id("session_id", room.0);
+            person(p, *user, user_name);
+        }),
+        Event::Connected { conn, user, heartbeat_secs } => payload(out, "connected", |p| {
+            p.plain("client_id", &format!("{}-{}", stamp.process, conn.0));
+            p.id("user_id", user.0);
+            p.time("timestamp", stamp.at);
+            p.number("heartbeat_interval", *heartbeat_secs);
+        }),
+        Event::Joined { room, last_seq, last_pos, members } => payload(out, "session_joined", |p| {
+            p.id("session_id", room.0);
+            p.number("last_seq", *last_seq);
+            p.number("last_pos", *last_pos);
+            p.number("members", *members as u64);
+        }),
+        Event::Left { room } => payload(out, "session_left", |p| p.id("session_id", room.0)),
+        Event::Presence { room, users, total } => payload(out, "presence", |p| {
+            p.id("session_id", room.0);
+            p.list("users", users, |p, (user, name)| person(p, *user, name));
+            p.number("total", *total as u64);
+        }),
+        Event::TokenExpiring { expires_at } => payload(out, "token_expiring", |p| p.time("expires_at", *expires_at)),
+        Event::TokenRefreshed { expires_at } => payload(out, "token_refreshed", |p| match expires_at {
+            Some(at) => p.time("expires_at", *at),
+            None => p.null("expires_at"),
+        }),
+        Event::ServerRestarting { reconnect_after_ms } => {
+            payload(out, "server_restarting", |p| p.number("reconnect_after_ms", *reconnect_after_ms));
+        }
+        Event::Pong => out.extend_from_slice(br#"{"type":"pong""#),
+        Event::Rejected(it) => {
+            error = Some(it.code.as_str());
+            payload(out, "error", |p| reject(p, it));
+        }
+    }
+    close(out, stamp, error);
+}
+
+fn payload(out: &mut Vec<u8>, kind: &str, write: impl FnOnce(&mut Object<'_>)) {
+    out.extend_from_slice(br#"{"type":""#);
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(br#"","payload":"#);
+    Object::write(out, write);
+}
+
+fn close(out: &mut Vec<u8>, stamp: &Stamp<'_>, error: Option<&str>) {
+    out.extend_from_slice(br#","timestamp":""#);
+    out.extend_from_slice(stamp.at.rfc3339().as_str().as_bytes());
+    out.extend_from_slice(br#"","message_id":"msg-"#);
+    out.extend_from_slice(stamp.process.as_bytes());
+    out.push(b'-');
+    out.extend_from_slice(itoa::Buffer::new().format(stamp.number).as_bytes());
+    out.push(b'"');
+    if let Some(tag) = stamp.tag {
+        out.extend_from_slice(br#","in_reply_to":"#);
+        out.extend_from_slice(tag.as_bytes());
+    }
+    if let Some(code) = error {
+        out.extend_from_slice(br#","error":""#);
+        out.extend_from_slice(code.as_bytes());
+        out.push(b'"');
+    }
+    out.push(b'}');
+}
+
+fn message(p: &mut Object<'_>, it: &Message) {
+    let outbound = it.direction == Direction::Outbound;
+    p.id("message_id", it.id.0);
+    p.id("session_id", it.room.0);
+    p.number("seq", it.seq);
+    match it.contact {
+        Some(contact) => p.id("contact_id", contact.0),
+        None => p.null("contact_id"),
+    }
+    p.safe("text", &it.content.text);
+    p.plain("content_type", it.message_type.as_str());
+    p.flag("from_me", outbound);
+    p.time("timestamp", it.created_at);
+    if let Some(user) = it.user.filter(|_| outbound) {
+        p.id("agent_id", user.0);
+        p.safe("agent_name", &it.user_name);
+    }
+    p.plain("status", it.status.as_str());
+    if let Some(reply_to) = it.reply_to {
+        p.id("reply_to_id", reply_to.0);
+    }
+    p.plain_if("client_message_id", it.client_message_id.as_deref());
+    p.plain_if("media_url", it.content.media_url.as_deref());
+    if let Some(filename) = &it.content.filename {
+        p.safe("filename", filename);
+    }
+    if let Some(caption) = &it.content.caption {
+        p.safe("caption", caption);
+    }
+}
+
+fn typing(p: &mut Object<'_>, it: &Typing) {
+    p.id("session_id", it.room.0);
+    match it.contact {
+        Some(contact) => p.id("contact_id", contact.0),
+        None => p.null("contact_id"),
+    }
+    p.flag("is_typing", it.is_typing);
+    person(p, it.user, &it.user_name);
+}
+
+fn mark(p: &mut Object<'_>, it: &Mark, when: &str) {
+    p.id("message_id", it.message.0);
+    p.id("session_id", it.room.0);
+    p.time(when, it.at);
+    p.id("user_id", it.user.0);
+    p.number("up_to_seq", it.up_to_seq);
+}
+
+fn person(p: &mut Object<'_>, user: UserId, name: &str) {
+    p.id("user_id", user.0);
+    p.safe("user_name", name);
+}
+
+fn reject(p: &mut Object<'_>, it: &Reject) {
+    p.plain("code", it.code.as_str());
+    p.plain("message", &it.message);
+    if it.field.is_none() && it.retry_after_ms.is_none() {
+        return;
+    }
+    p.key("details");
+    Object::write(p.out, |details| {
+        details.plain_if("field", it.field);
+        if let Some(ms) = it.retry_after_ms {
+            details.number("retry_after_ms", ms);
+        }
+    });
+    // Clients that are told to wait look for it here first.
+    if let Some(ms) = it.retry_after_ms {
+        p.number("retry_after_ms", ms);
+    }
+}
+
+/// Writes the fields of one JSON object. Keys are the dialect's own words and need no escapes.
+struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl Object<'_> {
+    fn write(out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
+        out.push(b'{');
+        fields(&mut Object { out, empty: true });
+        out.push(b'}');
+    }
+
+    fn key(&mut self, key: &str) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    fn plain(&mut self, key: &str, value: &str) {
+        self.key(key);
+        // Writing a string into memory does not fail.
+        let _ = serde_json::to_writer(&mut *self.out, value);
+    }
+
+    fn plain_if(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.plain(key, value);
+        }
+    }
+
+    /// What a person wrote.
+    fn safe(&mut self, key: &str, value: &str) {
+        self.plain(key, &text::safe(value));
+    }
+
+    fn id(&mut self, key: &str, id: Uuid) {
+        self.key(key);
+        self.out.push(b'"');
+        self.out.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+        self.out.push(b'"');
+    }
+
+    fn time(&mut self, key: &str, time: Timestamp) {
+        self.key(key);
+        self.out.push(b'"');
+        self.out.extend_from_slice(time.rfc3339().as_str().as_bytes());
+        self.out.push(b'"');
+    }
+
+    fn number(&mut self, key: &str, number: u64) {
+        self.key(key);
+        self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    fn flag(&mut self, key: &str, flag: bool) {
+        self.key(key);
+        self.out.extend_from_slice(if flag { b"true" } else { b"false" });
+    }
+
+    fn null(&mut self, key: &str) {
+        self.key(key);
+        self.out.extend_from_slice(b"null");
+    }
+
+    fn list<T>(&mut self, key: &str, items: &[T], fields: impl Fn(&mut Object<'_>, &T)) {
+        self.key(key);
+        self.out.push(b'[');
+        for (i, item) in items.iter().enumerate() {
+            if i > 0 {
+                self.out.push(b',');
+            }
+            Object::write(self.out, |object| fields(object, item));
+        }
+        self.out.push(b']');
+    }
+}

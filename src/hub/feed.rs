@@ -1,0 +1,346 @@
+//! One room on one worker: who hears it live, who is still being brought up to date, and how the two meet.
+//!
+//! A session that resumes reads its past in pages from the store while the room goes on. What is delivered meanwhile
+//! is kept for it, so that it turns live in the very turn in which its last page ends: first the pages, then what
+//! came in since, then live. A page may be ahead of this worker's stream; what it has beyond `delivered` is left
+//! out, for the stream brings it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
+
+use super::effect::Numbers;
+use super::outlet::Broadcast;
+use super::ports::{After, Page};
+use crate::domain::{Event, Tag};
+
+pub(super) type Slots = IndexSet<u32, FxBuildHasher>;
+
+/// Delivered events that are kept for a session that catches up; older ones it reads from the store again.
+const SINCE_LIMIT: usize = 256;
+
+/// A stored event of the room, or a connection's acknowledgement in its place among them.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Told { numbers: Numbers, skip: SmallVec<[u32; 1]>, broadcast: Arc<Broadcast> },
+    Own { slot: u32, seq: u64, event: Event, tag: Tag },
+}
+
+/// A session on its way to live.
+#[derive(Debug)]
+pub(super) struct CatchUp {
+    pub(super) slot: u32,
+    /// Tells a page for this catch-up from one for an earlier join of the same slot.
+    pub(super) epoch: u64,
+    cursor: After,
+    /// The end of the room that it was told. This worker may have yet to deliver it, and it is not live before.
+    until: u64,
+    page: VecDeque<(u64, Event)>,
+    /// There is more in the store behind `page`.
+    more: bool,
+    /// A page is being read.
+    asked: bool,
+    /// What was delivered since it joined, in order.
+    since: VecDeque<Entry>,
+}
+
+/// What to do next for a session that catches up.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Tell it this, as everyone was told.
+    Shared(Arc<Broadcast>),
+    /// Tell it this alone.
+    Alone(Event, Tag),
+    /// Read a page from here.
+    Read(After),
+    /// Nothing, until a page or a delivery comes.
+    Wait,
+    /// Make it live.
+    Live,
+}
+
+impl CatchUp {
+    fn new(slot: u32, epoch: u64, cursor: After, until: u64) -> Self {
+        let (page, since) = (VecDeque::new(), VecDeque::new());
+        Self { slot, epoch, cursor, until, page, more: true, asked: false, since }
+    }
+
+    fn remember(&mut self, entry: &Entry) {
+        self.since.push_back(entry.clone());
+        if self.since.len() > SINCE_LIMIT {
+            // Acknowledgements are nowhere else; messages are in the store.
+            if let Some(oldest) = self.since.iter().position(|entry| matches!(entry, Entry::Told { .. })) {
+                self.since.remove(oldest);
+                self.more = true;
+            }
+        }
+    }
+
+    fn next(&mut self, delivered: u64) -> Next {
+        if let Some((number, event)) = self.page.pop_front() {
+            self.cursor = match self.cursor {
+                After::Seq(_) => After::Seq(number),
+                After::Pos(_) => After::Pos(number),
+            };
+            return self.take_own(&event).unwrap_or(Next::Alone(event, None));
+        }
+        if self.asked {
+            return Next::Wait;
+        }
+        if self.more {
+            (self.more, self.asked) = (false, true);
+            return Next::Read(self.cursor);
+        }
+        while let Some(entry) = self.since.pop_front() {
+            match entry {
+                Entry::Own { event, tag, .. } => return Next::Alone(event, tag),
+                Entry::Told { numbers, skip, broadcast } => {
+                    if self.pass(numbers) && !skip.contains(&self.slot) {
+                        return Next::Shared(broadcast);
+                    }
+                }
+            }
+        }
+        if delivered < self.until { Next::Wait } else { Next::Live }
+    }
+
+    /// Moves on to what was delivered under `numbers`. Returns whether it has yet to be told.
+    ///
+    /// Only messages move the cursor: if it has to read from the store again, it must miss none of them, and may be
+    /// told other changes twice.
+    fn pass(&mut self, numbers: Numbers) -> bool {
+        let is_past = match self.cursor {
+            After::Seq(cursor) => numbers.seq.is_some_and(|seq| seq <= cursor),
+            After::Pos(cursor) => numbers.pos <= cursor,
+        };
+        if let Some(seq) = numbers.seq.filter(|_| !is_past) {
+            self.cursor = match self.cursor {
+                After::Seq(_) => After::Seq(seq),
+                After::Pos(_) => After::Pos(numbers.pos),
+            };
+        }
+        !is_past
+    }
+
+    /// If `event` is this session's own message whose acknowledgement waits: that, in its place.
+    fn take_own(&mut self, event: &Event) -> Option<Next> {
+        let Event::Message(message) = event else { return None };
+        let is_it = |entry: &Entry| matches!(entry, Entry::Own { seq, .. } if *seq == message.seq);
+        let index = self.since.iter().position(is_it)?;
+        match self.since.remove(index)? {
+            Entry::Own { event, tag, .. } => Some(Next::Alone(event, tag)),
+            Entry::Told { .. } => None,
+        }
+    }
+}
+
+/// The store has more of the room than came through the stream; everything stored waits until that is delivered.
+///
+/// It goes up to `target` and no further, even if the store has more by then: a session whose join is still on its way
+/// was told an end of the room, and must hear what lies behind it through the stream.
+#[derive(Debug)]
+struct Fill {
+    epoch: u64,
+    target: u64,
+    held: VecDeque<Entry>,
+}
+
+/// What to do with an entry that comes through the stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Accept {
+    /// Tell the live sessions.
+    Deliver,
+    /// It was delivered before.
+    Drop,
+    /// It waits for a fill. `Some`: read the room from here.
+    Hold(Option<u64>),
+}
+
+#[derive(Debug)]
+pub(super) struct Feed {
+    /// The last message, and the last change, that were delivered.
+    seq: u64,
+    pos: u64,
+    pub(super) live: Slots,
+    pub(super) watchers: Slots,
+    catching: Vec<CatchUp>,
+    fill: Option<Fill>,
+}
+
+impl Feed {
+    pub(super) fn new(seq: u64, pos: u64) -> Self {
+        let (live, watchers) = (Slots::default(), Slots::default());
+        Self { seq, pos, live, watchers, catching: Vec::new(), fill: None }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.live.is_empty() && self.catching.is_empty()
+    }
+
+    /// Puts a session in, that was told `last_seq` and `last_pos` as the room's end. Returns whether it must catch up.
+    pub(super) fn join(&mut self, slot: u32, epoch: u64, after: Option<After>, last_seq: u64, last_pos: u64) -> bool {
+        let cursor = match after {
+            Some(After::Seq(seq)) if seq < last_seq => After::Seq(seq),
+            Some(After::Pos(pos)) if pos < last_pos => After::Pos(pos),
+            _ if last_seq > self.seq => After::Seq(last_seq),
+            _ => {
+                self.live.insert(slot);
+                return false;
+            }
+        };
+        self.catching.push(CatchUp::new(slot, epoch, cursor, last_seq));
+        true
+    }
+
+    /// Takes a session out. Returns acknowledgements that waited for their place: it is owed them still.
+    pub(super) fn remove(&mut self, slot: u32) -> Vec<(Event, Tag)> {
+        self.live.swap_remove(&slot);
+        self.watchers.swap_remove(&slot);
+        let mut owed = Vec::new();
+        if let Some(index) = self.catching.iter().position(|catch| catch.slot == slot) {
+            take_own(&mut self.catching.swap_remove(index).since, slot, &mut owed);
+        }
+        if let Some(fill) = &mut self.fill {
+            take_own(&mut fill.held, slot, &mut owed);
+            for entry in &mut fill.held {
+                if let Entry::Told { skip, .. } = entry {
+                    // Whoever is here under this slot when it is told is somebody else, or reads the past anew.
+                    skip.retain(|skipped| *skipped != slot);
+                }
+            }
+        }
+        owed
+    }
+
+    /// Takes in an entry of the stream. `epoch` names the fill that it may begin.
+    pub(super) fn accept(&mut self, entry: &Entry, epoch: u64) -> Accept {
+        if let Some(fill) = &mut self.fill {
+            fill.held.push_back(entry.clone());
+            return Accept::Hold(None);
+        }
+        match entry {
+            Entry::Own { slot, .. } => {
+                if let Some(catch) = self.catching.iter_mut().find(|catch| catch.slot == *slot) {
+                    catch.since.push_back(entry.clone());
+                    return Accept::Drop;
+                }
+                Accept::Deliver
+            }
+            Entry::Told { numbers, .. } => {
+                if let Some(seq) = numbers.seq {
+                    if seq <= self.seq {
+                        return Accept::Drop;
+                    }
+                    if seq > self.seq + 1 {
+                        self.fill = Some(Fill { epoch, target: seq - 1, held: VecDeque::from([entry.clone()]) });
+                        return Accept::Hold(Some(self.seq));
+                    }
+                    self.seq = seq;
+                }
+                self.pos = self.pos.max(numbers.pos);
+                for catch in &mut self.catching {
+                    catch.remember(entry);
+                }
+                Accept::Deliver
+            }
+        }
+    }
+
+    /// The store is known to have messages up to `last_seq`. `Some`: read the room from here.
+    pub(super) fn begin_fill(&mut self, last_seq: u64, epoch: u64) -> Option<u64> {
+        if let Some(fill) = &mut self.fill {
+            fill.target = fill.target.max(last_seq);
+            return None;
+        }
+        if last_seq <= self.seq {
+            return None;
+        }
+        self.fill = Some(Fill { epoch, target: last_seq, held: VecDeque::new() });
+        Some(self.seq)
+    }
+
+    /// Whether `epoch` is the fill that goes on.
+    pub(super) fn is_filling(&self, epoch: u64) -> bool {
+        self.fill.as_ref().is_some_and(|fill| fill.epoch == epoch)
+    }
+
+    /// Where a fill has come to.
+    pub(super) fn filled_to(&self) -> u64 {
+        self.seq
+    }
+
+    pub(super) fn is_filled(&self) -> bool {
+        self.fill.as_ref().is_none_or(|fill| self.seq >= fill.target)
+    }
+
+    /// Takes a message from a fill's page in. Returns whether the live sessions are to be told.
+    pub(super) fn filled(&mut self, entry: &Entry) -> bool {
+        if self.is_filled() {
+            return false;
+        }
+        let held = self.fill.take();
+        let is_news = self.accept(entry, 0) == Accept::Deliver;
+        self.fill = held;
+        is_news
+    }
+
+    /// Ends the fill and hands out what waited, to go through [`Feed::accept`] again.
+    pub(super) fn end_fill(&mut self) -> VecDeque<Entry> {
+        self.fill.take().map(|fill| fill.held).unwrap_or_default()
+    }
+
+    /// The sessions that catch up.
+    pub(super) fn catching(&self) -> impl Iterator<Item = u32> {
+        self.catching.iter().map(|catch| catch.slot)
+    }
+
+    pub(super) fn has_catching(&self) -> bool {
+        !self.catching.is_empty()
+    }
+
+    /// Hands a page to the catch-up that asked for it; `false`: it is no longer there.
+    pub(super) fn page_read(&mut self, slot: u32, epoch: u64, page: Page) -> bool {
+        let (seq, pos) = (self.seq, self.pos);
+        let Some(catch) = self.catch_up_mut(slot).filter(|catch| catch.epoch == epoch) else { return false };
+        let reach = match catch.cursor {
+            After::Seq(_) => seq,
+            After::Pos(_) => pos,
+        };
+        let is_delivered = |(number, event): &(u64, Event)| {
+            *number <= reach && !matches!(event, Event::Message(message) if message.seq > seq)
+        };
+        let read = page.items.len();
+        catch.page.extend(page.items.into_iter().take_while(is_delivered));
+        catch.more |= page.more && catch.page.len() == read;
+        catch.asked = false;
+        true
+    }
+
+    /// What to do next for a session that catches up. After `Live` it is live.
+    pub(super) fn next(&mut self, slot: u32) -> Option<(u64, Next)> {
+        let index = self.catching.iter().position(|catch| catch.slot == slot)?;
+        let next = self.catching[index].next(self.seq);
+        let epoch = self.catching[index].epoch;
+        if matches!(next, Next::Live) {
+            self.catching.swap_remove(index);
+            self.live.insert(slot);
+        }
+        Some((epoch, next))
+    }
+
+    fn catch_up_mut(&mut self, slot: u32) -> Option<&mut CatchUp> {
+        self.catching.iter_mut().find(|catch| catch.slot == slot)
+    }
+}
+
+fn take_own(entries: &mut VecDeque<Entry>, of: u32, owed: &mut Vec<(Event, Tag)>) {
+    for entry in std::mem::take(entries) {
+        match entry {
+            Entry::Own { slot, event, tag, .. } if slot == of => owed.push((event, tag)),
+            other => entries.push_back(other),
+        }
+    }
+}

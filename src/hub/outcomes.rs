@@ -1,0 +1,118 @@
+//! What became of writes: acknowledgements to those who asked, and news for everyone else.
+
+use std::sync::Arc;
+
+use super::effect::{Effect, Numbers, Op};
+use super::outlet::Seat;
+use super::ports::{Head, Outcome, Ticket, Unavailable, WriteError, Written};
+use super::state::{Asked, State, Turn};
+use crate::domain::{ConnId, Event, Mark, Message, Reject, RoomId, Tag};
+
+impl State {
+    pub(super) fn written(&mut self, written: Written, turn: &mut Turn<'_>) {
+        let Some(asked) = self.asked.remove(&written.ticket) else { return };
+        match (asked, written.outcome) {
+            (Asked::Message { conn, tag }, Ok(Outcome::Message { message, duplicate })) => {
+                self.message_stored(conn, tag, message, duplicate, turn);
+            }
+            (Asked::Mark { askers }, Ok(Outcome::Mark { mark, pos })) => self.mark_stored(askers, mark, pos, turn),
+            (Asked::Room { organization, room, user }, Ok(_)) => {
+                turn.effects.push(Effect::LoadAccess { organization, room, user });
+            }
+            (Asked::Room { organization, room, user }, Err(_)) => {
+                self.access_loaded(organization, room, user, Err(Unavailable), turn);
+            }
+            (Asked::Message { conn, tag }, outcome) => {
+                let reject = match outcome {
+                    Err(WriteError::Refused(reject)) => reject,
+                    _ => Reject::send_failed(),
+                };
+                self.reject(conn, tag, reject, turn);
+            }
+            (Asked::Mark { askers }, outcome) => {
+                let reject = match outcome {
+                    Err(WriteError::Refused(reject)) => reject,
+                    _ => Reject::unavailable(),
+                };
+                for (conn, tag) in askers {
+                    self.reject(conn, tag, reject.clone(), turn);
+                }
+            }
+        }
+    }
+
+    pub(super) fn busy(&mut self, ticket: Ticket, turn: &mut Turn<'_>) {
+        match self.asked.remove(&ticket) {
+            Some(Asked::Message { conn, tag }) => self.reject(conn, tag, Reject::unavailable(), turn),
+            Some(Asked::Mark { askers }) => {
+                for (conn, tag) in askers {
+                    self.reject(conn, tag, Reject::unavailable(), turn);
+                }
+            }
+            Some(Asked::Room { organization, room, user }) => {
+                self.access_loaded(organization, room, user, Err(Unavailable), turn);
+            }
+            None => {}
+        }
+    }
+
+    fn message_stored(&mut self, id: ConnId, tag: Tag, message: Arc<Message>, duplicate: bool, turn: &mut Turn<'_>) {
+        let (room_id, seq, pos) = (message.room, message.seq, message.pos);
+        let inside = self.seat_in(id, room_id);
+        let news = !duplicate && self.rooms.get_mut(&room_id).is_some_and(|room| room.advance(Some(seq), pos));
+        if news {
+            let skip = inside.into_iter().collect();
+            let numbers = Numbers { seq: Some(seq), pos };
+            self.tell_room(room_id, Event::Message(message.clone()), Some(numbers), skip, turn);
+        }
+        let event = Event::Sent { message, duplicate };
+        match inside.filter(|_| !duplicate) {
+            Some(Seat { worker, slot }) => {
+                turn.effects.push(Effect::Worker(worker, Op::Own { room: room_id, slot, seq, event, tag }));
+            }
+            None => self.answer(id, tag, event, turn),
+        }
+    }
+
+    /// A connection's place, if it is in the room. Only such a one may be skipped in a delivery: the delivery may be
+    /// held back, and reach whoever has joined by then.
+    fn seat_in(&self, id: ConnId, room: RoomId) -> Option<Seat> {
+        let conn = self.conns.get(&id)?;
+        conn.rooms.iter().any(|seated| seated.room == room).then_some(conn.seat)
+    }
+
+    fn mark_stored(&mut self, askers: Vec<(ConnId, Tag)>, mark: Mark, pos: Option<u64>, turn: &mut Turn<'_>) {
+        if let Some(pos) = pos
+            && self.rooms.get_mut(&mark.room).is_some_and(|room| room.advance(None, pos))
+        {
+            let skip = askers.iter().filter_map(|(conn, _)| self.seat_in(*conn, mark.room)).collect();
+            let numbers = Numbers { seq: None, pos };
+            self.tell_room(mark.room, Event::Marked(mark.clone()), Some(numbers), skip, turn);
+        }
+        for (conn, tag) in askers {
+            self.answer(conn, tag, Event::Marked(mark.clone()), turn);
+        }
+    }
+
+    /// Writes had failed, but some may have been stored: see whether any room has more than was delivered.
+    pub(super) fn recovered(&mut self, turn: &mut Turn<'_>) {
+        // Also those whose facts are on their way: they may have been read before.
+        let mut rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        rooms.sort_unstable();
+        if !rooms.is_empty() {
+            turn.effects.push(Effect::CompareHeads(rooms));
+        }
+    }
+
+    pub(super) fn heads(&mut self, heads: &[Head], turn: &mut Turn<'_>) {
+        for head in heads {
+            let Some(room) = self.rooms.get_mut(&head.room) else { continue };
+            if room.advance(Some(head.last_seq), head.last_pos) {
+                for worker in room.workers() {
+                    let op = Op::Fill { room: head.room, last_seq: head.last_seq };
+                    turn.effects.push(Effect::Worker(worker, op));
+                }
+            }
+        }
+    }
+}

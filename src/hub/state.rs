@@ -1,0 +1,423 @@
+//! Every rule of the hub, as a pure function of (state, input, now): no I/O, no clock, no randomness.
+//!
+//! Invariants, checked by property tests and by the simulation:
+//! - a message is delivered only after its commit, in `seq` order, and a room's deliveries, joins, leaves and
+//!   acknowledgements are one stream per worker;
+//! - a room's entry exists from before its facts are asked for until nobody needs it;
+//! - every command is answered once (typing only when it is refused).
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::effect::{Audience, Delivery, Effect, Numbers, Op};
+use super::marks::{DueMark, Marks};
+use super::membership::{Conn, Queue, Room, Waiting};
+use super::outlet::{Broadcast, Departure, Seat};
+use super::ports::{Access, Change, Head, NewRoom, Ticket, Unavailable, Write, Written};
+use super::presence::Graces;
+use super::{commands, permissions};
+use crate::domain::{
+    CloseReason, Command, ConnId, Event, Identity, OrgId, Reject, RoomId, RoomKind, Tag, Timestamp, UserId,
+};
+
+/// The settings that rule the hub. Zero switches a limit off.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    pub auto_create: bool,
+    pub max_rooms_per_connection: usize,
+    pub max_connections_per_user: usize,
+}
+
+/// Everything that can happen to the hub.
+#[derive(Debug)]
+pub enum Input {
+    Connect {
+        conn: ConnId,
+        dialect: &'static str,
+        identity: Arc<Identity>,
+        seat: Seat,
+    },
+    Disconnect {
+        conn: ConnId,
+        departure: Departure,
+    },
+    Renew {
+        conn: ConnId,
+        identity: Arc<Identity>,
+    },
+    Command {
+        conn: ConnId,
+        command: Command,
+        tag: Tag,
+    },
+    AccessLoaded {
+        organization: OrgId,
+        room: RoomId,
+        user: UserId,
+        access: Result<Option<Access>, Unavailable>,
+    },
+    Written(Vec<Written>),
+    /// The writer's queue was full; the write with this ticket was not taken.
+    Busy(Ticket),
+    /// The database is back after writes had failed.
+    Recovered,
+    Heads(Vec<Head>),
+    Tick,
+}
+
+/// Whom to tell what became of a write.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Message { conn: ConnId, tag: Tag },
+    Room { organization: OrgId, room: RoomId, user: UserId },
+    Mark { askers: Vec<(ConnId, Tag)> },
+}
+
+type UserKey = (Option<OrgId>, UserId);
+
+#[derive(Debug, Default)]
+pub struct State {
+    pub(super) rules: Rules,
+    pub(super) conns: FxHashMap<ConnId, Conn>,
+    /// The dialects that were ever spoken, and how many connections speak each.
+    dialects: Vec<(&'static str, usize)>,
+    /// The connections of each user, oldest first.
+    users: FxHashMap<UserKey, SmallVec<[ConnId; 1]>>,
+    pub(super) rooms: FxHashMap<RoomId, Room>,
+    pub(super) marks: Marks,
+    pub(super) asked: FxHashMap<Ticket, Asked>,
+    last_ticket: u64,
+    pub(super) graces: Graces,
+}
+
+/// Where one input's effects go, and the time at which it happens.
+pub(super) struct Turn<'a> {
+    pub(super) now: Timestamp,
+    pub(super) effects: &'a mut Vec<Effect>,
+}
+
+impl State {
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// Lets `input` happen at `now`, and appends what is to be done to `effects`.
+    pub fn handle(&mut self, input: Input, now: Timestamp, effects: &mut Vec<Effect>) {
+        let turn = &mut Turn { now, effects };
+        match input {
+            Input::Connect { conn, dialect, identity, seat } => self.connect(conn, dialect, identity, seat, turn),
+            Input::Disconnect { conn, departure } => self.disconnect(conn, departure, turn),
+            Input::Renew { conn, identity } => self.renew(conn, identity, turn),
+            Input::Command { conn, command, tag } => self.command(Waiting { conn, command, tag }, turn),
+            Input::AccessLoaded { organization, room, user, access } => {
+                self.access_loaded(organization, room, user, access, turn);
+            }
+            Input::Written(batch) => {
+                for written in batch {
+                    self.written(written, turn);
+                }
+            }
+            Input::Busy(ticket) => self.busy(ticket, turn),
+            Input::Recovered => self.recovered(turn),
+            Input::Heads(heads) => self.heads(&heads, turn),
+            Input::Tick => self.tick(turn),
+        }
+    }
+
+    pub fn connections(&self) -> usize {
+        self.conns.len()
+    }
+
+    pub fn rooms_with_connections(&self) -> usize {
+        self.rooms.values().filter(|room| !room.present.is_empty()).count()
+    }
+
+    pub fn connections_by_dialect(&self) -> Vec<(&'static str, usize)> {
+        self.dialects.iter().copied().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// A place in `dialects`: a byte in each connection instead of a name.
+    fn dialect(&mut self, name: &'static str) -> u8 {
+        let known = self.dialects.iter().position(|(known, _)| *known == name);
+        let index = known.unwrap_or_else(|| {
+            self.dialects.push((name, 0));
+            self.dialects.len() - 1
+        });
+        self.dialects[index].1 += 1;
+        // There are at most as many as wire forms.
+        u8::try_from(index).unwrap_or(u8::MAX)
+    }
+
+    /// Writes whose outcome is not known yet.
+    pub fn writes_in_flight(&self) -> usize {
+        self.asked.len()
+    }
+
+    fn connect(
+        &mut self,
+        conn: ConnId,
+        dialect: &'static str,
+        identity: Arc<Identity>,
+        seat: Seat,
+        turn: &mut Turn<'_>,
+    ) {
+        let conns = self.users.entry((identity.organization, identity.user)).or_default();
+        conns.push(conn);
+        let limit = self.rules.max_connections_per_user;
+        if limit > 0 && conns.len() > limit {
+            let oldest = conns.remove(0);
+            turn.effects.push(Effect::End(oldest, CloseReason::Replaced));
+        }
+        let dialect = self.dialect(dialect);
+        self.conns.insert(conn, Conn { identity, seat, dialect, rooms: SmallVec::new() });
+    }
+
+    fn disconnect(&mut self, id: ConnId, departure: Departure, turn: &mut Turn<'_>) {
+        let Some(conn) = self.conns.remove(&id) else { return };
+        self.dialects[usize::from(conn.dialect)].1 -= 1;
+        let user = conn.identity.user;
+        let key = (conn.identity.organization, user);
+        if let Some(conns) = self.users.get_mut(&key) {
+            conns.retain(|it| *it != id);
+            if conns.is_empty() {
+                self.users.remove(&key);
+            }
+        }
+        let rooms = conn.rooms.iter().map(|seated| seated.room).collect();
+        turn.effects.push(Effect::Worker(conn.seat.worker, Op::Forget { slot: conn.seat.slot, rooms }));
+        for seated in &conn.rooms {
+            let Some(room) = self.rooms.get_mut(&seated.room) else { continue };
+            room.watchers -= u32::from(seated.watch);
+            if room.leave(id, user, conn.seat.worker) {
+                self.user_gone(seated.room, user, conn.identity.name.clone(), departure, turn);
+            }
+            self.drop_if_idle(seated.room);
+        }
+    }
+
+    /// A fresh token: its role rules from now on, also over the rooms that were joined under the old one.
+    fn renew(&mut self, id: ConnId, identity: Arc<Identity>, turn: &mut Turn<'_>) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        conn.identity = identity;
+        let lost: SmallVec<[RoomId; 4]> = conn
+            .rooms
+            .iter()
+            .map(|seated| seated.room)
+            .filter(|room| {
+                let Some(room) = self.rooms.get(room) else { return false };
+                let role = room.present.get(&conn.identity.user).and_then(|present| present.role);
+                room.facts.as_ref().is_some_and(|facts| permissions::enter(&conn.identity, facts, role).is_err())
+            })
+            .collect();
+        for room in lost {
+            self.leave(id, room, Some(None), turn);
+            self.reject(id, None, Reject::forbidden(), turn);
+        }
+    }
+
+    /// Runs a command, now if its user's access is known, else as soon as it is.
+    fn command(&mut self, waiting: Waiting, turn: &mut Turn<'_>) {
+        let Some(conn) = self.conns.get(&waiting.conn) else { return };
+        let id = waiting.command.room();
+        let Some(organization) = conn.identity.organization else {
+            return self.reject(waiting.conn, waiting.tag, Reject::forbidden(), turn);
+        };
+        let user = conn.identity.user;
+        let room = self.rooms.entry(id).or_default();
+        if let Some(queue) = room.queues.get_mut(&(organization, user)) {
+            queue.commands.push(waiting);
+            return;
+        }
+        match &room.facts {
+            Some(facts) if facts.organization != organization => {
+                self.reject(waiting.conn, waiting.tag, not_there(&waiting.command), turn);
+            }
+            Some(_) if room.present.contains_key(&user) => self.run(waiting, turn),
+            _ if matches!(waiting.command, Command::Leave { .. }) => {
+                self.drop_if_idle(id);
+                self.reject(waiting.conn, waiting.tag, Reject::not_joined(), turn);
+            }
+            _ => {
+                room.queues.insert((organization, user), Queue { commands: vec![waiting], created: false });
+                turn.effects.push(Effect::LoadAccess { organization, room: id, user });
+            }
+        }
+    }
+
+    pub(super) fn access_loaded(
+        &mut self,
+        organization: OrgId,
+        id: RoomId,
+        user: UserId,
+        access: Result<Option<Access>, Unavailable>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let Some(queue) = room.queues.get_mut(&(organization, user)) else { return };
+        if matches!(access, Ok(None))
+            && self.rules.auto_create
+            && !queue.created
+            && let Some(kind) = queue.commands.iter().find_map(makes_room)
+        {
+            queue.created = true;
+            let change = Change::Room(NewRoom { id, kind, owner: user });
+            return self.write(organization, change, Asked::Room { organization, room: id, user }, turn);
+        }
+        // The emptied queue stays until all have run, so that a leave among them does not take the room from the rest.
+        let commands = std::mem::take(&mut queue.commands);
+        match access {
+            Ok(Some(access)) => {
+                room.learn(organization, &access);
+                for waiting in commands {
+                    self.run_as(waiting, access.member, turn);
+                }
+            }
+            Ok(None) => {
+                for waiting in commands {
+                    self.reject(waiting.conn, waiting.tag, not_there(&waiting.command), turn);
+                }
+            }
+            Err(Unavailable) => {
+                for waiting in commands {
+                    self.reject(waiting.conn, waiting.tag, not_now(&waiting.command), turn);
+                }
+            }
+        }
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.queues.remove(&(organization, user));
+        }
+        self.drop_if_idle(id);
+    }
+
+    fn run(&mut self, waiting: Waiting, turn: &mut Turn<'_>) {
+        let user = self.conns.get(&waiting.conn).map(|conn| conn.identity.user);
+        let room = self.rooms.get(&waiting.command.room());
+        let role = room.zip(user).and_then(|(room, user)| room.present.get(&user)).and_then(|present| present.role);
+        self.run_as(waiting, role, turn);
+    }
+
+    fn run_as(&mut self, waiting: Waiting, role: Option<crate::domain::MemberRole>, turn: &mut Turn<'_>) {
+        let Waiting { conn, command, tag } = waiting;
+        if let Err(reject) = commands::run(self, conn, command, &tag, role, turn) {
+            self.reject(conn, tag, reject, turn);
+        }
+    }
+
+    /// Takes a connection out of a room. `answer`: tell the connection, with this tag.
+    pub(super) fn leave(&mut self, id: ConnId, room_id: RoomId, answer: Option<Tag>, turn: &mut Turn<'_>) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(index) = conn.rooms.iter().position(|seated| seated.room == room_id) else { return };
+        let seated = conn.rooms.swap_remove(index);
+        let (seat, user) = (conn.seat, conn.identity.user);
+        turn.effects.push(Effect::Worker(seat.worker, Op::Leave { room: room_id, slot: seat.slot, answer }));
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        room.watchers -= u32::from(seated.watch);
+        if room.leave(id, user, seat.worker) {
+            let name = conn.identity.name.clone();
+            self.user_gone(room_id, user, name, Departure::Left, turn);
+        }
+        self.drop_if_idle(room_id);
+    }
+
+    pub(super) fn write_message(
+        &mut self,
+        organization: OrgId,
+        change: Change,
+        conn: ConnId,
+        tag: Tag,
+        turn: &mut Turn<'_>,
+    ) {
+        self.write(organization, change, Asked::Message { conn, tag }, turn);
+    }
+
+    pub(super) fn write_mark(&mut self, due: DueMark, turn: &mut Turn<'_>) {
+        self.write(due.organization, Change::Mark(due.mark), Asked::Mark { askers: due.askers }, turn);
+    }
+
+    fn write(&mut self, organization: OrgId, change: Change, asked: Asked, turn: &mut Turn<'_>) {
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.asked.insert(ticket, asked);
+        turn.effects.push(Effect::Write(Write { ticket, organization, change }));
+    }
+
+    fn tick(&mut self, turn: &mut Turn<'_>) {
+        for due in self.marks.due(turn.now) {
+            self.write_mark(due, turn);
+        }
+        self.end_graces(turn);
+    }
+
+    /// Tells everyone in a room, except the connections in `skip`.
+    pub(super) fn tell_room(
+        &self,
+        id: RoomId,
+        event: Event,
+        stored: Option<Numbers>,
+        skip: SmallVec<[Seat; 1]>,
+        turn: &mut Turn<'_>,
+    ) {
+        if let Some(room) = self.rooms.get(&id) {
+            tell(id, room, event, stored, Audience::Everyone, skip, turn);
+        }
+    }
+
+    pub(super) fn answer(&self, id: ConnId, tag: Tag, event: Event, turn: &mut Turn<'_>) {
+        if let Some(conn) = self.conns.get(&id) {
+            turn.effects.push(Effect::Worker(conn.seat.worker, Op::Answer { slot: conn.seat.slot, event, tag }));
+        }
+    }
+
+    pub(super) fn reject(&self, id: ConnId, tag: Tag, reject: Reject, turn: &mut Turn<'_>) {
+        self.answer(id, tag, Event::Rejected(reject), turn);
+    }
+
+    fn drop_if_idle(&mut self, id: RoomId) {
+        if self.rooms.get(&id).is_some_and(Room::is_idle) {
+            self.rooms.remove(&id);
+        }
+    }
+}
+
+pub(super) fn tell(
+    id: RoomId,
+    room: &Room,
+    event: Event,
+    stored: Option<Numbers>,
+    audience: Audience,
+    skip: SmallVec<[Seat; 1]>,
+    turn: &mut Turn<'_>,
+) {
+    let workers = room.workers();
+    if !workers.is_empty() {
+        let delivery = Delivery { room: id, stored, audience, broadcast: Broadcast::new(event, turn.now) };
+        turn.effects.push(Effect::Deliver { workers, skip, delivery });
+    }
+}
+
+/// The kind of room that a waiting command makes where `rooms.auto_create` is on.
+fn makes_room(waiting: &Waiting) -> Option<RoomKind> {
+    match &waiting.command {
+        Command::Join { create_as, .. } => Some(*create_as),
+        Command::Send(draft) => Some(draft.create_as),
+        _ => None,
+    }
+}
+
+/// What a command for a room that is not there is told.
+fn not_there(command: &Command) -> Reject {
+    match command {
+        Command::Leave { .. } => Reject::not_joined(),
+        _ => Reject::not_found(),
+    }
+}
+
+/// What a command is told when the database does not say what its user may do.
+fn not_now(command: &Command) -> Reject {
+    match command {
+        Command::Send(_) => Reject::send_failed(),
+        _ => Reject::unavailable(),
+    }
+}

@@ -1,0 +1,333 @@
+//! The sending side of a connection: writes at once what the socket takes, and queues the rest within bounds.
+//!
+//! - It is used from the session's task and from the fan-out of the same thread; nothing in it waits.
+//! - Frames leave in the order in which they came, whole. While anything waits, everything waits behind it.
+//! - A queue that would exceed its limits is thrown away, but for a frame that was written in part, and the
+//!   connection is closed with `slow_consumer`.
+//! - An outbox with an empty queue holds no memory for it.
+
+use std::cell::RefCell;
+use std::io::ErrorKind;
+use std::mem;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tokio::io::ReadBuf;
+
+use super::dialect::Registered;
+use super::queue::Queue;
+use super::settings::{SessionLimits, Sessions};
+use super::voice::Voice;
+use crate::domain::{CloseReason, Event, Tag, Timestamp};
+use crate::hub::handle::{Backlog, Broadcast, Outlet};
+use crate::transport::io::Io;
+use crate::transport::ws::writer::close_frame;
+
+pub struct Outbox {
+    inner: RefCell<Inner>,
+    sessions: Arc<Sessions>,
+    /// `None` for a connection that is none of the hub's: it hears no events.
+    voice: Option<Voice>,
+}
+
+/// What went wrong without the session's doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fault {
+    /// The queue overflowed; the Close frame is in it.
+    SlowConsumer,
+    /// The socket failed.
+    Broken,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Open,
+    /// The Close frame is the last that is written.
+    Closing,
+    Gone,
+}
+
+struct Inner {
+    /// `None` once the connection is gone.
+    io: Option<Io>,
+    /// What waits to be written. `None`: nothing, as nearly always.
+    queue: Option<Box<Queue>>,
+    /// Of the session's task.
+    waker: Option<Waker>,
+    state: State,
+    fault: Option<Fault>,
+    /// The socket took less than it was given, and has not said since that it takes more.
+    blocked: bool,
+    /// Something was queued for a flush that is to come.
+    listed: bool,
+    /// The session's time has come.
+    rung: bool,
+}
+
+impl Outbox {
+    pub(super) fn new(io: Io, sessions: Arc<Sessions>, voice: Option<&'static Registered>) -> Rc<Self> {
+        let inner = Inner {
+            io: Some(io),
+            queue: None,
+            waker: None,
+            state: State::Open,
+            fault: None,
+            blocked: false,
+            listed: false,
+            rung: false,
+        };
+        Rc::new(Self { inner: RefCell::new(inner), sessions, voice: voice.map(Voice::new) })
+    }
+
+    fn limits(&self) -> &SessionLimits {
+        self.sessions.limits()
+    }
+
+    pub(super) fn voice(&self) -> Option<&Voice> {
+        self.voice.as_ref()
+    }
+
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// So much waits to be written that nothing shall be read.
+    pub(super) fn is_too_full_to_read(&self) -> bool {
+        self.queued_bytes() > self.limits().pause_at
+    }
+
+    /// Writes a frame at once if nothing waits, else queues it.
+    pub(super) fn post(&self, frame: &Bytes) {
+        self.inner.borrow_mut().post(frame, false, self.limits());
+    }
+
+    /// Queues what shall leave together with what comes next.
+    pub(super) fn hold(&self, bytes: Bytes) {
+        self.inner.borrow_mut().push(bytes);
+    }
+
+    /// Makes `frame` the last one. What waits before it is still written.
+    pub(super) fn close(&self, frame: Bytes) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.state == State::Open {
+            inner.state = State::Closing;
+            inner.push(frame);
+        }
+    }
+
+    /// Says that nothing more will be written.
+    pub(super) fn finish(&self) {
+        if let Some(io) = &mut self.inner.borrow_mut().io {
+            io.finish();
+        }
+    }
+
+    /// Closes the socket and lets go of everything. Whoever still holds the outbox holds next to nothing.
+    pub(super) fn hang_up(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.state = State::Gone;
+        inner.io = None;
+        inner.queue = None;
+        inner.waker = None;
+    }
+
+    /// Wakes the session because its time has come.
+    pub(super) fn ring(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.rung = true;
+        inner.wake();
+    }
+
+    pub(super) fn take_ring(&self) -> bool {
+        mem::take(&mut self.inner.borrow_mut().rung)
+    }
+
+    pub(super) fn take_fault(&self) -> Option<Fault> {
+        self.inner.borrow_mut().fault.take()
+    }
+
+    /// How many bytes wait to be written.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.inner.borrow().queue.as_ref().map_or(0, |queue| queue.bytes())
+    }
+
+    /// The task to wake from now on.
+    pub(super) fn set_waker(&self, waker: &Waker) {
+        let current = &mut self.inner.borrow_mut().waker;
+        if !current.as_ref().is_some_and(|it| it.will_wake(waker)) {
+            *current = Some(waker.clone());
+        }
+    }
+
+    /// Reads what the client sent, in the session's task. The end of the stream and a failure read nothing.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<usize> {
+        let Some(io) = &mut self.inner.borrow_mut().io else { return Poll::Ready(0) };
+        io.poll_read(cx, buffer).map(|result| result.map_or(0, |()| buffer.filled().len()))
+    }
+
+    /// Writes what waits, in the session's task, which is woken when the socket takes more.
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.inner.borrow_mut().poll_flush(cx)
+    }
+}
+
+impl Outlet for Outbox {
+    fn send(&self, broadcast: &Broadcast) {
+        if let Some(voice) = &self.voice {
+            let frame = voice.shared(broadcast);
+            if !frame.is_empty() {
+                self.inner.borrow_mut().post(frame, broadcast.event.is_volatile(), self.limits());
+            }
+        }
+    }
+
+    fn queue(&self, broadcast: &Broadcast) -> bool {
+        let Some(voice) = &self.voice else { return false };
+        let frame = voice.shared(broadcast);
+        !frame.is_empty() && self.inner.borrow_mut().list(frame.clone(), broadcast.event.is_volatile(), self.limits())
+    }
+
+    fn answer(&self, event: &Event, tag: &Tag, at: Timestamp) -> bool {
+        let Some(voice) = &self.voice else { return false };
+        voice.note(event, at);
+        let Some(frame) = voice.encode(event, tag, at) else { return false };
+        self.inner.borrow_mut().list(frame, false, self.limits())
+    }
+
+    fn flush(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.listed = false;
+        if !inner.blocked {
+            inner.write_queue();
+            inner.wake_if_unwell();
+        }
+    }
+
+    fn backlog(&self) -> Backlog {
+        let (inner, limits) = (self.inner.borrow(), self.limits());
+        let is_heavy =
+            |queue: &Queue| queue.bytes() >= limits.queue_bytes / 4 || queue.len() >= limits.queue_frames / 4;
+        match inner.queue.as_deref() {
+            _ if inner.state != State::Open => Backlog::Gone,
+            Some(queue) if is_heavy(queue) => Backlog::Heavy,
+            _ => Backlog::Light,
+        }
+    }
+}
+
+impl Inner {
+    fn post(&mut self, frame: &Bytes, volatile: bool, limits: &SessionLimits) {
+        if self.state != State::Open {
+            return;
+        }
+        if self.blocked || self.queue.is_some() {
+            self.enqueue(frame.clone(), volatile, limits);
+            return;
+        }
+        let Some(io) = &mut self.io else { return };
+        match io.write(frame) {
+            Ok(written) if written == frame.len() => {
+                if io.has_unflushed() {
+                    self.blocked = true;
+                }
+            }
+            Ok(written) => {
+                self.queue = Some(Box::new(Queue::rest(frame.slice(written..))));
+                self.blocked = true;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.blocked = true;
+                self.enqueue(frame.clone(), volatile, limits);
+            }
+            Err(_) => self.fault = Some(Fault::Broken),
+        }
+        self.wake_if_unwell();
+    }
+
+    /// Queues for a flush that is to come. Returns true if it is the first.
+    fn list(&mut self, frame: Bytes, volatile: bool, limits: &SessionLimits) -> bool {
+        self.enqueue(frame, volatile, limits) && !mem::replace(&mut self.listed, true)
+    }
+
+    /// Queues a frame, if it is not to be dropped and the queue may hold it.
+    fn enqueue(&mut self, frame: Bytes, volatile: bool, limits: &SessionLimits) -> bool {
+        if self.state != State::Open || (volatile && self.blocked) {
+            return false;
+        }
+        let queue = self.queue.get_or_insert_default();
+        let bytes = queue.bytes().saturating_add(frame.len());
+        // A frame that waits alone is let through whatever its size.
+        if !queue.is_empty() && (bytes > limits.queue_bytes || queue.len() >= limits.queue_frames) {
+            self.overflow();
+            return false;
+        }
+        queue.push(frame);
+        true
+    }
+
+    fn push(&mut self, frame: Bytes) {
+        self.queue.get_or_insert_default().push(frame);
+    }
+
+    fn overflow(&mut self) {
+        if let Some(queue) = &mut self.queue {
+            queue.cut();
+        }
+        self.state = State::Closing;
+        self.fault = Some(Fault::SlowConsumer);
+        self.push(close_frame(CloseReason::SlowConsumer));
+        self.wake();
+    }
+
+    /// Writes until nothing waits or the socket takes no more.
+    fn write_queue(&mut self) {
+        let Some(io) = &mut self.io else { return };
+        let written = match &mut self.queue {
+            Some(queue) => queue.write_to(io).and_then(|()| io.flush()),
+            None => io.flush(),
+        };
+        if self.queue.as_ref().is_some_and(|queue| queue.is_empty()) {
+            self.queue = None;
+        }
+        match written {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
+            Err(_) => self.fault = Some(Fault::Broken),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.blocked = false;
+            self.write_queue();
+            let Some(io) = self.io.as_ref().filter(|_| self.blocked) else { return Poll::Ready(()) };
+            match io.poll_writable(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => {
+                    self.fault = Some(Fault::Broken);
+                    return Poll::Ready(());
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The session's task must see to what cannot be done from outside: wait for the socket, or end.
+    fn wake_if_unwell(&self) {
+        if self.blocked || self.fault.is_some() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

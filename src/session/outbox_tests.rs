@@ -1,0 +1,228 @@
+//! The outbox on a real socket whose other end reads, or does not.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::domain::{RoomId, Typing, UserId};
+use crate::hub::handle::WireForm;
+use crate::session::dialect::{Dialect, Inbound, Misread};
+use crate::transport::ws::Opcode;
+use crate::transport::ws::writer::frame;
+
+/// Tells an event by its name, typing notices at any length, and counts.
+struct Names(AtomicUsize);
+
+impl Names {
+    fn registered() -> (&'static Registered, &'static Self) {
+        let names: &'static Self = Box::leak(Box::new(Self(AtomicUsize::new(0))));
+        (Box::leak(Box::new(Registered { dialect: names, form: WireForm(3) })), names)
+    }
+}
+
+impl Dialect for Names {
+    fn name(&self) -> &'static str {
+        "names"
+    }
+
+    fn path(&self) -> &'static str {
+        "/names"
+    }
+
+    fn decode(&self, _: &str) -> Result<Inbound, Misread> {
+        unreachable!("nothing is decoded here")
+    }
+
+    fn encode(&self, event: &Event, _: Option<&str>, _: Timestamp, out: &mut Vec<u8>) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        out.extend_from_slice(event.name().as_bytes());
+        !matches!(event, Event::Left { .. })
+    }
+}
+
+fn limits() -> SessionLimits {
+    SessionLimits { queue_bytes: 4096, queue_frames: 100, ..SessionLimits::default() }
+}
+
+async fn pair(limits: SessionLimits) -> (Rc<Outbox>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    let (registered, _) = Names::registered();
+    (Outbox::new(Io::from(server), Sessions::new(limits), Some(registered)), client)
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+fn pong() -> Arc<Broadcast> {
+    Broadcast::new(Event::Pong, Timestamp::default())
+}
+
+fn typing() -> Arc<Broadcast> {
+    let (room, user) = (RoomId(uuid::Uuid::nil()), UserId(uuid::Uuid::nil()));
+    let typing = Typing { room, contact: None, user, user_name: "Ana".into(), is_typing: true };
+    Broadcast::new(Event::Typing(typing), Timestamp::default())
+}
+
+/// Fills the socket's buffers, so that nothing more is taken. Returns how many bytes the client must read to get past.
+fn fill(outbox: &Outbox) -> usize {
+    let filler = frame(Opcode::Binary, &[0; 1000]);
+    let mut sent = 0;
+    while !outbox.inner.borrow().blocked {
+        outbox.post(&filler);
+        sent += filler.len();
+    }
+    assert!(outbox.queued_bytes() > 0);
+    sent
+}
+
+/// Lets the outbox write while the client reads `len` bytes and as much again as is there.
+async fn read(outbox: &Outbox, client: &mut TcpStream, len: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut piece = vec![0; 64 * 1024];
+    while bytes.len() < len || outbox.queued_bytes() > 0 {
+        let read = tokio::select! {
+            read = client.read(&mut piece) => read.unwrap(),
+            () = poll_fn(|cx| outbox.poll_flush(cx)), if outbox.queued_bytes() > 0 => continue,
+        };
+        bytes.extend_from_slice(&piece[..read]);
+    }
+    bytes
+}
+
+#[test]
+fn what_the_socket_takes_is_written_at_once_and_nothing_is_kept() {
+    run(async {
+        let (outbox, mut client) = pair(limits()).await;
+        outbox.send(&pong());
+        assert_eq!(read(&outbox, &mut client, 6).await, b"\x81\x04pong");
+        assert!(outbox.inner.borrow().queue.is_none());
+    });
+}
+
+#[test]
+fn what_it_does_not_take_waits_and_arrives_in_order() {
+    run(async {
+        let (outbox, mut client) = pair(limits()).await;
+        let filler = fill(&outbox);
+        for _ in 0..20 {
+            outbox.send(&pong());
+        }
+        let bytes = read(&outbox, &mut client, filler + 20 * 6).await;
+        assert_eq!(bytes.len(), filler + 20 * 6);
+        assert_eq!(bytes[filler..], b"\x81\x04pong".repeat(20));
+        let inner = outbox.inner.borrow();
+        assert!(inner.queue.is_none() && !inner.blocked);
+    });
+}
+
+#[test]
+fn volatile_events_are_dropped_only_while_the_peer_is_behind() {
+    run(async {
+        let (outbox, mut client) = pair(limits()).await;
+        assert!(outbox.queue(&pong()) && !outbox.queue(&typing()), "waiting for a flush is not being behind");
+        outbox.flush();
+        assert_eq!(read(&outbox, &mut client, 14).await, b"\x81\x04pong\x81\x06typing");
+        let filler = fill(&outbox);
+        let before = outbox.queued_bytes();
+        outbox.send(&typing());
+        assert!(!outbox.queue(&typing()));
+        assert_eq!(outbox.queued_bytes(), before);
+        read(&outbox, &mut client, filler).await;
+        outbox.send(&typing());
+        assert_eq!(read(&outbox, &mut client, 8).await, b"\x81\x06typing");
+    });
+}
+
+#[test]
+fn what_was_queued_leaves_with_one_flush() {
+    run(async {
+        let (outbox, mut client) = pair(SessionLimits { queue_frames: 1000, ..limits() }).await;
+        assert!(outbox.answer(&Event::Pong, &None, Timestamp::default()), "the first for this flush");
+        assert!(!outbox.answer(&Event::Left { room: RoomId(uuid::Uuid::nil()) }, &None, Timestamp::default()));
+        for _ in 1..200 {
+            assert!(!outbox.queue(&pong()));
+        }
+        outbox.flush();
+        assert_eq!(read(&outbox, &mut client, 1200).await, b"\x81\x04pong".repeat(200));
+        assert!(outbox.queue(&pong()), "the first for the next one");
+    });
+}
+
+#[test]
+fn a_queue_that_overflows_is_replaced_by_a_close() {
+    run(async {
+        let (outbox, mut client) = pair(limits()).await;
+        let filler = fill(&outbox);
+        assert_eq!(outbox.backlog(), Backlog::Light);
+        while outbox.backlog() != Backlog::Gone {
+            outbox.post(&frame(Opcode::Binary, &[0; 1000]));
+        }
+        assert_eq!(outbox.take_fault(), Some(Fault::SlowConsumer));
+        outbox.post(&frame(Opcode::Binary, &[0; 1000]));
+        let mut bytes = read(&outbox, &mut client, filler - 1004).await;
+        outbox.hang_up();
+        client.read_to_end(&mut bytes).await.unwrap();
+        let close = close_frame(CloseReason::SlowConsumer);
+        // Whole frames, then the Close frame; at most the one that had not been begun is missing.
+        assert!(bytes.ends_with(&close));
+        assert_eq!((bytes.len() - close.len()) % 1004, 0);
+    });
+}
+
+#[test]
+fn the_number_of_frames_is_bounded_too() {
+    run(async {
+        let (outbox, _client) = pair(SessionLimits { queue_frames: 10, ..limits() }).await;
+        for _ in 0..2 {
+            outbox.queue(&pong());
+        }
+        assert_eq!(outbox.backlog(), Backlog::Heavy, "a quarter is in use");
+        for _ in 2..11 {
+            outbox.queue(&pong());
+        }
+        assert_eq!(outbox.take_fault(), Some(Fault::SlowConsumer));
+    });
+}
+
+#[test]
+fn a_frame_beyond_the_limit_may_wait_alone() {
+    run(async {
+        let (outbox, mut client) = pair(limits()).await;
+        let large = frame(Opcode::Binary, &vec![0; 8 << 20]);
+        outbox.post(&large);
+        assert!(outbox.queued_bytes() > limits().queue_bytes);
+        assert_eq!(read(&outbox, &mut client, large.len()).await, large);
+    });
+}
+
+#[test]
+fn what_waits_is_still_written_before_an_orderly_close() {
+    run(async {
+        let (outbox, mut client) = pair(limits()).await;
+        outbox.queue(&pong());
+        outbox.close(close_frame(CloseReason::Restarting));
+        outbox.queue(&pong());
+        outbox.flush();
+        let expected = [b"\x81\x04pong", &close_frame(CloseReason::Restarting)[..]].concat();
+        assert_eq!(read(&outbox, &mut client, expected.len()).await, expected);
+    });
+}
+
+#[test]
+fn a_broadcast_is_encoded_once_for_all() {
+    run(async {
+        let (registered, names) = Names::registered();
+        let voices = [Voice::new(registered), Voice::new(registered)];
+        let broadcast = pong();
+        for voice in &voices {
+            assert_eq!(voice.shared(&broadcast)[..], b"\x81\x04pong"[..]);
+        }
+        assert_eq!(names.0.load(Ordering::Relaxed), 1);
+    });
+}

@@ -1,0 +1,141 @@
+//! What a session does with what its client says: the [`Peer`], and the [`Link`] that it answers through.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{AsyncContext, WeakRecipient};
+
+use super::context::SessionContext;
+use super::outbox::Outbox;
+use super::voice::Voice;
+use crate::domain::close::Advice;
+use crate::domain::{CloseReason, Event, Tag, Timestamp};
+use crate::hub::handle::{Departure, End, Outlet};
+use crate::transport::ws::Opcode;
+use crate::transport::ws::writer::frame;
+
+/// The other side of a socket, as the code that serves it sees it. Nothing in here may wait.
+pub trait Peer {
+    /// The first call: the socket is open.
+    fn opened(&mut self, link: &mut Link<'_>);
+
+    fn text(&mut self, text: &str, link: &mut Link<'_>);
+
+    /// Closes with 1003, unless the peer speaks binary.
+    fn binary(&mut self, _data: &[u8], link: &mut Link<'_>) {
+        link.close(CloseReason::UnsupportedData);
+    }
+
+    /// What is due by the clock. Called after `opened`, then when the time that it returned has passed (`None`: never
+    /// again), and after [`Link::tick_soon`].
+    fn tick(&mut self, _link: &mut Link<'_>) -> Option<Duration> {
+        None
+    }
+
+    /// Nothing is read from the socket while this is true. It is asked again shortly.
+    fn is_congested(&self) -> bool {
+        false
+    }
+
+    /// The process is ending: the client shall be told, nothing more be taken from it, and `Close` be awaited.
+    fn drain(&mut self, _link: &mut Link<'_>) {}
+
+    /// The last call, as soon as it is decided; a closing handshake may follow.
+    fn ended(&mut self, _ending: Ending) {}
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ending {
+    pub departure: Departure,
+    /// Of the Close frame that was sent or received; 1005 for one without a code, 1006 where there was none
+    /// (RFC 6455, section 7.1.5).
+    pub code: u16,
+    /// Why, in a word for metrics and the audit log.
+    pub reason: &'static str,
+    /// Set where this side decided it.
+    pub ours: Option<CloseReason>,
+}
+
+impl Ending {
+    /// This side closed. Clients that are to come back count as lost: others shall not see them go and return.
+    pub(super) fn closed(reason: CloseReason) -> Self {
+        let departure = match reason.advice() {
+            Advice::ComeBack | Advice::Resume | Advice::NewToken => Departure::Lost,
+            Advice::Nothing | Advice::GiveUp | Advice::Wait => Departure::Left,
+        };
+        let name = if reason == CloseReason::Normal { "normal" } else { reason.as_str() };
+        Self { departure, code: reason.code(), reason: name, ours: Some(reason) }
+    }
+
+    /// The client sent a Close frame.
+    pub(super) fn left(code: Option<u16>) -> Self {
+        Self { departure: Departure::Left, code: code.unwrap_or(1005), reason: "left", ours: None }
+    }
+
+    /// The connection ended without one.
+    pub(super) fn lost() -> Self {
+        Self { departure: Departure::Lost, code: 1006, reason: "lost", ours: None }
+    }
+}
+
+/// What a peer asked for while it was called.
+#[derive(Default, Debug)]
+pub(super) struct Wishes {
+    pub(super) close: Option<CloseReason>,
+    pub(super) tick: bool,
+}
+
+/// The session, as its peer sees it during a call.
+pub struct Link<'a> {
+    pub(super) outbox: &'a Rc<Outbox>,
+    pub(super) context: &'a SessionContext,
+    pub(super) wishes: &'a mut Wishes,
+}
+
+impl Link<'_> {
+    pub fn text(&mut self, text: &str) {
+        self.outbox.post(&frame(Opcode::Text, text.as_bytes()));
+    }
+
+    pub fn binary(&mut self, data: &[u8]) {
+        self.outbox.post(&frame(Opcode::Binary, data));
+    }
+
+    /// Tells the client an event in its dialect.
+    pub fn tell(&mut self, event: &Event, tag: &Tag, at: Timestamp) {
+        if let Some(frame) = self.outbox.voice().and_then(|voice| voice.encode(event, tag, at)) {
+            self.outbox.post(&frame);
+        }
+    }
+
+    /// Closes the connection when the call is over. What was told before is still written, if the client takes it.
+    pub fn close(&mut self, reason: CloseReason) {
+        self.wishes.close.get_or_insert(reason);
+    }
+
+    /// Has [`Peer::tick`] called when the call is over.
+    pub fn tick_soon(&mut self) {
+        self.wishes.tick = true;
+    }
+
+    /// How often the session sends a Ping. `None`: never.
+    pub fn heartbeat_interval(&self) -> Option<Duration> {
+        self.outbox.sessions().limits().heartbeat_interval
+    }
+
+    /// The sending side, for the fan-out of this thread.
+    pub fn outlet(&self) -> Rc<dyn Outlet> {
+        self.outbox.clone()
+    }
+
+    /// Where the hub asks this session to end.
+    pub fn session(&self) -> WeakRecipient<End> {
+        self.context.address().downgrade().recipient()
+    }
+
+    /// Since when the connection has been in no room, the epoch if it has never been in one. `None`: it is in one.
+    pub fn roomless_since(&self) -> Option<Timestamp> {
+        self.outbox.voice().and_then(Voice::roomless_since)
+    }
+}

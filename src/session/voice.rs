@@ -1,0 +1,57 @@
+//! How a connection of the hub is spoken to: events become frames of its wire form.
+
+use std::cell::{Cell, RefCell};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::dialect::Registered;
+use crate::domain::{Event, RoomId, Tag, Timestamp};
+use crate::hub::handle::Broadcast;
+use crate::transport::ws::Opcode;
+use crate::transport::ws::writer::frame_with;
+
+/// Most events fit; a longer one costs another allocation.
+const TYPICAL_EVENT: usize = 502;
+
+/// The wire form of one connection, and what can be told from the events that pass through it.
+pub struct Voice {
+    registered: &'static Registered,
+    rooms: RefCell<SmallVec<[RoomId; 1]>>,
+    roomless_since: Cell<Timestamp>,
+}
+
+impl Voice {
+    pub(super) fn new(registered: &'static Registered) -> Self {
+        Self { registered, rooms: RefCell::default(), roomless_since: Cell::default() }
+    }
+
+    /// The frame that tells `event`; `None` where the dialect has no word for it.
+    pub fn encode(&self, event: &Event, tag: &Tag, at: Timestamp) -> Option<Bytes> {
+        frame_with(Opcode::Text, TYPICAL_EVENT, |out| self.registered.dialect.encode(event, tag.as_deref(), at, out))
+    }
+
+    /// As [`Voice::encode`], once for all connections of the same form. Empty where the dialect has no word for it.
+    pub(super) fn shared<'a>(&self, broadcast: &'a Broadcast) -> &'a Bytes {
+        broadcast.form(self.registered.form, |it| self.encode(&it.event, &None, it.at).unwrap_or_default())
+    }
+
+    /// Takes note of an answer to this connection: it tells when a room was joined or left.
+    pub(super) fn note(&self, event: &Event, at: Timestamp) {
+        let mut rooms = self.rooms.borrow_mut();
+        match event {
+            // A room may be joined again, to read its past again.
+            Event::Joined { room, .. } if !rooms.contains(room) => rooms.push(*room),
+            Event::Left { room } => {
+                rooms.retain(|it| it != room);
+                self.roomless_since.set(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Since when the connection has been in no room, the epoch if it has never been in one. `None`: it is in one.
+    pub(super) fn roomless_since(&self) -> Option<Timestamp> {
+        self.rooms.borrow().is_empty().then(|| self.roomless_since.get())
+    }
+}

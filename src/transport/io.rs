@@ -1,0 +1,138 @@
+//! A socket, plain or TLS, that can be written to without waiting.
+//!
+//! The fan-out writes to sockets outside of the tasks that own them, so writing must work without a task: what the
+//! socket does not take now is the caller's to keep.
+
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_tls::accept::rustls_0_23::TlsStream;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+
+pub enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl From<TcpStream> for Io {
+    fn from(tcp: TcpStream) -> Self {
+        Self::Plain(tcp)
+    }
+}
+
+impl From<TlsStream<TcpStream>> for Io {
+    fn from(tls: TlsStream<TcpStream>) -> Self {
+        Self::Tls(Box::new(tls))
+    }
+}
+
+impl Io {
+    /// Writes as much as the socket takes now. With TLS, what was taken may still wait for the socket: see [`Io::flush`].
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing was taken; anything else: the connection is gone.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.try_write(bytes),
+            Self::Tls(tls) => write_tls(tls, |writer| writer.write(bytes)),
+        }
+    }
+
+    /// As [`Io::write`], several buffers in one go.
+    pub fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.try_write_vectored(buffers),
+            Self::Tls(tls) => write_tls(tls, |writer| writer.write_vectored(buffers)),
+        }
+    }
+
+    /// Hands what was taken to the socket, as far as it takes it now.
+    ///
+    /// # Errors
+    /// `WouldBlock` when something is left; anything else: the connection is gone.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Tls(tls) => flush_tls(tls),
+        }
+    }
+
+    /// Something was taken that the socket has not got yet.
+    pub fn has_unflushed(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.get_ref().1.wants_write(),
+        }
+    }
+
+    /// Wakes the task when the socket takes more. To be asked after `WouldBlock`.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tcp().poll_write_ready(cx)
+    }
+
+    /// Reads into `buffer`; nothing was read at the end of the stream.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
+        }
+    }
+
+    /// Says that nothing more will be written. Best effort: the peer may be gone.
+    pub fn finish(&mut self) {
+        if let Self::Tls(tls) = self {
+            tls.get_mut().1.send_close_notify();
+            let _ = flush_tls(tls);
+        }
+        let _ = SockRef::from(self.tcp()).shutdown(Shutdown::Write);
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+/// Encrypts into the session's own buffer and passes that on at once. Nothing is taken while something older waits,
+/// so that no more than one write is ever kept there.
+fn write_tls(
+    tls: &mut TlsStream<TcpStream>,
+    write: impl FnOnce(&mut rustls::Writer<'_>) -> io::Result<usize>,
+) -> io::Result<usize> {
+    flush_tls(tls)?;
+    let taken = write(&mut tls.get_mut().1.writer())?;
+    match flush_tls(tls) {
+        Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+        _ => Ok(taken),
+    }
+}
+
+fn flush_tls(tls: &mut TlsStream<TcpStream>) -> io::Result<()> {
+    let (tcp, session) = tls.get_mut();
+    while session.wants_write() {
+        session.write_tls(&mut NonWaiting(tcp))?;
+    }
+    Ok(())
+}
+
+struct NonWaiting<'a>(&'a TcpStream);
+
+impl Write for NonWaiting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(buffers)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Listening addresses: HTTP to an application, requests for sockets to an upgrade handler, plain or over TLS.
+//!
+//! A connection that was upgraded no longer counts as one of the server's: sessions are counted, limited and ended
+//! by themselves.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::body::MessageBody;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol, Request, Response};
+use actix_server::{Server, ServerBuilder};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, boxed, fn_service, map_config};
+use actix_web::Error;
+use actix_web::dev::AppConfig;
+use rustls::ServerConfig;
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpStream;
+
+use super::gate::admit;
+use super::upgrade::{UpgradeHandler, upgrade};
+
+/// How many connections the kernel completes before they are accepted.
+const BACKLOG: i32 = 4096;
+
+/// How long a client may take for the head of its request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an idle HTTP connection is kept for another request.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long data may wait for its acknowledgement before the peer counts as gone.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// TLS handshakes that a worker has under way at once. While they are at this number it takes no connection of any
+/// kind, so it is high; each ends within seconds.
+const TLS_HANDSHAKES: usize = 16_384;
+
+/// A server that is being put together.
+pub struct Listeners {
+    builder: ServerBuilder,
+}
+
+impl Listeners {
+    /// A server with this number of worker threads, each with a runtime of its own.
+    pub fn new(workers: usize) -> Self {
+        let builder = Server::build().workers(workers.clamp(1, 512)).disable_signals().shutdown_timeout(5);
+        Self { builder }
+    }
+
+    /// Listens on an address, and tells which port it is where 0 was asked for.
+    ///
+    /// `app` makes the HTTP application of a worker thread. With `tls`, nothing else is spoken.
+    ///
+    /// # Errors
+    /// Where the address cannot be bound.
+    pub fn bind<F, I, S, B>(
+        &mut self,
+        address: SocketAddr,
+        tls: Option<&Arc<ServerConfig>>,
+        app: F,
+        handler: UpgradeHandler,
+    ) -> io::Result<SocketAddr>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<Error>,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>>,
+        B: MessageBody + 'static,
+    {
+        let socket = bind(address)?;
+        let bound = socket.local_addr()?;
+        // An `HttpService` is generic over its socket, so both kinds are spelled out.
+        macro_rules! service {
+            () => {{
+                let handler = handler.clone();
+                HttpService::build()
+                    .client_request_timeout(REQUEST_TIMEOUT)
+                    .keep_alive(KEEP_ALIVE)
+                    .upgrade(fn_service(move |(request, framed)| upgrade(handler.clone(), request, framed)))
+                    .finish(map_config(
+                        app().into_factory().map_err(|error| -> Response<_> { error.into().error_response().into() }),
+                        |()| AppConfig::default(),
+                    ))
+            }};
+        }
+        let builder = std::mem::take(&mut self.builder);
+        self.builder = if let Some(tls) = tls {
+            actix_tls::accept::max_concurrent_tls_connect(TLS_HANDSHAKES);
+            let tls = ServerConfig::clone(tls);
+            builder.listen("tls", socket, move || service!().rustls_0_23(tls.clone()))?
+        } else {
+            // Boxed, so that a connection that waits at the gate has no room for the HTTP stack's state.
+            builder.listen("plain", socket, move || fn_service(admitted).and_then(boxed::factory(service!())))?
+        };
+        Ok(bound)
+    }
+
+    /// Starts the workers. The server ends when its handle says so.
+    pub fn run(self) -> Server {
+        self.builder.run()
+    }
+}
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listeners").finish_non_exhaustive()
+    }
+}
+
+/// A connection whose first request is there.
+async fn admitted(tcp: TcpStream) -> Result<(TcpStream, Protocol, Option<SocketAddr>), DispatchError> {
+    let tcp = admit(tcp, REQUEST_TIMEOUT).await.ok_or(DispatchError::SlowRequestTimeout)?;
+    let peer = tcp.peer_addr().ok();
+    Ok((tcp, Protocol::Http1, peer))
+}
+
+/// A listening socket. What is set on it, the sockets that it accepts inherit.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn accepted_sockets_inherit_what_the_listener_was_told() {
+        let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert!(accepted.nodelay().unwrap());
+        assert_eq!(SockRef::from(&accepted).tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+    }
+}

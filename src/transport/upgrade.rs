@@ -1,0 +1,194 @@
+//! From HTTP to a socket: who is asked whether a request may become one, and what follows from the answer.
+//!
+//! The HTTP connection, with its buffers, ends here. A socket that was accepted goes over to a session, together
+//! with the bytes that came behind the request; one that was refused gets its answer and is closed.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_codec::Framed;
+use actix_http::header::HeaderMap;
+use actix_http::{HttpMessage, Request, StatusCode, h1};
+use futures_util::future::LocalBoxFuture;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::io::Io;
+use super::ws::handshake::{Handshake, bearer_token};
+use crate::session::{Opening, start};
+
+/// A valid opening handshake that asks to become a socket.
+#[derive(Debug)]
+pub struct UpgradeRequest {
+    request: Request,
+    peer: SocketAddr,
+}
+
+impl UpgradeRequest {
+    pub fn path(&self) -> &str {
+        self.request.path()
+    }
+
+    /// The query string, without its question mark; empty where there is none.
+    pub fn query(&self) -> &str {
+        self.request.uri().query().unwrap_or_default()
+    }
+
+    pub fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    /// A header's first value, if it is printable ASCII.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.request.headers().get(name)?.to_str().ok()
+    }
+
+    /// The token of the subprotocol pair `bearer, <token>`.
+    pub fn bearer_protocol(&self) -> Option<&str> {
+        bearer_token(self.request.headers())
+    }
+
+    /// The other end of the TCP connection.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+}
+
+/// What becomes of a request for a socket.
+pub enum Verdict {
+    Accept(Opening),
+    Refuse(Refusal),
+}
+
+/// Decides about requests for sockets, on the worker thread that owns the connection.
+pub type UpgradeHandler = Arc<dyn Fn(UpgradeRequest) -> LocalBoxFuture<'static, Verdict> + Send + Sync>;
+
+/// A refusal over HTTP: a status and the JSON `{"error": code, "message": text}`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
+}
+
+impl Refusal {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, message: message.into(), headers: Vec::new() }
+    }
+
+    /// There is nothing at this path that could become a socket.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is no socket at this path")
+    }
+
+    /// Adds a header. `value` must be fit for one: no line breaks.
+    pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The whole answer.
+    pub fn response(&self) -> Vec<u8> {
+        let body = serde_json::json!({ "error": self.code, "message": self.message }).to_string();
+        let mut response = format!("HTTP/1.1 {}\r\n", self.status);
+        for (name, value) in &self.headers {
+            let _ = write!(response, "{name}: {value}\r\n");
+        }
+        let _ = write!(
+            response,
+            "content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        response.into_bytes()
+    }
+}
+
+/// How long a refused client may take to read its answer and close.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How much a refused client may still send before the connection is cut.
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// Takes a connection over from the HTTP stack.
+pub(super) async fn upgrade<T>(
+    handler: UpgradeHandler,
+    request: Request,
+    framed: Framed<T, h1::Codec>,
+) -> Result<(), Infallible>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    Io: From<T>,
+{
+    let parts = framed.into_parts();
+    // Without its address, a peer is gone already.
+    let Some(peer) = request.peer_addr() else { return Ok(()) };
+    // The answer to a pipelined request before this one may not have been written yet.
+    let mut answer = parts.write_buf.to_vec();
+    let verdict = match Handshake::of(&request) {
+        Ok(handshake) => {
+            let verdict = handler(UpgradeRequest { request, peer }).await;
+            if matches!(verdict, Verdict::Accept(_)) {
+                answer.extend(handshake.response());
+            }
+            verdict
+        }
+        Err(refusal) => Verdict::Refuse(refusal),
+    };
+    match verdict {
+        Verdict::Accept(opening) => start(Io::from(parts.io), answer, &parts.read_buf, opening),
+        Verdict::Refuse(refusal) => {
+            answer.extend(refusal.response());
+            drop(parts.read_buf);
+            part(parts.io, &answer).await;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the last answer, and waits a moment for the peer to close: a socket that is closed with bytes unread is
+/// reset, and the answer may be lost with it.
+pub(super) async fn part<T: AsyncRead + AsyncWrite + Unpin>(io: T, answer: &[u8]) {
+    // The peer may be gone, and with it everything that there was to do.
+    let _ = timeout(LINGER, write_and_drain(io, answer)).await;
+}
+
+async fn write_and_drain<T: AsyncRead + AsyncWrite + Unpin>(mut io: T, answer: &[u8]) -> std::io::Result<()> {
+    io.write_all(answer).await?;
+    io.shutdown().await?;
+    let (mut discarded, mut scratch) = (0, [0; 1024]);
+    while discarded < LINGER_BYTES {
+        match io.read(&mut scratch).await? {
+            0 => break,
+            n => discarded += n,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_json_with_its_length() {
+        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "invalid_token", "Authentication \"required\"");
+        let response = String::from_utf8(refusal.header("x-reason", "expired").response()).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 401 Unauthorized\r\nx-reason: expired\r\n"));
+        assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())));
+        assert_eq!(body, r#"{"error":"invalid_token","message":"Authentication \"required\""}"#);
+    }
+}

@@ -1,0 +1,155 @@
+//! The command line as a person or a script meets it: what is printed where, and with which exit code.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const USER: &str = "11111111-1111-4111-8111-111111111111";
+const ORG: &str = "22222222-2222-4222-8222-222222222222";
+
+/// The program in an empty directory, with nothing in its environment.
+struct Scene(tempfile::TempDir);
+
+impl Scene {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn dir(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        self.run_with(args, &[])
+    }
+
+    fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tertulia"));
+        command.args(args).current_dir(self.dir()).env_clear().envs(environment.iter().copied());
+        Ran(command.output().unwrap())
+    }
+}
+
+struct Ran(Output);
+
+impl Ran {
+    fn code(&self) -> i32 {
+        self.0.status.code().unwrap_or(-1)
+    }
+
+    fn out(&self) -> String {
+        String::from_utf8(self.0.stdout.clone()).unwrap()
+    }
+
+    fn err(&self) -> String {
+        String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+
+    /// Ended with exit code 2 and one line on standard error, which is returned.
+    fn refusal(&self) -> String {
+        let line = self.err();
+        assert_eq!((self.code(), line.lines().count(), self.out().as_str()), (2, 1, ""), "{line}");
+        line
+    }
+}
+
+#[test]
+fn a_wrong_configuration_ends_the_start_with_one_line_and_code_2() {
+    let scene = Scene::new();
+    fs::write(scene.dir().join("tertulia.toml"), "[limits]\nmax_conections = 5\n").unwrap();
+    let line = scene.run(&[]).refusal();
+    assert!(line.contains("limits.max_conections") && line.contains("did you mean limits.max_connections?"), "{line}");
+
+    let scene = Scene::new();
+    let line = scene.run(&["serve", "--listen", "somewhere"]).refusal();
+    assert!(line.contains("server.listen = \"somewhere\" (--listen)"), "{line}");
+    let line = scene.run_with(&[], &[("TERTULIA_LIMITS_IDLE_TIMEOUT", "soon")]).refusal();
+    assert!(line.contains("limits.idle_timeout = \"soon\" (TERTULIA_LIMITS_IDLE_TIMEOUT)"), "{line}");
+    let line = scene.run(&["--dev", "serve", "--listen", "0.0.0.0:0"]).refusal();
+    assert!(line.contains("loopback"), "{line}");
+    let line = scene.run_with(&[], &[("JWT_SECRET", "short")]).refusal();
+    assert!(line.contains("32 bytes") && !line.contains("short"), "{line}");
+    let line = scene.run(&["--config", "nowhere.toml"]).refusal();
+    assert!(line.contains("nowhere.toml: cannot be read"), "{line}");
+    assert!(!scene.dir().join("data").exists(), "a start that is refused leaves nothing behind");
+}
+
+#[test]
+fn bad_usage_is_code_2_and_help_is_not() {
+    let scene = Scene::new();
+    assert_eq!(scene.run(&["--frobnicate"]).code(), 2);
+    assert_eq!(scene.run(&["token", "--sub", "nobody", "--org", ORG, "--role", "agent"]).code(), 2);
+    assert_eq!(scene.run(&["token", "--sub", USER, "--org", ORG, "--role", "king"]).code(), 2);
+    for args in [&["--help"][..], &["token", "--help"], &["check", "--help"], &["--version"]] {
+        let ran = scene.run(args);
+        assert_eq!((ran.code(), ran.err().as_str()), (0, ""), "{args:?}");
+    }
+    assert!(scene.run(&["token", "--help"]).out().contains("Examples:"));
+}
+
+#[test]
+fn the_printed_configuration_is_a_file_that_works() {
+    let scene = Scene::new();
+    let printed = scene.run(&["--print-config", "--set", "limits.idle_timeout=1h"]).out();
+    assert!(printed.contains("idle_timeout = \"1h\""));
+    fs::write(scene.dir().join("tertulia.toml"), &printed).unwrap();
+    assert_eq!(scene.run(&["--print-config"]).out(), printed);
+}
+
+#[test]
+fn a_token_is_all_that_is_printed_and_the_secret_is_kept_for_the_hub() {
+    let scene = Scene::new();
+    let mint = |scene: &Scene| scene.run(&["token", "--sub", USER, "--org", ORG, "--role", "agent", "--ttl", "5m"]);
+    let ran = mint(&scene);
+    let token = ran.out();
+    assert_eq!((ran.code(), ran.err().as_str(), token.lines().count()), (0, "", 1));
+    assert_eq!(token.trim_end().split('.').count(), 3);
+
+    let secret = fs::read_to_string(scene.dir().join("data/jwt-secret")).unwrap();
+    mint(&scene);
+    assert_eq!(fs::read_to_string(scene.dir().join("data/jwt-secret")).unwrap(), secret);
+
+    let elsewhere = Scene::new();
+    let args = ["token", "--sub", USER, "--org", ORG, "--role", "agent"];
+    assert_eq!(elsewhere.run_with(&args, &[("JWT_SECRET", &secret)]).code(), 0);
+    assert!(!elsewhere.dir().join("data").exists(), "nothing is generated where a secret is given");
+}
+
+#[test]
+fn check_tells_what_works_and_fails_where_something_does_not() {
+    let scene = Scene::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    let ran = scene.run(&["check", "--listen", &address]);
+    assert_eq!(ran.code(), 1, "the address is taken: {}", ran.out());
+    assert!(ran.out().lines().any(|line| line.starts_with("address") && line.contains("FAILED")), "{}", ran.out());
+
+    drop(free);
+    let ran = scene.run(&["check", "--listen", &address]);
+    assert_eq!(ran.code(), 0, "{}{}", ran.out(), ran.err());
+    for row in ["configuration", "data directory", "secret", "database", "redis", "tls", "address", "open files"] {
+        assert!(ran.out().lines().any(|line| line.starts_with(row)), "{row} is missing from\n{}", ran.out());
+    }
+    assert!(!scene.dir().join("data/jwt-secret").exists(), "a check makes nothing");
+
+    fs::write(scene.dir().join("not-a.pem"), "x").unwrap();
+    let ran = scene.run(&["check", "--listen", &address, "--tls-cert", "not-a.pem", "--tls-key", "not-a.pem"]);
+    assert!(ran.code() == 1 && ran.out().contains("not-a.pem"), "{}", ran.out());
+    let ran = scene.run(&["check", "--listen", &address, "--redis-url", "127.0.0.1:1"]);
+    assert!(ran.code() == 1 && ran.out().lines().any(|line| line.starts_with("redis") && line.contains("FAILED")));
+}
+
+#[test]
+fn migrate_says_what_it_did_and_that_a_second_run_had_nothing_to_do() {
+    let scene = Scene::new();
+    let first = scene.run(&["migrate"]);
+    assert_eq!(first.code(), 0, "{}", first.err());
+    assert!(first.out().contains("applied"), "{}", first.out());
+    let second = scene.run(&["migrate"]);
+    assert!(second.code() == 0 && second.out().contains("up to date"), "{}", second.out());
+    let nowhere = scene.run(&["migrate", "--database-url", "postgres://127.0.0.1:1/x"]);
+    assert_eq!((nowhere.code(), nowhere.err().lines().count()), (1, 1), "{}", nowhere.err());
+}

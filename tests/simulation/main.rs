@@ -1,0 +1,78 @@
+//! A seeded simulation of the hub: everything that may go wrong does, in an order that a seed decides, and after every
+//! step the promises of order, durability and delivery are checked from where a client stands.
+//!
+//! One `State` and several `Fanout`s run exactly as their actors run them, but every message between them, the store
+//! and the clients is late by as much as the seed likes. There is no clock, no thread and no socket in here, so a seed
+//! gives the same run every time.
+//!
+//! - `SIMULATION_SEEDS=20000` runs that many seeds instead of the usual number.
+//! - `SIMULATION_SEED=17` runs only seed 17 and tells what happens, step by step.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers in here are small")]
+
+mod config;
+mod device;
+mod hub;
+mod people;
+mod rng;
+mod scenarios;
+mod socket;
+mod store;
+mod verdict;
+mod world;
+
+use std::env;
+use std::thread;
+
+use world::World;
+
+/// Seeds per run, unless the environment says otherwise.
+const SEEDS: u64 = 3_000;
+
+/// Seeds that broke a promise once, and what they found.
+const ONCE_BROKEN: &[(u64, &str)] = &[];
+
+/// Names the seed if its run panics.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let seed = self.0;
+            eprintln!("seed {seed} broke a promise; to see how:");
+            eprintln!("    SIMULATION_SEED={seed} cargo test --test simulation the_promises -- --nocapture");
+        }
+    }
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: expected a number")))
+}
+
+fn run(seed: u64, is_told: bool) {
+    let _named = Named(seed);
+    World::new(seed, is_told).run();
+}
+
+#[test]
+fn the_promises_hold_whatever_the_seed() {
+    if let Some(seed) = number_from("SIMULATION_SEED") {
+        return run(seed, true);
+    }
+    let seeds = number_from("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let threads = thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    thread::scope(|scope| {
+        for first in 0..threads {
+            scope.spawn(move || (first..seeds).step_by(threads as usize).for_each(|seed| run(seed, false)));
+        }
+    });
+}
+
+#[test]
+fn seeds_that_once_broke_a_promise_keep_it() {
+    for (seed, _) in ONCE_BROKEN {
+        run(*seed, false);
+    }
+}

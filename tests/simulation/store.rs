@@ -1,0 +1,304 @@
+//! A store that keeps its promises in memory and its manners never: it answers late, fails with or without having
+//! committed, refuses, goes away and comes back.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tertulia::domain::{
+    Event, Mark, MarkKind, MemberRole, Message, MessageId, MessageStatus, OrgId, Reject, RejectCode, RoomId, RoomKind,
+    Timestamp, UserId,
+};
+use tertulia::hub::ports::{
+    Access, After, Busy, Change, Head, NewMark, NewMessage, NewRoom, Outcome, Page, Unavailable, Write, WriteError,
+    Written,
+};
+use tertulia::hub::state::Input;
+
+use super::people::{PEOPLE, PLACES};
+use super::rng::Rng;
+
+/// Every committed message's room and number: what an acknowledgement is held against when it is written.
+#[derive(Default)]
+pub struct Ledger(RefCell<BTreeMap<MessageId, (RoomId, u64)>>);
+
+impl Ledger {
+    /// Panics if `event` tells of a message that is not stored as it says.
+    pub fn check(&self, event: &Event) {
+        let (Event::Message(message) | Event::Sent { message, .. }) = event else { return };
+        let stored = self.0.borrow().get(&message.id).copied();
+        assert_eq!(stored, Some((message.room, message.seq)), "told of a message that is not stored so: {event:?}");
+    }
+}
+
+pub struct Row {
+    pub org: OrgId,
+    pub kind: RoomKind,
+    pub archived: bool,
+    pub members: BTreeMap<UserId, MemberRole>,
+    pub messages: Vec<Arc<Message>>,
+    changes: Vec<(u64, Event)>,
+    marks: BTreeMap<(UserId, bool), u64>,
+}
+
+impl Row {
+    pub fn last_seq(&self) -> u64 {
+        self.messages.len() as u64
+    }
+
+    pub fn mark_of(&self, user: UserId, kind: MarkKind) -> u64 {
+        self.marks.get(&(user, kind == MarkKind::Read)).copied().unwrap_or(0)
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    Committed,
+    /// Told as failed.
+    Lost,
+    /// Committed, but told as failed: the connection died during the commit.
+    Unheard,
+}
+
+#[derive(Default)]
+pub struct Store {
+    pub rooms: BTreeMap<RoomId, Row>,
+    positions: BTreeMap<OrgId, u64>,
+    sent: BTreeMap<(RoomId, UserId, Box<str>), Arc<Message>>,
+    pub ledger: Rc<Ledger>,
+    queue: VecDeque<Write>,
+    /// Outcomes on their way to the hub.
+    pub news: VecDeque<Input>,
+    pub is_up: bool,
+    has_failed: bool,
+}
+
+impl Store {
+    pub fn new() -> Self {
+        let mut store = Self { is_up: true, ..Self::default() };
+        for place in &PLACES {
+            let members = place.members.iter().map(|index| (PEOPLE[*index].user, MemberRole::Member)).collect();
+            store.rooms.insert(place.id, row(place.org, place.kind, place.archived, members));
+        }
+        store
+    }
+
+    pub fn write(&mut self, write: Write, limit: usize) -> Result<(), Busy> {
+        if self.queue.len() >= limit {
+            return Err(Busy);
+        }
+        self.queue.push_back(write);
+        Ok(())
+    }
+
+    pub fn has_writes(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Takes a batch from the queue and lets the seed decide what becomes of it.
+    pub fn commit(&mut self, rng: &mut Rng, failing: usize, now: Timestamp) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let count = rng.between(1, self.queue.len().min(64));
+        let batch: Vec<Write> = self.queue.drain(..count).collect();
+        let fate = match (self.is_up, failing > 0 && rng.one_in(failing)) {
+            (false, _) => Fate::Lost,
+            (true, true) => rng.pick(&[Fate::Lost, Fate::Unheard, Fate::Unheard]),
+            (true, false) => Fate::Committed,
+        };
+        let is_told_first = rng.one_in(2);
+        if fate == Fate::Committed && is_told_first {
+            self.recover();
+        }
+        let mut written = Vec::new();
+        for write in batch {
+            let ticket = write.ticket;
+            let outcome = if fate == Fate::Lost {
+                Err(WriteError::Failed)
+            } else if failing > 0 && rng.one_in(40) {
+                Err(WriteError::Refused(Reject::new(RejectCode::Internal, "The database refused it")))
+            } else {
+                self.apply(write, now)
+            };
+            let outcome = if fate == Fate::Unheard { Err(WriteError::Failed) } else { outcome };
+            written.push(Written { ticket, outcome });
+        }
+        self.news.push_back(Input::Written(written));
+        if fate == Fate::Committed {
+            self.recover();
+        } else {
+            self.has_failed = true;
+        }
+    }
+
+    /// Says that it is back, if it had failed.
+    pub fn recover(&mut self) {
+        if std::mem::take(&mut self.has_failed) {
+            self.news.push_back(Input::Recovered);
+        }
+    }
+
+    /// The process in front of it dies: some of what waited is stored, and nobody is told of it.
+    pub fn crash(&mut self, rng: &mut Rng, now: Timestamp) {
+        let count = rng.between(0, self.queue.len());
+        for write in self.queue.drain(..count).collect::<Vec<_>>() {
+            // Nobody is left to be told of the outcome.
+            let _ = self.apply(write, now);
+        }
+        self.queue.clear();
+        self.news.clear();
+        self.has_failed = false;
+    }
+
+    fn apply(&mut self, write: Write, now: Timestamp) -> Result<Outcome, WriteError> {
+        match write.change {
+            Change::Message(message) => Ok(self.add_message(write.organization, *message, now)),
+            Change::Room(room) => Ok(self.add_room(write.organization, &room)),
+            Change::Mark(mark) => self.move_mark(write.organization, &mark, now),
+        }
+    }
+
+    fn add_message(&mut self, org: OrgId, new: NewMessage, at: Timestamp) -> Outcome {
+        let NewMessage { draft, sender_type, direction, user, user_name } = new;
+        let row = self.rooms.get_mut(&draft.room).filter(|row| row.org == org);
+        let row = row.unwrap_or_else(|| panic!("{org} writes to {}, which it does not have", draft.room));
+        let key = draft.client_message_id.clone().map(|name| (draft.room, user, name));
+        if let Some(first) = key.as_ref().and_then(|key| self.sent.get(key)) {
+            return Outcome::Message { message: first.clone(), duplicate: true };
+        }
+        let pos = next(&mut self.positions, org);
+        let message = Arc::new(Message {
+            id: draft.id,
+            organization: org,
+            room: draft.room,
+            seq: row.last_seq() + 1,
+            pos,
+            changed_pos: pos,
+            sender_type,
+            direction,
+            user: Some(user),
+            user_name,
+            contact: draft.contact,
+            message_type: draft.message_type,
+            content: draft.content,
+            status: MessageStatus::Sent,
+            reply_to: draft.reply_to,
+            client_message_id: draft.client_message_id,
+            created_at: at,
+        });
+        row.messages.push(message.clone());
+        row.changes.push((pos, Event::Message(message.clone())));
+        let known = self.ledger.0.borrow_mut().insert(message.id, (message.room, message.seq));
+        assert_eq!(known, None, "two drafts with one id");
+        if let Some(key) = key {
+            self.sent.insert(key, message.clone());
+        }
+        Outcome::Message { message, duplicate: false }
+    }
+
+    fn add_room(&mut self, org: OrgId, new: &NewRoom) -> Outcome {
+        if self.rooms.contains_key(&new.id) {
+            return Outcome::Room { created: false };
+        }
+        next(&mut self.positions, org);
+        let members = BTreeMap::from([(new.owner, MemberRole::Owner)]);
+        self.rooms.insert(new.id, row(org, new.kind, false, members));
+        Outcome::Room { created: true }
+    }
+
+    fn move_mark(&mut self, org: OrgId, new: &NewMark, at: Timestamp) -> Result<Outcome, WriteError> {
+        let row = self.rooms.get_mut(&new.room).filter(|row| row.org == org);
+        let row = row.unwrap_or_else(|| panic!("{org} marks {}, which it does not have", new.room));
+        let named = new.message.and_then(|id| row.messages.iter().find(|message| message.id == id));
+        let target = new.seq.max(named.map(|message| message.seq)).unwrap_or(0).min(row.last_seq());
+        let before = row.mark_of(new.user, new.kind);
+        let up_to_seq = target.max(before);
+        let Some(message) = up_to_seq.checked_sub(1).and_then(|index| row.messages.get(index as usize)) else {
+            return Err(WriteError::Refused(Reject::field("message_id", "a message of this session")));
+        };
+        let mark = Mark { room: new.room, kind: new.kind, user: new.user, message: message.id, up_to_seq, at };
+        let pos = (up_to_seq > before).then(|| next(&mut self.positions, org));
+        if let Some(pos) = pos {
+            row.marks.insert((new.user, new.kind == MarkKind::Read), up_to_seq);
+            row.changes.push((pos, Event::Marked(mark.clone())));
+        }
+        Ok(Outcome::Mark { mark, pos })
+    }
+
+    pub fn access(&self, org: OrgId, room: RoomId, user: UserId) -> Result<Option<Access>, Unavailable> {
+        self.look()?;
+        let last_pos = self.positions.get(&org).copied().unwrap_or(0);
+        Ok(self.rooms.get(&room).filter(|row| row.org == org).map(|row| Access {
+            kind: row.kind,
+            archived: row.archived,
+            contact: None,
+            member: row.members.get(&user).copied(),
+            acl_version: 1,
+            last_seq: row.last_seq(),
+            last_pos,
+        }))
+    }
+
+    pub fn heads(&self, rooms: &[RoomId]) -> Result<Vec<Head>, Unavailable> {
+        self.look()?;
+        let found = rooms.iter().filter_map(|room| {
+            let row = self.rooms.get(room)?;
+            let last_pos = self.positions.get(&row.org).copied().unwrap_or(0);
+            Some(Head { room: *room, last_seq: row.last_seq(), last_pos })
+        });
+        Ok(found.collect())
+    }
+
+    pub fn page(&self, room: RoomId, after: After, limit: usize) -> Result<Page, Unavailable> {
+        self.look()?;
+        let Some(row) = self.rooms.get(&room) else { return Ok(Page::default()) };
+        let mut items: Vec<(u64, Event)> = match after {
+            After::Seq(seq) => {
+                let first = usize::try_from(seq).unwrap_or(usize::MAX).min(row.messages.len());
+                let messages = row.messages[first..].iter().take(limit + 1);
+                messages.map(|message| (message.seq, Event::Message(message.clone()))).collect()
+            }
+            After::Pos(pos) => {
+                let first = row.changes.partition_point(|(at, _)| *at <= pos);
+                row.changes[first..].iter().take(limit + 1).cloned().collect()
+            }
+        };
+        let more = items.len() > limit;
+        items.truncate(limit);
+        Ok(Page { items, more })
+    }
+
+    fn look(&self) -> Result<(), Unavailable> {
+        if self.is_up { Ok(()) } else { Err(Unavailable) }
+    }
+
+    pub fn last_seq(&self, room: RoomId) -> u64 {
+        self.rooms.get(&room).map_or(0, Row::last_seq)
+    }
+
+    /// The number of the room's last message that was stored at `pos` or before.
+    pub fn seq_at(&self, room: RoomId, pos: u64) -> u64 {
+        self.rooms.get(&room).map_or(0, |row| row.messages.partition_point(|message| message.pos <= pos) as u64)
+    }
+
+    pub fn last_pos(&self, org: OrgId) -> u64 {
+        self.positions.get(&org).copied().unwrap_or(0)
+    }
+
+    pub fn is_there_for(&self, org: Option<OrgId>, room: RoomId) -> bool {
+        self.rooms.get(&room).is_some_and(|row| Some(row.org) == org)
+    }
+}
+
+fn row(org: OrgId, kind: RoomKind, archived: bool, members: BTreeMap<UserId, MemberRole>) -> Row {
+    Row { org, kind, archived, members, messages: Vec::new(), changes: Vec::new(), marks: BTreeMap::new() }
+}
+
+fn next(positions: &mut BTreeMap<OrgId, u64>, org: OrgId) -> u64 {
+    let pos = positions.entry(org).or_default();
+    *pos += 1;
+    *pos
+}

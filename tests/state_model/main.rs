@@ -1,0 +1,117 @@
+//! `hub::state` against a model that is obviously right: whatever comes in, the same connections are told the same.
+//!
+//! The store answers at once here, and never fails; what lateness and failures do is the simulation's business.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers in here are small")]
+
+mod harness;
+mod model;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use tertulia::domain::{Command, ConnId, MarkKind, Resume, Role, RoomKind, Timestamp};
+use tertulia::hub::effect::Effect;
+use tertulia::hub::handle::{Departure, Rules, Seat};
+use tertulia::hub::state::{Input, State};
+
+use harness::{Harness, ROOMS, USERS, identity, room_id};
+
+/// One thing that happens. Connections are named by their place among those that are open.
+#[derive(Clone, Debug)]
+enum Step {
+    Connect { user: usize },
+    Disconnect { conn: usize, departure: Departure },
+    Renew { conn: usize, role: Role },
+    Join { conn: usize, room: usize, watch: bool },
+    Leave { conn: usize, room: usize },
+    Send { conn: usize, room: usize },
+    Typing { conn: usize, room: usize },
+    Presence { conn: usize, room: usize },
+    Mark { conn: usize, room: usize, kind: MarkKind, seq: u64 },
+    Wait(Duration),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (conn, room) = (0..6_usize, 0..ROOMS);
+    let departure = prop_oneof![Just(Departure::Left), Just(Departure::Lost)];
+    let kind = prop_oneof![Just(MarkKind::Read), Just(MarkKind::Delivered)];
+    let time = prop_oneof![Just(1), Just(500), Just(1_000), Just(4_000), Just(10_000)].prop_map(Duration::from_millis);
+    prop_oneof![
+        4 => (0..USERS).prop_map(|user| Step::Connect { user }),
+        2 => (conn.clone(), departure).prop_map(|(conn, departure)| Step::Disconnect { conn, departure }),
+        1 => (conn.clone(), proptest::sample::select(&Role::ALL[..])).prop_map(|(conn, role)| Step::Renew { conn, role }),
+        8 => (conn.clone(), room.clone(), any::<bool>()).prop_map(|(conn, room, watch)| Step::Join { conn, room, watch }),
+        3 => (conn.clone(), room.clone()).prop_map(|(conn, room)| Step::Leave { conn, room }),
+        3 => (conn.clone(), room.clone()).prop_map(|(conn, room)| Step::Send { conn, room }),
+        2 => (conn.clone(), room.clone()).prop_map(|(conn, room)| Step::Typing { conn, room }),
+        1 => (conn.clone(), room.clone()).prop_map(|(conn, room)| Step::Presence { conn, room }),
+        3 => (conn, room, kind, 1..6_u64).prop_map(|(conn, room, kind, seq)| Step::Mark { conn, room, kind, seq }),
+        2 => time.prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/state_model/regressions.txt"))),
+        ..ProptestConfig::with_cases(1_000)
+    })]
+
+    #[test]
+    fn everyone_is_told_what_the_plain_rules_say(
+        max_rooms in 0..3_usize,
+        max_conns in 0..3_usize,
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let mut harness = Harness::new(max_rooms, max_conns);
+        for step in steps {
+            match step {
+                Step::Connect { user } => harness.connect(user),
+                Step::Disconnect { conn, departure } => harness.disconnect(conn, departure),
+                Step::Renew { conn, role } => harness.renew(conn, role),
+                Step::Join { conn, room, watch } => harness.join(conn, room, watch),
+                Step::Leave { conn, room } => harness.leave(conn, room),
+                Step::Send { conn, room } => harness.send(conn, room),
+                Step::Typing { conn, room } => harness.typing(conn, room),
+                Step::Presence { conn, room } => harness.presence(conn, room),
+                Step::Mark { conn, room, kind, seq } => harness.mark(conn, room, kind, seq),
+                Step::Wait(time) => harness.wait(time),
+            }
+            let (told, expected) = harness.take_told();
+            prop_assert_eq!(told, expected);
+            prop_assert_eq!(harness.state.connections(), harness.model.connections());
+            prop_assert_eq!(harness.state.rooms_with_connections(), harness.model.rooms_with_connections());
+            prop_assert_eq!(harness.state.writes_in_flight(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_mark_that_waits_is_written_even_if_everyone_has_left() {
+    let mut harness = Harness::new(0, 0);
+    harness.connect(0);
+    harness.join(0, 0, false);
+    for _ in 0..3 {
+        harness.send(0, 0);
+    }
+    harness.mark(0, 0, MarkKind::Read, 1);
+    harness.mark(0, 0, MarkKind::Read, 3);
+    harness.disconnect(0, Departure::Left);
+    harness.wait(Duration::from_secs(1));
+    assert_eq!(harness.marks_written(), [1, 3]);
+}
+
+#[test]
+fn after_failed_writes_a_room_that_is_being_loaded_is_compared_too() {
+    let (mut state, mut effects, now) = (State::new(Rules::default()), Vec::new(), Timestamp::from_secs(1));
+    let (conn, seat, room) = (ConnId(1), Seat { worker: 0, slot: 0 }, room_id(0));
+    let command = Command::Join { room, resume: Resume::Live, presence: false, create_as: RoomKind::Public };
+    state.handle(Input::Connect { conn, dialect: "none", identity: identity(0, Role::Agent), seat }, now, &mut effects);
+    state.handle(Input::Command { conn, command, tag: None }, now, &mut effects);
+    assert!(matches!(effects[..], [Effect::LoadAccess { .. }]));
+    // What was read may be older than a commit that nobody was told of.
+    state.handle(Input::Recovered, now, &mut effects);
+    assert!(matches!(&effects[1..], [Effect::CompareHeads(rooms)] if *rooms == [room]));
+}

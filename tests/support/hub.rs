@@ -1,0 +1,179 @@
+//! The real binary as a private process: a free port, a data directory of its own, ended with the test.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tertulia::auth::{Grant, mint};
+use tertulia::clock;
+use tertulia::domain::{OrgId, Role, UserId};
+use uuid::Uuid;
+
+pub const SECRET: &str = "a secret for tests, thirty-two bytes and more";
+
+/// Much longer than anything takes; only a hang runs into it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A hub that was started by a test.
+pub struct Hub {
+    process: Option<Child>,
+    pub address: SocketAddr,
+    settings: Vec<String>,
+    data: TempDir,
+}
+
+/// Who shows a token.
+#[derive(Clone, Copy)]
+pub struct Person {
+    pub id: UserId,
+    pub organization: Option<OrgId>,
+    pub role: Role,
+    pub name: &'static str,
+}
+
+impl Hub {
+    /// With `settings` as on the command line; rooms appear when they are named.
+    pub fn start(settings: &[&str]) -> Self {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let mut all = vec!["--set".to_owned(), "rooms.auto_create=true".to_owned()];
+        all.extend(settings.iter().map(|setting| (*setting).to_owned()));
+        let (process, address) = spawn(&data, &all);
+        Self { process: Some(process), address, settings: all, data }
+    }
+
+    /// Kills the process without warning if it still runs, and starts another on the same data.
+    pub fn restart(&mut self) {
+        self.kill();
+        let (process, address) = spawn(&self.data, &self.settings);
+        (self.process, self.address) = (Some(process), address);
+    }
+
+    /// Asks the process to end; see [`Hub::ended`].
+    pub fn terminate(&mut self) {
+        let id = self.process.as_ref().expect("a running hub").id();
+        let killed = Command::new("kill").args(["-TERM", &id.to_string()]).status();
+        assert!(killed.expect("the command kill").success());
+    }
+
+    /// How the process ended by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("a running hub");
+        let start = Instant::now();
+        loop {
+            if let Some(status) = process.try_wait().expect("a child") {
+                return status;
+            }
+            if start.elapsed() > PATIENCE {
+                self.process = Some(process);
+                panic!("the hub does not end");
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| process.try_wait().is_ok_and(|status| status.is_none()))
+    }
+
+    /// The URL of an HTTP resource.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The file of the embedded database.
+    pub fn database(&self) -> String {
+        self.data.path().join("hub/tertulia.db").display().to_string()
+    }
+
+    /// A counter of `/metrics`; one that has counted nothing is 0.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = ureq::get(self.url("/metrics")).call().expect("metrics").body_mut().read_to_string().expect("text");
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // An error means that it has ended already.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("{}", fs::read_to_string(self.data.path().join("log")).unwrap_or_default());
+        }
+    }
+}
+
+fn spawn(data: &TempDir, settings: &[String]) -> (Child, SocketAddr) {
+    let log = File::options().create(true).append(true).open(data.path().join("log")).expect("a log file");
+    let mut process = Command::new(env!("CARGO_BIN_EXE_tertulia"))
+        .env_clear()
+        .env("JWT_SECRET", SECRET)
+        .current_dir(data.path())
+        .args(["serve", "--listen", "127.0.0.1:0", "--workers", "2", "--data-dir"])
+        .arg(data.path().join("hub"))
+        .args(settings)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("the binary");
+    let stdout = BufReader::new(process.stdout.take().expect("a pipe"));
+    let (found, finding) = mpsc::channel();
+    thread::spawn(move || {
+        // Reads to the end, so that the hub never waits for somebody to take what it prints.
+        for line in stdout.lines().map_while(Result::ok) {
+            if let Some((_, address)) = line.split_once("http://") {
+                let _ = found.send(address.trim().parse::<SocketAddr>());
+            }
+        }
+    });
+    match finding.recv_timeout(PATIENCE) {
+        Ok(Ok(address)) => (process, address),
+        other => {
+            let _ = process.kill();
+            let _ = process.wait();
+            let log = fs::read_to_string(data.path().join("log")).unwrap_or_default();
+            panic!("the hub does not start ({other:?}):\n{log}");
+        }
+    }
+}
+
+/// An id that nothing has yet.
+pub fn fresh_id() -> Uuid {
+    clock::message_id().0
+}
+
+impl Person {
+    pub fn new(organization: OrgId, role: Role, name: &'static str) -> Self {
+        Self { id: UserId(fresh_id()), organization: Some(organization), role, name }
+    }
+
+    pub fn token(&self) -> String {
+        self.token_for(Duration::from_hours(1))
+    }
+
+    pub fn token_for(&self, lifetime: Duration) -> String {
+        self.signed(clock::now(), lifetime)
+    }
+
+    /// A token whose time was over `ago`.
+    pub fn token_of_past(&self, ago: Duration) -> String {
+        self.signed(clock::now() - ago - Duration::from_mins(1), Duration::from_mins(1))
+    }
+
+    fn signed(&self, from: tertulia::domain::Timestamp, lifetime: Duration) -> String {
+        let (user, organization, role, name) = (self.id, self.organization, self.role, Some(self.name));
+        mint(SECRET.as_bytes(), &Grant { user, organization, role, name, lifetime }, from).expect("a token")
+    }
+}
