@@ -51,12 +51,17 @@ fn fragments_without_end_are_refused_at_the_limit() {
         let _ = client.stream.write_all(&frame(0, &[0; 1000]));
     }
     client.expect_close(1009);
-    // A fragment with nothing in it costs nothing.
+    // A fragment with nothing in it takes no memory, but time.
     let mut client = Client::open(server.address);
+    for _ in 0..2 {
+        client.send(&frame(TEXT, b"a"));
+        client.send(&frame(0, b"").repeat(1_024));
+        client.send(&frame(FIN, b"b"));
+        client.expect(FIN | TEXT, b"ab");
+    }
     client.send(&frame(TEXT, b"a"));
-    client.send(&frame(0, b"").repeat(10_000));
-    client.send(&frame(FIN, b"b"));
-    client.expect(FIN | TEXT, b"ab");
+    client.send(&frame(0, b"").repeat(1_025));
+    client.expect_close(1009);
 }
 
 #[test]
@@ -90,6 +95,28 @@ fn a_reader_that_stops_is_closed_and_told_why() {
     let (_, payload) = last.expect("frames");
     assert_eq!(payload, [&4430u16.to_be_bytes()[..], b"slow_consumer"].concat());
     eventually("the session has ended", || server.sessions.live() == 1);
+}
+
+#[test]
+fn a_reader_that_goes_on_late_is_still_told_why() {
+    let server =
+        EchoServer::start(SessionLimits { queue_bytes: 256 * KIB, queue_frames: 64, ..SessionLimits::default() });
+    let mut client = with_small_window(&server);
+    client.stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+    let message = frame(FIN | BINARY, &vec![1; 60 * KIB]);
+    let mut sent = 0;
+    while sent < 10 * MIB && client.stream.write_all(&message).is_ok() {
+        sent += message.len();
+    }
+    // Longer than a closing handshake may take.
+    std::thread::sleep(Duration::from_millis(1_500));
+    let mut last = None;
+    while let Ok(Some(frame)) = client.frame() {
+        last = Some(frame);
+    }
+    let (_, payload) = last.expect("frames");
+    assert_eq!(payload, [&4430u16.to_be_bytes()[..], b"slow_consumer"].concat());
+    eventually("the session has ended", || server.sessions.live() == 0);
 }
 
 #[test]
