@@ -25,7 +25,8 @@ use super::outbox::{Fault, Outbox};
 use super::peer::{Ending, Link, Peer, Wishes};
 use super::settings::Sessions;
 use super::wheel::{Moment, Timer};
-use crate::domain::CloseReason;
+use crate::clock;
+use crate::domain::{Bucket, CloseReason};
 use crate::hub::handle::End;
 use crate::transport::io::Io;
 use crate::transport::ws::Opcode;
@@ -78,6 +79,7 @@ pub fn start(io: Io, first: Vec<u8>, early: &[u8], opening: Opening) {
         outbox,
         peer,
         reader: Reader::default(),
+        pings: Bucket::default(),
         closing: None,
         timer: None,
         heard_at: now,
@@ -97,6 +99,7 @@ pub struct Session {
     outbox: Rc<Outbox>,
     peer: Box<dyn Peer>,
     reader: Reader,
+    pings: Bucket,
     /// `None` while the connection is open.
     closing: Option<Box<Closing>>,
     timer: Option<Timer>,
@@ -272,9 +275,9 @@ impl Session {
             }
         }
         let open = self.closing.is_none();
-        let max_message = self.outbox.sessions().limits().max_message;
-        let Self { reader, peer, outbox, .. } = self;
-        let result = reader.feed(piece, max_message, |it| {
+        let Self { reader, peer, outbox, pings, .. } = self;
+        let limits = outbox.sessions().limits();
+        let result = reader.feed(piece, limits.max_message, |it| {
             if let Frame::Close(code) = it {
                 close_came = Some(code);
             }
@@ -285,6 +288,9 @@ impl Session {
             match it {
                 Frame::Text(text) => peer.text(text, link),
                 Frame::Binary(data) => peer.binary(data, link),
+                Frame::Ping(_) if pings.take(limits.pings, clock::now()).is_err() => {
+                    link.close(CloseReason::RateLimited)
+                }
                 Frame::Ping(payload) => outbox.post(&frame(Opcode::Pong, payload)),
                 Frame::Close(_) => {}
             }

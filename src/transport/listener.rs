@@ -29,6 +29,10 @@ const BACKLOG: i32 = 4096;
 /// How long a client may take for the head of its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How much the kernel takes from a client before it is read. A request's head must fit, as it is read only when it is
+/// complete; what it comes in takes room besides.
+const RECEIVE_BUFFER: usize = 128 * 1024;
+
 /// How long an idle HTTP connection is kept for another request.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -40,6 +44,11 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 const TLS_HANDSHAKES: usize = 16_384;
 
 /// A server that is being put together.
+///
+/// Plain connections pass a gate that holds them back until their first request's head is there. Over TLS it would
+/// see nothing but ciphertext, and there it would save little: what a connection takes until then is mostly the state
+/// of its TLS session, which has to be there to read any head. What bounds those are the time that a TLS handshake may
+/// take and the HTTP stack's own time and limit for a head.
 pub struct Listeners {
     builder: ServerBuilder,
 }
@@ -127,6 +136,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    // Its size before the connection is made bounds the window, so it is the listener's to set.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -145,6 +156,7 @@ mod tests {
         let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         assert!(accepted.nodelay().unwrap());
+        assert!(SockRef::from(&accepted).recv_buffer_size().unwrap() >= RECEIVE_BUFFER);
         assert_eq!(SockRef::from(&accepted).tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 use tertulia::session::SessionLimits;
 
-use crate::support::client::{BINARY, Client, FIN, TEXT, dial, frame, handshake, header, text};
+use crate::support::client::{BINARY, CLOSE, Client, FIN, PING, PONG, TEXT, dial, frame, handshake, header, text};
 use crate::support::echo::EchoServer;
 use crate::support::eventually;
 
@@ -62,6 +62,25 @@ fn fragments_without_end_are_refused_at_the_limit() {
     client.send(&frame(TEXT, b"a"));
     client.send(&frame(0, b"").repeat(1_025));
     client.expect_close(1009);
+}
+
+#[test]
+fn a_flood_of_pings_ends_a_connection_and_a_thousand_do_not() {
+    let server = server();
+    let mut client = Client::open(server.address);
+    client.send(&frame(FIN | PING, b"").repeat(1_000));
+    for _ in 0..1_000 {
+        client.expect(FIN | PONG, b"");
+    }
+    // Nobody is granted ten thousand in less than a minute and a half.
+    client.send(&frame(FIN | PING, b"").repeat(10_000));
+    let last = loop {
+        match client.frame().unwrap().expect("a Close frame, not the end of the stream") {
+            (first, _) if first == FIN | PONG => {}
+            last => break last,
+        }
+    };
+    assert_eq!(last, (FIN | CLOSE, [&4429u16.to_be_bytes()[..], b"rate_limited"].concat()));
 }
 
 #[test]
@@ -177,6 +196,22 @@ fn half_open_upgrades_take_little_and_leave_others_alone() {
         let mut answer = Vec::new();
         let _ = half.read_to_end(&mut answer);
         assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[test]
+fn what_is_not_http_is_refused_at_once() {
+    let server = server();
+    // The beginning of a TLS handshake, and something that is nothing.
+    for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"\0\0\0\0", b"{}"] {
+        let mut client = Client::dial(server.address);
+        // The time in which a head must come is longer.
+        client.stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+        client.send(garbage);
+        let (head, body) = client.response();
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+        assert_eq!(body, r#"{"error":"bad_request","message":"Expected an HTTP request, without TLS"}"#);
+        client.expect_end();
     }
 }
 
