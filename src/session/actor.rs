@@ -289,7 +289,7 @@ impl Session {
                 Frame::Text(text) => peer.text(text, link),
                 Frame::Binary(data) => peer.binary(data, link),
                 Frame::Ping(_) if pings.take(limits.pings, clock::now()).is_err() => {
-                    link.close(CloseReason::RateLimited)
+                    link.close(CloseReason::RateLimited);
                 }
                 Frame::Ping(payload) => outbox.post(&frame(Opcode::Pong, payload)),
                 Frame::Close(_) => {}

@@ -153,11 +153,11 @@ mod tests {
 
     #[test]
     fn lines_and_heads_have_their_limits() {
-        let line = [b"GET /".as_slice(), &[b'x'; MAX_LINE - 5]].concat();
+        let line = [b"GET /".as_slice(), &vec![b'x'; MAX_LINE - 5]].concat();
         assert_eq!(judge(&line, 0), None);
         assert_eq!(judge(&[&line[..], b"\n"].concat(), 0), None);
         assert_eq!(judge(&[&line[..], b"x\n\n"].concat(), 0), Some(Head::LineTooLong));
-        let mut head = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &[b'x'; MAX_HEAD]].concat();
+        let mut head = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'x'; MAX_HEAD]].concat();
         head.truncate(MAX_HEAD);
         assert_eq!(judge(&head[..MAX_HEAD - 1], 0), None);
         assert_eq!(judge(&head, 0), Some(Head::TooLong));
