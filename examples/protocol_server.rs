@@ -46,6 +46,7 @@ async fn main() -> std::io::Result<()> {
         queue_bytes: 2 * MAX_MESSAGE,
         queue_frames: usize::MAX,
         pause_at: 1024 * 1024,
+        pings: None,
         ..SessionLimits::default()
     });
     let handler: UpgradeHandler = Arc::new(move |request| {

@@ -42,6 +42,7 @@ pub(super) fn session_limits(config: &Config) -> SessionLimits {
         queue_bytes: limits.outbound_queue_bytes.0,
         queue_frames: limits.outbound_queue_frames.map_or(usize::MAX, frames),
         pause_at: usize::MAX,
+        pings: SessionLimits::default().pings,
         heartbeat_interval: limits.heartbeat_interval,
         heartbeat_timeout: limits.heartbeat_timeout,
     }

@@ -5,8 +5,11 @@
 //!   closing handshake (RFC 6455, section 7), for a second at most.
 //! - The socket is closed only after the client's side of it has ended, or that second has passed: closing it with
 //!   bytes unread would reset it, and the client might never see why.
+//! - A slow consumer's second begins when the kernel has its Close frame, half a minute later at most: that it read
+//!   slowly is no reason not to let it read why it was closed.
 
 use std::cell::RefCell;
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,7 +25,8 @@ use super::outbox::{Fault, Outbox};
 use super::peer::{Ending, Link, Peer, Wishes};
 use super::settings::Sessions;
 use super::wheel::{Moment, Timer};
-use crate::domain::CloseReason;
+use crate::clock;
+use crate::domain::{Bucket, CloseReason};
 use crate::hub::handle::End;
 use crate::transport::io::Io;
 use crate::transport::ws::Opcode;
@@ -37,6 +41,9 @@ const PIECES_PER_TURN: usize = 8;
 
 /// How long the closing handshake may take.
 const CLOSING: Duration = Duration::from_secs(1);
+
+/// How long a slow consumer's Close frame may wait to be written.
+const CLOSING_SLOWLY: Duration = Duration::from_secs(30);
 
 /// How much of a client that is being closed is still read. One that sends more sees the rest refused when the
 /// second is over.
@@ -72,6 +79,7 @@ pub fn start(io: Io, first: Vec<u8>, early: &[u8], opening: Opening) {
         outbox,
         peer,
         reader: Reader::default(),
+        pings: Bucket::default(),
         closing: None,
         timer: None,
         heard_at: now,
@@ -91,6 +99,7 @@ pub struct Session {
     outbox: Rc<Outbox>,
     peer: Box<dyn Peer>,
     reader: Reader,
+    pings: Bucket,
     /// `None` while the connection is open.
     closing: Option<Box<Closing>>,
     timer: Option<Timer>,
@@ -103,6 +112,8 @@ pub struct Session {
 /// The end of a connection: the Close frame is written or waits for it.
 struct Closing {
     until: Moment,
+    /// The Close frame may wait for longer than the handshake that follows it.
+    patient: bool,
     /// The client's Close frame may still come. False also where its bytes make no sense any more.
     listening: bool,
     /// This side of the socket has ended.
@@ -198,13 +209,22 @@ impl Session {
                 self.depart(Ending::lost(), false);
                 return Poll::Ready(());
             }
-            Some(Fault::SlowConsumer) => self.depart(Ending::closed(CloseReason::SlowConsumer), true),
+            Some(Fault::SlowConsumer) => {
+                self.depart(Ending::closed(CloseReason::SlowConsumer), true);
+                if let Some(closing) = &mut self.closing {
+                    closing.until = Moment::now() + CLOSING_SLOWLY;
+                    closing.patient = true;
+                }
+            }
             None => {}
         }
         if paused && !self.is_paused() {
             cx.waker().wake_by_ref();
         }
         if let Some(closing) = &mut self.closing {
+            if flushed && mem::take(&mut closing.patient) {
+                closing.until = Moment::now() + CLOSING;
+            }
             if Moment::now() >= closing.until {
                 return Poll::Ready(());
             }
@@ -255,9 +275,9 @@ impl Session {
             }
         }
         let open = self.closing.is_none();
-        let max_message = self.outbox.sessions().limits().max_message;
-        let Self { reader, peer, outbox, .. } = self;
-        let result = reader.feed(piece, max_message, |it| {
+        let Self { reader, peer, outbox, pings, .. } = self;
+        let limits = outbox.sessions().limits();
+        let result = reader.feed(piece, limits.max_message, |it| {
             if let Frame::Close(code) = it {
                 close_came = Some(code);
             }
@@ -268,6 +288,9 @@ impl Session {
             match it {
                 Frame::Text(text) => peer.text(text, link),
                 Frame::Binary(data) => peer.binary(data, link),
+                Frame::Ping(_) if pings.take(limits.pings, clock::now()).is_err() => {
+                    link.close(CloseReason::RateLimited);
+                }
                 Frame::Ping(payload) => outbox.post(&frame(Opcode::Pong, payload)),
                 Frame::Close(_) => {}
             }
@@ -294,7 +317,8 @@ impl Session {
         match &mut self.closing {
             None => {
                 let until = Moment::now() + CLOSING;
-                self.closing = Some(Box::new(Closing { until, listening, finished: false, discarded: 0 }));
+                self.closing =
+                    Some(Box::new(Closing { until, patient: false, listening, finished: false, discarded: 0 }));
                 self.peer.ended(ending);
             }
             Some(closing) => closing.listening &= listening,

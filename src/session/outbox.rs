@@ -2,8 +2,9 @@
 //!
 //! - It is used from the session's task and from the fan-out of the same thread; nothing in it waits.
 //! - Frames leave in the order in which they came, whole. While anything waits, everything waits behind it.
-//! - A queue that would exceed its limits is thrown away, but for a frame that was written in part, and the
-//!   connection is closed with `slow_consumer`.
+//! - A queue that would exceed its limits is written out first, whether or not its flush has come. If what the socket
+//!   leaves of it is still too much, it is thrown away, but for a frame that was written in part, and the connection is
+//!   closed with `slow_consumer`. A client whose socket takes everything is never slow.
 //! - An outbox with an empty queue holds no memory for it.
 
 use std::cell::RefCell;
@@ -256,15 +257,29 @@ impl Inner {
         if self.state != State::Open || (volatile && self.blocked) {
             return false;
         }
-        let queue = self.queue.get_or_insert_default();
-        let bytes = queue.bytes().saturating_add(frame.len());
-        // A frame that waits alone is let through whatever its size.
-        if !queue.is_empty() && (bytes > limits.queue_bytes || queue.len() >= limits.queue_frames) {
-            self.overflow();
-            return false;
+        if !self.has_room_for(&frame, limits) {
+            // A single turn of the fan-out may bring more than a queue holds. That says nothing about the client.
+            self.write_queue();
+            self.wake_if_unwell();
+            if volatile && self.blocked {
+                return false;
+            }
+            if !self.has_room_for(&frame, limits) {
+                self.overflow();
+                return false;
+            }
         }
-        queue.push(frame);
+        self.push(frame);
         true
+    }
+
+    /// A frame that waits alone is let through whatever its size.
+    fn has_room_for(&self, frame: &Bytes, limits: &SessionLimits) -> bool {
+        self.queue.as_ref().is_none_or(|queue| {
+            queue.is_empty()
+                || (queue.bytes().saturating_add(frame.len()) <= limits.queue_bytes
+                    && queue.len() < limits.queue_frames)
+        })
     }
 
     fn push(&mut self, frame: Bytes) {
@@ -292,7 +307,7 @@ impl Inner {
             self.queue = None;
         }
         match written {
-            Ok(()) => {}
+            Ok(()) => self.blocked = false,
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
             Err(_) => self.fault = Some(Fault::Broken),
         }

@@ -178,15 +178,61 @@ fn a_queue_that_overflows_is_replaced_by_a_close() {
 #[test]
 fn the_number_of_frames_is_bounded_too() {
     run(async {
-        let (outbox, _client) = pair(SessionLimits { queue_frames: 10, ..limits() }).await;
-        for _ in 0..2 {
-            outbox.queue(&pong());
-        }
+        let (outbox, _client) = pair(SessionLimits { queue_frames: 10, queue_bytes: usize::MAX, ..limits() }).await;
+        fill(&outbox);
+        assert_eq!(outbox.backlog(), Backlog::Light, "the rest of one frame waits");
+        outbox.queue(&pong());
         assert_eq!(outbox.backlog(), Backlog::Heavy, "a quarter is in use");
-        for _ in 2..11 {
+        for _ in 2..10 {
             outbox.queue(&pong());
         }
+        assert_eq!(outbox.take_fault(), None);
+        outbox.queue(&pong());
         assert_eq!(outbox.take_fault(), Some(Fault::SlowConsumer));
+    });
+}
+
+#[test]
+fn more_than_a_queue_holds_may_come_before_a_flush() {
+    run(async {
+        let (outbox, client) = pair(limits()).await;
+        let count = 20_000;
+        let mut client = client.into_std().unwrap();
+        client.set_nonblocking(false).unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = vec![0; count * 6];
+            std::io::Read::read_exact(&mut client, &mut bytes).unwrap();
+            bytes
+        });
+        for _ in 0..count {
+            outbox.queue(&pong());
+            assert!(outbox.queued_bytes() <= limits().queue_bytes);
+        }
+        outbox.flush();
+        assert_eq!(outbox.take_fault(), None);
+        assert_eq!(reader.join().unwrap(), b"\x81\x04pong".repeat(count));
+    });
+}
+
+#[test]
+fn a_client_that_reads_on_within_a_turn_is_no_slow_one() {
+    run(async {
+        let (outbox, client) = pair(limits()).await;
+        let filler = fill(&outbox);
+        let waiting = outbox.queued_bytes();
+        let client = std::thread::spawn(move || {
+            let mut piece = vec![0; filler - waiting];
+            let mut std = client.into_std().unwrap();
+            std.set_nonblocking(false).unwrap();
+            std::io::Read::read_exact(&mut std, &mut piece).unwrap();
+            std
+        });
+        // The runtime has no occasion to learn that there is room again.
+        let _client = client.join().unwrap();
+        for _ in 0..1_000 {
+            outbox.queue(&pong());
+        }
+        assert_eq!(outbox.take_fault(), None);
     });
 }
 

@@ -1,8 +1,11 @@
 //! What a connection may hold and how it is kept alive, and how many there are.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use crate::domain::Rate;
 
 /// The limits of one connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,11 +18,20 @@ pub struct SessionLimits {
     pub queue_frames: usize,
     /// Nothing is read while more bytes than this wait to be written. `usize::MAX`: reading does not depend on it.
     pub pause_at: usize,
+    /// How many Pings the client may send; more closes with 4429. `None`: any number.
+    pub pings: Option<Rate>,
     /// How often the server sends a Ping. `None`: never.
     pub heartbeat_interval: Option<Duration>,
     /// After how long without a byte from the peer it is taken for gone (4408). `None`: never.
     pub heartbeat_timeout: Option<Duration>,
 }
+
+/// Far more than anyone needs who only wants to know whether the other side is there.
+const PINGS: Rate = Rate {
+    events: NonZeroU32::MIN.saturating_add(99),
+    period: Duration::from_secs(1),
+    burst: NonZeroU32::MIN.saturating_add(999),
+};
 
 impl Default for SessionLimits {
     fn default() -> Self {
@@ -28,6 +40,7 @@ impl Default for SessionLimits {
             queue_bytes: 1024 * 1024,
             queue_frames: 1024,
             pause_at: usize::MAX,
+            pings: Some(PINGS),
             heartbeat_interval: Some(Duration::from_secs(25)),
             heartbeat_timeout: Some(Duration::from_mins(1)),
         }

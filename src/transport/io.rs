@@ -37,7 +37,7 @@ impl Io {
     /// `WouldBlock` when nothing was taken; anything else: the connection is gone.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(tcp) => tcp.try_write(bytes),
+            Self::Plain(tcp) => NonWaiting(tcp).write(bytes),
             Self::Tls(tls) => write_tls(tls, |writer| writer.write(bytes)),
         }
     }
@@ -45,7 +45,7 @@ impl Io {
     /// As [`Io::write`], several buffers in one go.
     pub fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Plain(tcp) => tcp.try_write_vectored(buffers),
+            Self::Plain(tcp) => NonWaiting(tcp).write_vectored(buffers),
             Self::Tls(tls) => write_tls(tls, |writer| writer.write_vectored(buffers)),
         }
     }
@@ -121,15 +121,23 @@ fn flush_tls(tls: &mut TlsStream<TcpStream>) -> io::Result<()> {
     Ok(())
 }
 
+/// Asks the kernel. The runtime remembers that a socket was full until its driver has run again, and a turn of the
+/// fan-out may be longer than a client takes to read on.
 struct NonWaiting<'a>(&'a TcpStream);
 
 impl Write for NonWaiting<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
+        match self.0.try_write(bytes) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => SockRef::from(self.0).send(bytes),
+            result => result,
+        }
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(buffers)
+        match self.0.try_write_vectored(buffers) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => SockRef::from(self.0).send_vectored(buffers),
+            result => result,
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -14,6 +14,8 @@ use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol, Request, Response};
 use actix_server::{Server, ServerBuilder};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, boxed, fn_service, map_config};
+use actix_tls::accept::TlsError;
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::Error;
 use actix_web::dev::AppConfig;
 use rustls::ServerConfig;
@@ -21,6 +23,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 
 use super::gate::admit;
+use super::patient::Patient;
 use super::upgrade::{UpgradeHandler, upgrade};
 
 /// How many connections the kernel completes before they are accepted.
@@ -29,17 +32,32 @@ const BACKLOG: i32 = 4096;
 /// How long a client may take for the head of its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How much the kernel takes from a client before it is read. A request's head must fit, as it is read only when it is
+/// complete; what it comes in takes room besides.
+const RECEIVE_BUFFER: usize = 128 * 1024;
+
 /// How long an idle HTTP connection is kept for another request.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// How long the server waits for any request, since it last wrote something. Longer than an idle connection is kept.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long data may wait for its acknowledgement before the peer counts as gone.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// As it is called in the negotiation within a TLS handshake.
+const HTTP_2: &[u8] = b"h2";
 
 /// TLS handshakes that a worker has under way at once. While they are at this number it takes no connection of any
 /// kind, so it is high; each ends within seconds.
 const TLS_HANDSHAKES: usize = 16_384;
 
 /// A server that is being put together.
+///
+/// Plain connections pass a gate that holds them back until their first request's head is there. Over TLS it would
+/// see nothing but ciphertext, and there it would save little: what a connection takes until then is mostly the state
+/// of its TLS session, which has to be there to read any head. What bounds those are the time that a TLS handshake may
+/// take and the HTTP stack's own time and limit for a head.
 pub struct Listeners {
     builder: ServerBuilder,
 }
@@ -92,8 +110,15 @@ impl Listeners {
         let builder = std::mem::take(&mut self.builder);
         self.builder = if let Some(tls) = tls {
             actix_tls::accept::max_concurrent_tls_connect(TLS_HANDSHAKES);
-            let tls = ServerConfig::clone(tls);
-            builder.listen("tls", socket, move || service!().rustls_0_23(tls.clone()))?
+            let mut tls = ServerConfig::clone(tls);
+            tls.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
+            builder.listen("tls", socket, move || {
+                Acceptor::new(tls.clone())
+                    .map_init_err(drop)
+                    .map_err(TlsError::into_service_error)
+                    .and_then(fn_service(secured))
+                    .and_then(service!().map_err(TlsError::Service))
+            })?
         } else {
             // Boxed, so that a connection that waits at the gate has no room for the HTTP stack's state.
             builder.listen("plain", socket, move || fn_service(admitted).and_then(boxed::factory(service!())))?
@@ -113,11 +138,24 @@ impl fmt::Debug for Listeners {
     }
 }
 
+/// What the HTTP stack takes over.
+type Connection<T> = (Patient<T>, Protocol, Option<SocketAddr>);
+
 /// A connection whose first request is there.
-async fn admitted(tcp: TcpStream) -> Result<(TcpStream, Protocol, Option<SocketAddr>), DispatchError> {
+async fn admitted(tcp: TcpStream) -> Result<Connection<TcpStream>, DispatchError> {
     let tcp = admit(tcp, REQUEST_TIMEOUT).await.ok_or(DispatchError::SlowRequestTimeout)?;
     let peer = tcp.peer_addr().ok();
-    Ok((tcp, Protocol::Http1, peer))
+    Ok((Patient::new(tcp, PATIENCE), Protocol::Http1, peer))
+}
+
+/// A connection whose TLS handshake is done.
+async fn secured(
+    tls: TlsStream<TcpStream>,
+) -> Result<Connection<TlsStream<TcpStream>>, TlsError<io::Error, DispatchError>> {
+    let (tcp, session) = tls.get_ref();
+    let protocol = if session.alpn_protocol() == Some(HTTP_2) { Protocol::Http2 } else { Protocol::Http1 };
+    let peer = tcp.peer_addr().ok();
+    Ok((Patient::new(tls, PATIENCE), protocol, peer))
 }
 
 /// A listening socket. What is set on it, the sockets that it accepts inherit.
@@ -127,6 +165,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    // Its size before the connection is made bounds the window, so it is the listener's to set.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -145,6 +185,7 @@ mod tests {
         let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         assert!(accepted.nodelay().unwrap());
+        assert!(SockRef::from(&accepted).recv_buffer_size().unwrap() >= RECEIVE_BUFFER);
         assert_eq!(SockRef::from(&accepted).tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
     }
 }

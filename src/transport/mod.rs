@@ -6,5 +6,6 @@
 mod gate;
 pub mod io;
 pub mod listener;
+mod patient;
 pub mod upgrade;
 pub mod ws;

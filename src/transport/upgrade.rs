@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::io::Io;
+use super::patient::Patient;
 use super::ws::handshake::{Handshake, bearer_token};
 use crate::session::{Opening, start};
 
@@ -126,13 +127,14 @@ const LINGER_BYTES: usize = 256 * 1024;
 pub(super) async fn upgrade<T>(
     handler: UpgradeHandler,
     request: Request,
-    framed: Framed<T, h1::Codec>,
+    framed: Framed<Patient<T>, h1::Codec>,
 ) -> Result<(), Infallible>
 where
     T: AsyncRead + AsyncWrite + Unpin,
     Io: From<T>,
 {
     let parts = framed.into_parts();
+    let io = parts.io.into_inner();
     // Without its address, a peer is gone already.
     let Some(peer) = request.peer_addr() else { return Ok(()) };
     // The answer to a pipelined request before this one may not have been written yet.
@@ -148,11 +150,11 @@ where
         Err(refusal) => Verdict::Refuse(refusal),
     };
     match verdict {
-        Verdict::Accept(opening) => start(Io::from(parts.io), answer, &parts.read_buf, opening),
+        Verdict::Accept(opening) => start(Io::from(io), answer, &parts.read_buf, opening),
         Verdict::Refuse(refusal) => {
             answer.extend(refusal.response());
             drop(parts.read_buf);
-            part(parts.io, &answer).await;
+            part(io, &answer).await;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 use tertulia::session::SessionLimits;
 
-use crate::support::client::{BINARY, Client, FIN, TEXT, dial, frame, handshake, header, text};
+use crate::support::client::{BINARY, CLOSE, Client, FIN, PING, PONG, TEXT, dial, frame, handshake, header, text};
 use crate::support::echo::EchoServer;
 use crate::support::eventually;
 
@@ -51,12 +51,36 @@ fn fragments_without_end_are_refused_at_the_limit() {
         let _ = client.stream.write_all(&frame(0, &[0; 1000]));
     }
     client.expect_close(1009);
-    // A fragment with nothing in it costs nothing.
+    // A fragment with nothing in it takes no memory, but time.
     let mut client = Client::open(server.address);
+    for _ in 0..2 {
+        client.send(&frame(TEXT, b"a"));
+        client.send(&frame(0, b"").repeat(1_024));
+        client.send(&frame(FIN, b"b"));
+        client.expect(FIN | TEXT, b"ab");
+    }
     client.send(&frame(TEXT, b"a"));
-    client.send(&frame(0, b"").repeat(10_000));
-    client.send(&frame(FIN, b"b"));
-    client.expect(FIN | TEXT, b"ab");
+    client.send(&frame(0, b"").repeat(1_025));
+    client.expect_close(1009);
+}
+
+#[test]
+fn a_flood_of_pings_ends_a_connection_and_a_thousand_do_not() {
+    let server = server();
+    let mut client = Client::open(server.address);
+    client.send(&frame(FIN | PING, b"").repeat(1_000));
+    for _ in 0..1_000 {
+        client.expect(FIN | PONG, b"");
+    }
+    // Nobody is granted ten thousand in less than a minute and a half.
+    client.send(&frame(FIN | PING, b"").repeat(10_000));
+    let last = loop {
+        match client.frame().unwrap().expect("a Close frame, not the end of the stream") {
+            (first, _) if first == FIN | PONG => {}
+            last => break last,
+        }
+    };
+    assert_eq!(last, (FIN | CLOSE, [&4429u16.to_be_bytes()[..], b"rate_limited"].concat()));
 }
 
 #[test]
@@ -90,6 +114,28 @@ fn a_reader_that_stops_is_closed_and_told_why() {
     let (_, payload) = last.expect("frames");
     assert_eq!(payload, [&4430u16.to_be_bytes()[..], b"slow_consumer"].concat());
     eventually("the session has ended", || server.sessions.live() == 1);
+}
+
+#[test]
+fn a_reader_that_goes_on_late_is_still_told_why() {
+    let server =
+        EchoServer::start(SessionLimits { queue_bytes: 256 * KIB, queue_frames: 64, ..SessionLimits::default() });
+    let mut client = with_small_window(&server);
+    client.stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+    let message = frame(FIN | BINARY, &vec![1; 60 * KIB]);
+    let mut sent = 0;
+    while sent < 10 * MIB && client.stream.write_all(&message).is_ok() {
+        sent += message.len();
+    }
+    // Longer than a closing handshake may take.
+    std::thread::sleep(Duration::from_millis(1_500));
+    let mut last = None;
+    while let Ok(Some(frame)) = client.frame() {
+        last = Some(frame);
+    }
+    let (_, payload) = last.expect("frames");
+    assert_eq!(payload, [&4430u16.to_be_bytes()[..], b"slow_consumer"].concat());
+    eventually("the session has ended", || server.sessions.live() == 0);
 }
 
 #[test]
@@ -150,6 +196,22 @@ fn half_open_upgrades_take_little_and_leave_others_alone() {
         let mut answer = Vec::new();
         let _ = half.read_to_end(&mut answer);
         assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[test]
+fn what_is_not_http_is_refused_at_once() {
+    let server = server();
+    // The beginning of a TLS handshake, and something that is nothing.
+    for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"\0\0\0\0", b"{}"] {
+        let mut client = Client::dial(server.address);
+        // The time in which a head must come is longer.
+        client.stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+        client.send(garbage);
+        let (head, body) = client.response();
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+        assert_eq!(body, r#"{"error":"bad_request","message":"Expected an HTTP request, without TLS"}"#);
+        client.expect_end();
     }
 }
 

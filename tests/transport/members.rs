@@ -1,5 +1,6 @@
 //! Clients of the hub and what they may do: limits, tokens, idleness, and how they end.
 
+use std::io::Write;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -67,6 +68,18 @@ fn members_of_a_room_hear_each_other() {
     bea.hears("left");
     ana.says("ping");
     ana.hears("pong");
+}
+
+#[test]
+fn a_client_that_reads_is_not_slow_however_much_it_asks_for_at_once() {
+    let server = server();
+    let mut client = open(&server, "user=1");
+    let mut writer = client.stream.try_clone().unwrap();
+    let asking = std::thread::spawn(move || writer.write_all(&text("join 5").repeat(20_000)).unwrap());
+    for _ in 0..20_000 {
+        client.hears("joined");
+    }
+    asking.join().unwrap();
 }
 
 #[test]

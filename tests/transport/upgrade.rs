@@ -97,14 +97,33 @@ fn requests_that_ask_for_no_socket_go_to_the_application() {
 }
 
 #[test]
-fn a_head_of_a_hundred_kilobytes_hurts_nobody() {
+fn a_token_of_a_hundred_kilobytes_is_for_the_door_to_refuse() {
+    let server = server();
+    let token = "x".repeat(100 * 1024);
+    let headers =
+        [format!("Authorization: Bearer {token}\r\n"), format!("Sec-WebSocket-Protocol: bearer, {token}\r\n")];
+    for header in headers {
+        let (head, body) = refused(&server, &handshake("/nowhere", &header));
+        assert!(head.starts_with("HTTP/1.1 404 ") && body.contains("not_found"), "{head}");
+        let mut client = Client::dial(server.address);
+        client.send(handshake("/echo", &header).as_bytes());
+        assert!(client.response().0.starts_with("HTTP/1.1 101 "));
+        client.expect_echo("hello");
+    }
+}
+
+#[test]
+fn a_head_beyond_what_is_read_is_refused_in_json() {
     let server = server();
     let mut other = Client::open(server.address);
-    let long_header = format!("Authorization: Bearer {}\r\n", "x".repeat(100 * 1024));
     let long_query = format!("/echo?token={}", "x".repeat(100 * 1024));
-    for request in [handshake("/echo", &long_header), handshake(&long_query, "")] {
-        let (head, _) = refused(&server, &request);
-        assert!(head.starts_with("HTTP/1.1 431 "), "{head}");
-    }
+    let (head, body) = refused(&server, &handshake(&long_query, ""));
+    assert!(head.starts_with("HTTP/1.1 414 URI Too Long\r\n"), "{head}");
+    assert_eq!(body, r#"{"error":"uri_too_long","message":"The URI must be shorter than 64 KiB"}"#);
+
+    let long_header = format!("Authorization: Bearer {}\r\n", "x".repeat(121 * 1024));
+    let (head, body) = refused(&server, &handshake("/echo", &long_header));
+    assert!(head.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{head}");
+    assert_eq!(body, r#"{"error":"headers_too_large","message":"The request's head must be shorter than 120 KiB"}"#);
     other.expect_echo("unmoved");
 }

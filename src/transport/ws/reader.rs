@@ -4,6 +4,7 @@
 //!   that is possible: nothing of an oversized message is ever kept.
 //! - What is kept never exceeds the limit for messages, however many fragments it comes in, and grows with what
 //!   came, not with what was announced.
+//! - Fragments with nothing in them, which that limit does not bound, are counted.
 //! - A message that lies in one piece is handed out from where it lies; between messages nothing is kept at all.
 
 use std::mem;
@@ -11,6 +12,9 @@ use std::mem;
 use super::text::{NotUtf8, PartialText};
 use super::{MAX_CONTROL, Opcode};
 use crate::domain::CloseReason;
+
+/// How many fragments of a message may be empty.
+const MAX_EMPTY: u16 = 1024;
 
 /// What a client said. Pongs are not handed out: that bytes came at all says as much.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +38,8 @@ impl Reader {
     /// Not to be called again after it has failed or handed out `Frame::Close`.
     ///
     /// # Errors
-    /// Why the connection must be closed: `ProtocolError`, `InvalidUtf8`, or `TooBig` for a message over `max_message` bytes.
+    /// Why the connection must be closed: `ProtocolError`, `InvalidUtf8`, or `TooBig` for a message over `max_message` bytes
+    /// or with too many empty fragments.
     pub fn feed(
         &mut self,
         piece: &mut [u8],
@@ -133,7 +138,12 @@ impl Reader {
         }
         let partial = self.partial.get_or_insert_default();
         partial.message(frame.opcode).push(payload, max_message)?;
+        // The last part of a longer fragment is never empty.
+        if payload.is_empty() {
+            partial.count_empty()?;
+        }
         if frame.fin {
+            partial.empty = 0;
             match partial.message.take() {
                 Some(Message::Text(text)) => sink(Frame::Text(&text.finish()?)),
                 Some(Message::Binary(data)) => sink(Frame::Binary(&data)),
@@ -243,11 +253,18 @@ struct Partial {
     frame: Option<Header>,
     control: Vec<u8>,
     message: Option<Message>,
+    /// How many of the message's fragments were empty.
+    empty: u16,
 }
 
 impl Partial {
     fn is_empty(&self) -> bool {
         self.head.len() == 0 && self.frame.is_none() && self.control.is_empty() && self.message.is_none()
+    }
+
+    fn count_empty(&mut self) -> Result<(), CloseReason> {
+        self.empty += 1;
+        if self.empty > MAX_EMPTY { Err(CloseReason::TooBig) } else { Ok(()) }
     }
 
     /// The message that is being assembled, begun with a frame of this opcode if there is none yet.
