@@ -16,7 +16,7 @@ use crate::config::{Log, LogFormat};
 pub fn init(log: &Log) {
     let mut builder = Builder::new();
     // It announces each of its own steps; whoever wants to know says `actix_server=info`.
-    builder.filter_module("actix_server", LevelFilter::Warn).parse_filters(&log.filter);
+    builder.filter_module("actix_server", LevelFilter::Warn).parse_filters(log.filter.as_str());
     match log.format {
         LogFormat::Text => builder.format_timestamp_millis(),
         LogFormat::Json => builder.format(json),

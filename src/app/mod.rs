@@ -127,7 +127,12 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
     });
     let context = Data::new(Context {
         authenticator,
-        vitals: Arc::new(Process { hub: hub.clone(), store: store.clone(), draining: draining.clone() }),
+        vitals: Arc::new(Process {
+            hub: hub.clone(),
+            store: store.clone(),
+            metrics: metrics.clone(),
+            draining: draining.clone(),
+        }),
         metrics,
         limiter: config.limits.requests_per_ip.map(|rate| Limiter::new(settings::rate(rate))),
         trust_loopback: config.server.dev,

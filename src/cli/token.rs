@@ -8,6 +8,12 @@ use crate::config::Config;
 use crate::domain::{OrgId, UserId};
 
 pub(super) fn token(config: &Config, args: &TokenArgs) -> Result<(), Failure> {
+    if config.makes_secret() {
+        eprintln!(
+            "tertulia: made a new secret in {}: only a hub with this data directory takes the token",
+            config.server.data_dir.display()
+        );
+    }
     let secret = config.jwt_secret().map_err(|error| data_dir(config, &error))?;
     let grant = Grant {
         user: UserId(args.sub),

@@ -23,7 +23,7 @@ pub use layers::{CONFIG_VARIABLE, DEFAULTS, Flag, Source};
 pub use secret::{SECRET_FILE, Secret};
 pub use sections::{Auth, Database, Limits, Log, Redis, Rooms, Server, Tls};
 pub use url::{DatabaseUrl, RedisUrl};
-pub use value::{LogFormat, Rate, RoleName, Size, Switch, duration};
+pub use value::{LogFilter, LogFormat, Rate, RoleName, Size, Switch, duration};
 
 use layers::Settings;
 
@@ -150,6 +150,11 @@ impl Config {
         }
         self.make_data_dir()?;
         secret::kept_in(&self.server.data_dir)
+    }
+
+    /// Whether [`Config::jwt_secret`] would have to make one.
+    pub fn makes_secret(&self) -> bool {
+        self.auth.jwt_secret.is_none() && !self.server.data_dir.join(SECRET_FILE).exists()
     }
 
     /// Makes the data directory if it is missing, for its owner only.

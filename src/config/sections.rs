@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::layers::{Read, Settings};
 use super::secret::Secret;
 use super::url::{DatabaseUrl, RedisUrl};
-use super::value::{LogFormat, Rate, RoleName, Size, Switch};
+use super::value::{LogFilter, LogFormat, Rate, RoleName, Size, Switch};
 
 /// A section of the file as a struct: each field is read from the key of its name.
 macro_rules! sections {
@@ -99,7 +99,7 @@ sections! {
     }
 
     Log = "log" {
-        filter: String,
+        filter: LogFilter,
         format: LogFormat,
     }
 }

@@ -177,6 +177,27 @@ impl RoleName {
     }
 }
 
+/// What is logged, as `env_logger` reads it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogFilter(Box<str>);
+
+impl LogFilter {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Value for LogFilter {
+    fn parse(text: &str) -> Result<Self, String> {
+        match env_filter::Builder::new().try_parse(text) {
+            Ok(_) => Ok(Self(text.into())),
+            Err(_) => {
+                Err("a level such as `info`, or levels by module such as `info,tertulia::store=debug`".to_owned())
+            }
+        }
+    }
+}
+
 impl Value for RoleName {
     fn parse(text: &str) -> Result<Self, String> {
         [Self::Admin, Self::Agent, Self::Member, Self::Bot]

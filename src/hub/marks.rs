@@ -1,6 +1,6 @@
 //! Read and delivery marks, merged so that a user who scrolls costs one write a second and room.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -24,16 +24,18 @@ pub struct MarkKey {
 pub struct DueMark {
     pub organization: OrgId,
     pub mark: NewMark,
-    pub askers: Vec<(ConnId, Tag)>,
+    pub askers: Askers,
 }
 
-/// What came in since the last write.
+/// What came in since the last write. Numbers merge to the highest. Which of two messages is the newer one only the
+/// store knows, and one of them may not exist, so messages stay apart, each with those who named it.
 #[derive(Debug, Default)]
 struct Held {
-    seq: Option<u64>,
-    message: Option<MessageId>,
-    askers: Vec<(ConnId, Tag)>,
+    seq: Option<(u64, Askers)>,
+    messages: BTreeMap<MessageId, Askers>,
 }
+
+type Askers = Vec<(ConnId, Tag)>;
 
 #[derive(Debug, Default)]
 pub struct Marks {
@@ -47,42 +49,49 @@ impl Marks {
     pub fn add(&mut self, key: MarkKey, target: MarkTarget, asker: (ConnId, Tag), now: Timestamp) -> Option<DueMark> {
         if let Some(held) = self.held.get_mut(&key) {
             match target {
-                MarkTarget::Seq(seq) => held.seq = held.seq.max(Some(seq)),
-                MarkTarget::Message(message) => held.message = Some(message),
+                MarkTarget::Seq(seq) => {
+                    let (highest, askers) = held.seq.get_or_insert_default();
+                    *highest = seq.max(*highest);
+                    askers.push(asker);
+                }
+                MarkTarget::Message(message) => held.messages.entry(message).or_default().push(asker),
             }
-            held.askers.push(asker);
             return None;
         }
         self.held.insert(key, Held::default());
         self.due.push_back((now + SPACING, key));
-        let (seq, message) = match target {
-            MarkTarget::Seq(seq) => (Some(seq), None),
-            MarkTarget::Message(message) => (None, Some(message)),
-        };
-        Some(DueMark { organization: key.organization, mark: new_mark(key, seq, message), askers: vec![asker] })
+        Some(due_mark(key, target, vec![asker]))
     }
 
-    /// The marks whose second is over.
+    /// The marks whose second is over. Of each key those come first that most likely reach farthest: the others then
+    /// find the mark beyond them, and are answered without a write.
     pub fn due(&mut self, now: Timestamp) -> Vec<DueMark> {
         let mut due = Vec::new();
         while self.due.front().is_some_and(|(at, _)| *at <= now) {
             let Some((_, key)) = self.due.pop_front() else { break };
-            match self.held.remove(&key) {
-                Some(held) if !held.askers.is_empty() => {
-                    let mark = new_mark(key, held.seq, held.message);
-                    due.push(DueMark { organization: key.organization, mark, askers: held.askers });
-                    self.held.insert(key, Held::default());
-                    self.due.push_back((now + SPACING, key));
-                }
-                _ => {}
+            let Some(Held { seq, messages }) = self.held.remove(&key) else { continue };
+            if seq.is_none() && messages.is_empty() {
+                continue;
             }
+            let seq = seq.map(|(seq, askers)| due_mark(key, MarkTarget::Seq(seq), askers));
+            // Ids are UUIDs of version 7: the newest is the last.
+            let messages = messages.into_iter().rev();
+            let messages = messages.map(|(message, askers)| due_mark(key, MarkTarget::Message(message), askers));
+            due.extend(seq.into_iter().chain(messages));
+            self.held.insert(key, Held::default());
+            self.due.push_back((now + SPACING, key));
         }
         due
     }
 }
 
-fn new_mark(key: MarkKey, seq: Option<u64>, message: Option<MessageId>) -> NewMark {
-    NewMark { room: key.room, kind: key.kind, user: key.user, seq, message }
+fn due_mark(key: MarkKey, target: MarkTarget, askers: Askers) -> DueMark {
+    let (seq, message) = match target {
+        MarkTarget::Seq(seq) => (Some(seq), None),
+        MarkTarget::Message(message) => (None, Some(message)),
+    };
+    let mark = NewMark { room: key.room, kind: key.kind, user: key.user, seq, message };
+    DueMark { organization: key.organization, mark, askers }
 }
 
 #[cfg(test)]
@@ -114,6 +123,19 @@ mod tests {
         let later = marks.due(start + Duration::from_secs(1));
         assert_eq!(later.len(), 1);
         assert_eq!((later[0].mark.seq, later[0].askers.len()), (Some(9), 2), "the highest counts, both are answered");
+    }
+
+    #[test]
+    fn messages_named_within_a_second_are_all_tried_the_newest_first() {
+        let (mut marks, start) = (Marks::default(), Timestamp::from_secs(100));
+        let message = |n| MarkTarget::Message(MessageId(Uuid::from_u128(n)));
+        marks.add(key(), message(1), asker(1), start);
+        for (n, by) in [(8, 2), (5, 3), (8, 4)] {
+            assert!(marks.add(key(), message(n), asker(by), start).is_none());
+        }
+        let later = marks.due(start + Duration::from_secs(1));
+        let named: Vec<_> = later.iter().map(|due| (due.mark.message.unwrap().0.as_u128(), due.askers.len())).collect();
+        assert_eq!(named, [(8, 2), (5, 1)]);
     }
 
     #[test]

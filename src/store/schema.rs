@@ -1,6 +1,6 @@
 //! The tables, once for both databases.
 //!
-//! `Id` is a `uuid` in Postgres and a 16-byte blob in SQLite, `Object` is `jsonb` or text; everything else is the same
+//! `Id` is a `uuid` in Postgres and a 16-byte blob in SQLite, `Object` is `json` or text; everything else is the same
 //! in both. Columns that nothing reads or writes yet are not listed.
 
 #![allow(clippy::wildcard_imports, reason = "the way `table!` names the types of columns")]
@@ -14,7 +14,7 @@ use diesel::sql_types::SqlType;
 pub struct Id;
 
 #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
-#[diesel(postgres_type(oid = 3802, array_oid = 3807))]
+#[diesel(postgres_type(oid = 114, array_oid = 199))]
 #[diesel(sqlite_type(name = "Text"))]
 pub struct Object;
 

@@ -1,7 +1,5 @@
 //! How ids, objects and numbers stand in a column of either database.
 
-use std::io::Write;
-
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
@@ -48,12 +46,8 @@ impl FromSql<schema::Id, Sqlite> for Key {
 #[diesel(sql_type = schema::Object)]
 pub(crate) struct Saying<'a>(pub(crate) &'a Content);
 
-/// The first byte of a `jsonb` on the wire: the version of what follows, of which there is one.
-const JSONB_VERSION: u8 = 1;
-
 impl ToSql<schema::Object, Pg> for Saying<'_> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        out.write_all(&[JSONB_VERSION])?;
         serde_json::to_writer(out, self.0)?;
         Ok(IsNull::No)
     }
@@ -73,10 +67,7 @@ pub(crate) struct Said(pub(crate) Content);
 
 impl FromSql<schema::Object, Pg> for Said {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        match value.as_bytes() {
-            [JSONB_VERSION, json @ ..] => Ok(Self(serde_json::from_slice(json)?)),
-            _ => Err("expected version 1 of the binary format of jsonb".into()),
-        }
+        Ok(Self(serde_json::from_slice(value.as_bytes())?))
     }
 }
 

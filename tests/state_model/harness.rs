@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tertulia::domain::{
-    Command, ConnId, Content, Direction, Draft, Event, Identity, Mark, MarkKind, MarkTarget, MemberRole, Message,
-    MessageId, MessageStatus, MessageType, OrgId, Reject, Resume, Role, RoomId, RoomKind, SenderType, Tag, Timestamp,
-    UserId,
+    Command, ConnId, Content, Draft, Event, Identity, Mark, MarkKind, MarkTarget, MemberRole, Message, MessageId,
+    MessageStatus, MessageType, OrgId, Reject, Resume, Role, RoomId, RoomKind, Tag, Timestamp, UserId,
 };
 use tertulia::hub::effect::{Audience, Effect, Op};
 use tertulia::hub::handle::{Departure, Rules, Seat};
@@ -174,16 +173,7 @@ impl Harness {
 
     pub fn send(&mut self, index: usize, room: usize) {
         let room = room_id(room as u128);
-        let draft = Draft {
-            id: MessageId(Uuid::from_u128(u128::from(self.tags))),
-            room,
-            contact: None,
-            message_type: MessageType::Text,
-            content: Content::default(),
-            reply_to: None,
-            client_message_id: None,
-            create_as: RoomKind::Public,
-        };
+        let draft = draft(self.tags, room);
         if let Some((conn, tag)) = self.command(index, Command::Send(Box::new(draft))) {
             self.model.send(conn, tag, room);
         }
@@ -318,25 +308,7 @@ impl Harness {
     fn store(&mut self, organization: OrgId, new: NewMessage) -> Outcome {
         let number = self.numbers.entry(new.draft.room).or_default();
         *number += 1;
-        let message = Message {
-            id: new.draft.id,
-            organization,
-            room: new.draft.room,
-            seq: *number,
-            pos: self.pos,
-            changed_pos: self.pos,
-            sender_type: SenderType::Agent,
-            direction: Direction::Outbound,
-            user: Some(new.user),
-            user_name: new.user_name,
-            contact: None,
-            message_type: new.draft.message_type,
-            content: new.draft.content,
-            status: MessageStatus::Sent,
-            reply_to: None,
-            client_message_id: None,
-            created_at: self.now,
-        };
+        let message = message(organization, new, *number, self.pos, self.now);
         Outcome::Message { message: Arc::new(message), duplicate: false }
     }
 
@@ -353,6 +325,42 @@ impl Harness {
         let message = MessageId(Uuid::from_u128(u128::from(up_to_seq)));
         let mark = Mark { room: new.room, kind: new.kind, user: new.user, message, up_to_seq, at: self.now };
         Ok(Outcome::Mark { mark, pos })
+    }
+}
+
+/// A message as it is after its commit.
+pub fn message(organization: OrgId, new: NewMessage, seq: u64, pos: u64, created_at: Timestamp) -> Message {
+    Message {
+        id: new.draft.id,
+        organization,
+        room: new.draft.room,
+        seq,
+        pos,
+        changed_pos: pos,
+        sender_type: new.sender_type,
+        direction: new.direction,
+        user: Some(new.user),
+        user_name: new.user_name,
+        contact: None,
+        message_type: new.draft.message_type,
+        content: new.draft.content,
+        status: MessageStatus::Sent,
+        reply_to: None,
+        client_message_id: None,
+        created_at,
+    }
+}
+
+pub fn draft(id: u64, room: RoomId) -> Draft {
+    Draft {
+        id: MessageId(Uuid::from_u128(u128::from(id))),
+        room,
+        contact: None,
+        message_type: MessageType::Text,
+        content: Content::default(),
+        reply_to: None,
+        client_message_id: None,
+        create_as: RoomKind::Public,
     }
 }
 

@@ -6,18 +6,17 @@
 #![allow(clippy::cast_possible_truncation, reason = "numbers in here are small")]
 
 mod harness;
+mod lateness;
 mod model;
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use tertulia::domain::{Command, ConnId, MarkKind, Resume, Role, RoomKind, Timestamp};
-use tertulia::hub::effect::Effect;
-use tertulia::hub::handle::{Departure, Rules, Seat};
-use tertulia::hub::state::{Input, State};
+use tertulia::domain::{MarkKind, Role};
+use tertulia::hub::handle::Departure;
 
-use harness::{Harness, ROOMS, USERS, identity, room_id};
+use harness::{Harness, ROOMS, USERS};
 
 /// One thing that happens. Connections are named by their place among those that are open.
 #[derive(Clone, Debug)]
@@ -35,12 +34,14 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let (conn, room) = (0..6_usize, 0..ROOMS);
+    // Mostly the same people in the same room.
+    let (conn, room) = (0..6_usize, prop_oneof![3 => Just(0), 1 => 0..ROOMS]);
+    let user = prop_oneof![3 => 0..3_usize, 1 => 0..USERS];
     let departure = prop_oneof![Just(Departure::Left), Just(Departure::Lost)];
     let kind = prop_oneof![Just(MarkKind::Read), Just(MarkKind::Delivered)];
     let time = prop_oneof![Just(1), Just(500), Just(1_000), Just(4_000), Just(10_000)].prop_map(Duration::from_millis);
     prop_oneof![
-        4 => (0..USERS).prop_map(|user| Step::Connect { user }),
+        4 => user.prop_map(|user| Step::Connect { user }),
         2 => (conn.clone(), departure).prop_map(|(conn, departure)| Step::Disconnect { conn, departure }),
         1 => (conn.clone(), proptest::sample::select(&Role::ALL[..])).prop_map(|(conn, role)| Step::Renew { conn, role }),
         8 => (conn.clone(), room.clone(), any::<bool>()).prop_map(|(conn, room, watch)| Step::Join { conn, room, watch }),
@@ -101,17 +102,4 @@ fn a_mark_that_waits_is_written_even_if_everyone_has_left() {
     harness.disconnect(0, Departure::Left);
     harness.wait(Duration::from_secs(1));
     assert_eq!(harness.marks_written(), [1, 3]);
-}
-
-#[test]
-fn after_failed_writes_a_room_that_is_being_loaded_is_compared_too() {
-    let (mut state, mut effects, now) = (State::new(Rules::default()), Vec::new(), Timestamp::from_secs(1));
-    let (conn, seat, room) = (ConnId(1), Seat { worker: 0, slot: 0 }, room_id(0));
-    let command = Command::Join { room, resume: Resume::Live, presence: false, create_as: RoomKind::Public };
-    state.handle(Input::Connect { conn, dialect: "none", identity: identity(0, Role::Agent), seat }, now, &mut effects);
-    state.handle(Input::Command { conn, command, tag: None }, now, &mut effects);
-    assert!(matches!(effects[..], [Effect::LoadAccess { .. }]));
-    // What was read may be older than a commit that nobody was told of.
-    state.handle(Input::Recovered, now, &mut effects);
-    assert!(matches!(&effects[1..], [Effect::CompareHeads(rooms)] if *rooms == [room]));
 }

@@ -74,7 +74,8 @@ CREATE TABLE messages (
     user_name text NOT NULL,
     contact_id uuid,
     message_type text NOT NULL,
-    content jsonb NOT NULL,
+    -- Not jsonb: it is always read and written whole, and taking it apart cost a fifth of the writer's rate.
+    content json NOT NULL,
     reply_to_id uuid,
     client_message_id text,
     created_at bigint NOT NULL,

@@ -29,11 +29,24 @@ pub(super) fn safe(text: &str) -> Cow<'_, str> {
     let plain = Plain { text: RefCell::new(String::with_capacity(text.len() + 16)), hidden: Cell::new(false) };
     let tokenizer = Tokenizer::new(plain, TokenizerOpts::default());
     let input = BufferQueue::default();
-    input.push_back(StrTendril::from_slice(text));
+    let (markup, rest) = text.split_at(unclosed(text));
+    input.push_back(StrTendril::from_slice(markup));
     // The sink never asks for a pause, so one call takes all of the input.
     let _ = tokenizer.feed(&input);
     tokenizer.end();
-    Cow::Owned(tokenizer.sink.text.into_inner())
+    let Plain { text, hidden } = tokenizer.sink;
+    let mut text = text.into_inner();
+    if !hidden.get() {
+        escape(rest, &mut text);
+    }
+    Cow::Owned(text)
+}
+
+/// Where the part begins in which no `<` is followed by a `>`: `a <b` compares, and is no markup.
+fn unclosed(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let after = memchr::memrchr(b'>', bytes).map_or(0, |closed| closed + 1);
+    memchr::memchr(b'<', &bytes[after..]).map_or(bytes.len(), |open| after + open)
 }
 
 /// Keeps the characters of a page and leaves out its markup. A tree of the page is not needed for that, and making one
@@ -114,7 +127,10 @@ mod tests {
             ("I <3 you", "I &lt;3 you"),
             ("AT&T &copy; &#x41;&amp;lt;", "AT&amp;T © A&amp;lt;"),
             ("a\u{a0}< b", "a\u{a0}&lt; b"),
-            ("a <b", "a "),
+            ("a <b", "a &lt;b"),
+            ("a<b and c<d", "a&lt;b and c&lt;d"),
+            ("<b>x</b> a<b", "x a&lt;b"),
+            ("<script>x a<b", ""),
             ("a <script>b", "a "),
             ("<script><!-- <script> </script> --> </script>b", "b"),
             ("<style><b></script></style>b</style>", "b"),

@@ -90,46 +90,57 @@ pub(crate) fn ids_at(connection: &mut PgConnection, places: &[(RoomId, u64)]) ->
 }
 
 pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<'_>]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO messages (room_id, seq, id, organization_id, pos, sender_id, sender_type, direction, \
-         user_name, contact_id, message_type, content, reply_to_id, client_message_id, created_at) \
+    const TEXT: &str = "INSERT INTO messages (organization_id, pos, created_at, room_id, seq, id, sender_id, sender_type, \
+         direction, user_name, contact_id, message_type, content, reply_to_id, client_message_id) \
          SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     if rows.is_empty() {
         return Ok(());
     }
-    Fixed::<Pg>::new(TEXT, columns(rows).into()).execute(connection)?;
+    let mut binds = vec![
+        uuids(rows.iter().map(|row| row.organization_id.0)),
+        numbers(rows.iter().map(|row| row.pos)),
+        numbers(rows.iter().map(|row| row.created_at)),
+    ];
+    binds.extend(columns(rows));
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
     Ok(())
 }
 
 /// Adds messages and advances their organization in one statement, which is a transaction of its own. Returns false, and
 /// has done nothing, where the organization does not stand at `before`.
+///
+/// `rows` follow each other from `before` on, and share organization and time.
 pub(crate) fn add_at_once(
     connection: &mut PgConnection,
     (id, before, organization): (OrgId, u64, &Organization),
     rows: &[NewMessageRow<'_>],
 ) -> QueryResult<bool> {
     const TEXT: &str = "WITH organization AS ( \
-         UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ? AND last_pos = ? RETURNING id) \
+         UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ? AND last_pos = ? RETURNING id, last_at) \
          INSERT INTO messages (room_id, seq, id, organization_id, pos, sender_id, sender_type, direction, \
          user_name, contact_id, message_type, content, reply_to_id, client_message_id, created_at) \
-         SELECT message.* FROM organization, unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS message";
+         SELECT m.room_id, m.seq, m.id, organization.id, ? + m.nth, m.sender_id, m.sender_type, m.direction, \
+         m.user_name, m.contact_id, m.message_type, m.content, m.reply_to_id, m.client_message_id, organization.last_at \
+         FROM organization, unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WITH ORDINALITY AS m (room_id, seq, id, \
+         sender_id, sender_type, direction, user_name, contact_id, message_type, content, reply_to_id, \
+         client_message_id, nth)";
     let mut binds: Vec<Bind<'_>> = vec![
         Box::new(stored(organization.last_pos).into_sql::<BigInt>()),
         Box::new(organization.last_at.into_sql::<BigInt>()),
         Box::new(id.0.into_sql::<SqlUuid>()),
+        Box::new(stored(before).into_sql::<BigInt>()),
         Box::new(stored(before).into_sql::<BigInt>()),
     ];
     binds.extend(columns(rows));
     Ok(Fixed::<Pg>::new(TEXT, binds).execute(connection)? == rows.len())
 }
 
-/// The columns of messages, in the order of the table.
-fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a>; 15] {
+/// The columns in which messages of one organization and batch differ, but for `pos`.
+fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a>; 12] {
     [
         uuids(rows.iter().map(|row| row.room_id.0)),
         numbers(rows.iter().map(|row| row.seq)),
         uuids(rows.iter().map(|row| row.id.0)),
-        uuids(rows.iter().map(|row| row.organization_id.0)),
-        numbers(rows.iter().map(|row| row.pos)),
         uuids(rows.iter().map(|row| row.sender_id.0)),
         texts(rows.iter().map(|row| row.sender_type)),
         texts(rows.iter().map(|row| row.direction)),
@@ -139,7 +150,6 @@ fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a>; 15] {
         array::<schema::Object, _>(rows.iter().map(|row| row.content)),
         array::<Nullable<schema::Id>, _>(rows.iter().map(|row| row.reply_to_id)),
         array::<Nullable<Text>, _>(rows.iter().map(|row| row.client_message_id)),
-        numbers(rows.iter().map(|row| row.created_at)),
     ]
 }
 

@@ -1,0 +1,103 @@
+//! What only lateness shows, and seeds of the simulation meet seldom: step by step.
+
+use std::sync::Arc;
+
+use tertulia::domain::{
+    Command, ConnId, Mark, MarkKind, MarkTarget, MessageId, Resume, Role, RoomId, RoomKind, Timestamp,
+};
+use tertulia::hub::effect::{Effect, Join, Op};
+use tertulia::hub::handle::{Rules, Seat};
+use tertulia::hub::ports::{Access, Change, Outcome, Write, Written};
+use tertulia::hub::state::{Input, State};
+use uuid::Uuid;
+
+use super::harness::{draft, identity, message, room_id};
+
+const CONN: ConnId = ConnId(1);
+
+/// A state with one connection, and what it wants done.
+struct Scene {
+    state: State,
+    room: RoomId,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mut scene = Self { state: State::new(Rules::default()), room: room_id(0) };
+        let seat = Seat { worker: 0, slot: 0 };
+        scene.input(Input::Connect { conn: CONN, dialect: "none", identity: identity(0, Role::Agent), seat });
+        scene
+    }
+
+    fn input(&mut self, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.state.handle(input, Timestamp::from_secs(1), &mut effects);
+        effects
+    }
+
+    fn command(&mut self, command: Command) -> Vec<Effect> {
+        self.input(Input::Command { conn: CONN, command, tag: None })
+    }
+
+    fn join(&mut self) -> Vec<Effect> {
+        let (room, create_as) = (self.room, RoomKind::Public);
+        self.command(Command::Join { room, resume: Resume::Live, presence: false, create_as })
+    }
+
+    /// Answers the `LoadAccess` among `effects`.
+    fn load(&mut self, effects: Vec<Effect>, last_seq: u64, last_pos: u64) -> Vec<Effect> {
+        let [Effect::LoadAccess { organization, room, user }] = effects[..] else { panic!("{effects:?}") };
+        let (kind, contact, member) = (RoomKind::Public, None, None);
+        let access = Access { kind, archived: false, contact, member, acl_version: 1, last_seq, last_pos };
+        self.input(Input::AccessLoaded { organization, room, user, access: Ok(Some(access)) })
+    }
+}
+
+fn the_write(effects: Vec<Effect>) -> Write {
+    effects.into_iter().find_map(|it| if let Effect::Write(write) = it { Some(write) } else { None }).expect("a write")
+}
+
+fn the_join(effects: Vec<Effect>) -> Join {
+    let join = |it| if let Effect::Worker(_, Op::Join(join)) = it { Some(join) } else { None };
+    effects.into_iter().find_map(join).expect("a join")
+}
+
+#[test]
+fn after_failed_writes_a_room_that_is_being_loaded_is_compared_too() {
+    let mut scene = Scene::new();
+    scene.join();
+    // What is read for the join may be older than a commit that nobody was told of.
+    let effects = scene.input(Input::Recovered);
+    assert!(matches!(&effects[..], [Effect::CompareHeads(rooms)] if *rooms == [scene.room]));
+}
+
+#[test]
+fn a_commit_that_is_heard_of_while_a_room_is_loaded_counts() {
+    let mut scene = Scene::new();
+    let send = Command::Send(Box::new(draft(1, scene.room)));
+    let loading = scene.command(send);
+    let sending = scene.load(loading, 0, 0);
+    let Write { ticket, organization, change: Change::Message(new) } = the_write(sending) else { panic!("a message") };
+    let loading = scene.join();
+    let message = Arc::new(message(organization, *new, 1, 1, Timestamp::from_secs(1)));
+    scene.input(Input::Written(vec![Written { ticket, outcome: Ok(Outcome::Message { message, duplicate: false }) }]));
+    let join = the_join(scene.load(loading, 0, 0));
+    assert_eq!((join.last_seq, join.last_pos), (1, 1), "the store was read before the commit");
+}
+
+#[test]
+fn a_mark_does_not_move_the_pos_that_a_session_resumes_from() {
+    let mut scene = Scene::new();
+    let (room, kind, user) = (scene.room, MarkKind::Read, identity(0, Role::Agent).user);
+    let loading = scene.join();
+    scene.load(loading, 3, 6);
+    let marking = scene.command(Command::Mark { room, kind, target: MarkTarget::Seq(3) });
+    let message = MessageId(Uuid::from_u128(3));
+    let mark = Mark { room, kind, user, message, up_to_seq: 3, at: Timestamp::from_secs(1) };
+    // A message may have been committed in between, at 7, without the hub being told so.
+    let outcome = Ok(Outcome::Mark { mark, pos: Some(8) });
+    let ticket = the_write(marking).ticket;
+    let told = scene.input(Input::Written(vec![Written { ticket, outcome }]));
+    assert!(matches!(told[..], [Effect::Deliver { .. }, Effect::Worker(_, Op::Answer { .. })]));
+    assert_eq!(the_join(scene.join()).last_pos, 6);
+}
