@@ -3,6 +3,7 @@
 //! The only module that knows everything; nobody imports it but `lib.rs`.
 
 mod admission;
+mod claim;
 mod settings;
 mod upgrade;
 mod vitals;
@@ -10,6 +11,7 @@ mod vitals;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -54,6 +56,9 @@ pub enum RunError {
     Listen(Listen, io::Error),
     Tls(String),
     Secret(io::Error),
+    /// Another process has this SQLite file.
+    Taken(PathBuf),
+    Claim(PathBuf, io::Error),
     Policy(String),
     Io(io::Error),
 }
@@ -69,6 +74,12 @@ impl fmt::Display for RunError {
             Self::Listen(listen, error) => write!(f, "cannot listen on {listen}: {error}"),
             Self::Tls(error) => write!(f, "TLS: {error}"),
             Self::Secret(error) => write!(f, "the secret that tokens are signed with: {error}"),
+            Self::Taken(path) => write!(
+                f,
+                "another hub runs on {}: end it first, name another file, or use Postgres for several hubs",
+                path.display()
+            ),
+            Self::Claim(path, error) => write!(f, "cannot lock {}: {error}", path.display()),
             Self::Policy(error) => f.write_str(error),
             Self::Io(error) => error.fmt(f),
         }
@@ -95,6 +106,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
     let mut interrupt = signal(SignalKind::interrupt())?;
 
     let metrics = Arc::new(Metrics::new());
+    let _claim = claim::claim(config.database_url().expose())?;
     let store = SqlStore::open(&settings::store(&config), metrics.clone()).map_err(RunError::Store)?;
     let hub = handle::start(settings::rules(&config), store.clone(), metrics.clone());
     let authenticator = Arc::new(settings::authenticator(&config, metrics.clone())?);

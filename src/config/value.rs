@@ -285,17 +285,17 @@ mod tests {
         T::parse(text).ok()
     }
 
-    fn a_rate(events: u32, secs: u64, burst: u32) -> Option<Rate> {
+    fn a_rate(events: u32, secs: u64, burst: u32) -> Rate {
         let number = |n| NonZeroU32::new(n).expect("a positive number");
-        Some(Rate { events: number(events), period: Duration::from_secs(secs), burst: number(burst) })
+        Rate { events: number(events), period: Duration::from_secs(secs), burst: number(burst) }
     }
 
     #[test]
     fn rates_are_read_as_people_write_them() {
-        assert_eq!(parse("50/1s"), Some(a_rate(50, 1, 50)));
-        assert_eq!(parse("50/1s burst 100"), Some(a_rate(50, 1, 100)));
-        assert_eq!(parse("300/min"), Some(a_rate(300, 60, 300)));
-        assert_eq!(parse("10 / 5s"), Some(a_rate(10, 5, 10)));
+        assert_eq!(parse("50/1s"), Some(Some(a_rate(50, 1, 50))));
+        assert_eq!(parse("50/1s burst 100"), Some(Some(a_rate(50, 1, 100))));
+        assert_eq!(parse("300/min"), Some(Some(a_rate(300, 60, 300))));
+        assert_eq!(parse("10 / 5s"), Some(Some(a_rate(10, 5, 10))));
         assert_eq!(parse::<Option<Rate>>("0"), Some(None));
         for wrong in ["", "50", "50/", "/1s", "0/1s", "50/0s", "50/1x", "-5/1s", "50/1s burst", "50/1s burst 0", "fast"]
         {

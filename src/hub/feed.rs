@@ -303,15 +303,10 @@ impl Feed {
 
     /// Hands a page to the catch-up that asked for it; `false`: it is no longer there.
     pub(super) fn page_read(&mut self, slot: u32, epoch: u64, page: Page) -> bool {
-        let (seq, pos) = (self.seq, self.pos);
+        let seq = self.seq;
         let Some(catch) = self.catch_up_mut(slot).filter(|catch| catch.epoch == epoch) else { return false };
-        let reach = match catch.cursor {
-            After::Seq(_) => seq,
-            After::Pos(_) => pos,
-        };
-        let is_delivered = |(number, event): &(u64, Event)| {
-            *number <= reach && !matches!(event, Event::Message(message) if message.seq > seq)
-        };
+        // A mark may have been told before this session came, so it is never left to the stream.
+        let is_delivered = |(_, event): &(u64, Event)| !matches!(event, Event::Message(message) if message.seq > seq);
         let read = page.items.len();
         catch.page.extend(page.items.into_iter().take_while(is_delivered));
         catch.more |= page.more && catch.page.len() == read;

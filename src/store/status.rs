@@ -44,6 +44,15 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
+    /// A message names its contact. Returns whether the room did not know one: a conversation has the first that is named.
+    pub(crate) fn meets(&mut self, contact: Option<ContactId>) -> bool {
+        let is_first = self.kind == RoomKind::Conversation && self.contact.is_none() && contact.is_some();
+        if is_first {
+            self.contact = contact;
+        }
+        is_first
+    }
+
     /// The status of the message `seq`. Where a contact is known, what goes out to it has been read when the contact
     /// has, which is not for the room's agents to say.
     pub(crate) fn status(&self, seq: u64, sender: Option<UserId>, direction: Direction) -> MessageStatus {

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use tertulia::clock;
-use tertulia::domain::{Direction, Event, MarkKind, MessageStatus, RoomKind, SenderType};
+use tertulia::domain::{ContactId, Direction, Event, MarkKind, MessageStatus, RoomKind, SenderType};
 use tertulia::hub::ports::{After, Store};
 
-use crate::desk::{Backend, Desk, mark, organization, text};
+use crate::desk::{Desk, mark, organization, text, user};
 use crate::on_both;
 
 on_both! {
     pages_by_seq_say_whether_there_is_more,
     pages_by_pos_tell_messages_and_marks_in_the_order_of_changes,
     a_status_follows_the_marks_of_others,
+    where_a_contact_is_known_agents_do_not_read_for_it,
 }
 
 async fn pages_by_seq_say_whether_there_is_more(desk: Desk) {
@@ -91,26 +92,27 @@ async fn a_status_follows_the_marks_of_others(desk: Desk) {
     assert_eq!(statuses().await, [Read, Delivered, Sent, Sent]);
 }
 
-#[test]
-fn where_a_contact_is_known_agents_do_not_read_for_it() {
-    let backend = Backend::postgres();
-    let server = backend.server.clone().unwrap();
-    let database = backend.url.split('?').next().unwrap().rsplit('/').next().unwrap().to_owned();
-    backend.run(async |desk| {
-        let organization = organization();
-        let room = desk.room(organization, RoomKind::Conversation).await;
-        let contact = clock::message_id();
-        server.sql(&database, &format!("UPDATE rooms SET contact_id = '{contact}'"));
-        // As whoever sets a contact does: every change of an organization takes a `pos`.
-        server.sql(&database, "UPDATE organizations SET last_pos = last_pos + 1");
-        desk.send(organization, text(room, 1, "to the contact", "a")).await.unwrap();
-        let mut inbound = text(room, 1, "from the contact", "b");
-        (inbound.sender_type, inbound.direction) = (SenderType::Contact, Direction::Inbound);
-        desk.send(organization, inbound).await.unwrap();
-        desk.mark(organization, mark(room, 2, MarkKind::Read, 2)).await.unwrap();
-        let statuses: Vec<_> = desk.messages(room).await.iter().map(|it| it.status).collect();
-        assert_eq!(statuses, [MessageStatus::Sent, MessageStatus::Read]);
-        let access = desk.store.access(organization, room, tertulia::domain::UserId(contact.0)).await.unwrap().unwrap();
-        assert_eq!(access.contact.map(|it| it.0), Some(contact.0));
-    });
+async fn where_a_contact_is_known_agents_do_not_read_for_it(desk: Desk) {
+    use MessageStatus::{Read, Sent};
+    let organization = organization();
+    let room = desk.room(organization, RoomKind::Conversation).await;
+    let contact = Some(ContactId(clock::message_id().0));
+    let statuses = async || desk.messages(room).await.iter().map(|it| it.status).collect::<Vec<_>>();
+    desk.send(organization, text(room, 1, "to nobody in particular", "a")).await.unwrap();
+    desk.mark(organization, mark(room, 2, MarkKind::Read, 1)).await.unwrap();
+    assert_eq!(statuses().await, [Read]);
+
+    // The first contact that is named is the conversation's.
+    for (name, contact) in [("b", contact), ("c", Some(ContactId(clock::message_id().0)))] {
+        let mut outbound = text(room, 1, "to the contact", name);
+        outbound.draft.contact = contact;
+        desk.send(organization, outbound).await.unwrap();
+    }
+    let mut inbound = text(room, 1, "from the contact", "d");
+    (inbound.sender_type, inbound.direction) = (SenderType::Contact, Direction::Inbound);
+    desk.send(organization, inbound).await.unwrap();
+    desk.mark(organization, mark(room, 2, MarkKind::Read, 4)).await.unwrap();
+    assert_eq!(statuses().await, [Sent, Sent, Sent, Read]);
+    let access = desk.store.access(organization, room, user(1)).await.unwrap().unwrap();
+    assert_eq!(access.contact, contact);
 }

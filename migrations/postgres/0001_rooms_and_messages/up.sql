@@ -84,7 +84,8 @@ CREATE TABLE messages (
 
 CREATE UNIQUE INDEX messages_id ON messages (id);
 
-CREATE UNIQUE INDEX messages_once ON messages (room_id, sender_id, client_message_id);
+CREATE UNIQUE INDEX messages_once ON messages (room_id, sender_id, client_message_id)
+WHERE client_message_id IS NOT NULL;
 
 CREATE TABLE audit_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

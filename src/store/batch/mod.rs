@@ -150,7 +150,12 @@ pub(crate) fn run(
 fn at_once(connection: &mut PgConnection, memory: &mut Memory, jobs: &mut [Job]) -> QueryResult<Option<Vec<Verdict>>> {
     let Some((id, mut ledger)) = memory.guess(jobs) else { return Ok(None) };
     let before = ledger.organizations.get(&id).map_or(0, |it| it.last_pos);
-    let verdicts = plan::number(&mut ledger, jobs, clock::now(), false).verdicts;
+    let plan = plan::number(&mut ledger, jobs, clock::now(), false);
+    if !plan.standings.is_empty() {
+        // The room changes too, which takes more than one statement.
+        return Ok(None);
+    }
+    let verdicts = plan.verdicts;
     let rows: Vec<_> = tables::new_messages(jobs, &verdicts).collect();
     let Some(organization) = ledger.organizations.get(&id) else { return Ok(None) };
     if !postgres::add_at_once(connection, (id, before, organization), &rows)? {

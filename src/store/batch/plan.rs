@@ -48,6 +48,9 @@ pub(crate) fn number(ledger: &mut Ledger, jobs: &mut [Job], now: Timestamp, agai
                     (None, Some(first)) => repeated(&plan.verdicts, *first),
                     (None, None) => {
                         room.last_seq += 1;
+                        if room.standing.meets(message.contact) {
+                            plan.standings.insert(message.room, room.standing);
+                        }
                         message.seq = room.last_seq;
                         message.created_at = Timestamp::from_micros(organization.last_at);
                         message.pos = organization.advance();

@@ -63,7 +63,7 @@ pub(crate) fn sent_before(
          m.direction, m.user_name, m.contact_id, m.message_type, m.content, m.reply_to_id, m.client_message_id, \
          m.created_at \
          FROM unnest(?, ?, ?, ?) AS k (job, room_id, sender_id, client_message_id) \
-         JOIN messages m USING (room_id, sender_id, client_message_id)";
+         JOIN messages m USING (room_id, sender_id, client_message_id) WHERE m.client_message_id IS NOT NULL";
     let binds = vec![
         numbers(keys.iter().map(|key| i64::try_from(key.index).unwrap_or(i64::MAX))),
         uuids(keys.iter().map(|key| key.room.0)),
@@ -174,10 +174,10 @@ pub(crate) fn put_marks(connection: &mut PgConnection, rows: &[NewMarkRow]) -> Q
 }
 
 pub(crate) fn put_standings(connection: &mut PgConnection, rooms: &HashMap<RoomId, Standing>) -> QueryResult<()> {
-    const TEXT: &str = "UPDATE rooms SET read_user = k.read_user, read_seq = k.read_seq, read_rest = k.read_rest, \
+    const TEXT: &str = "UPDATE rooms SET contact_id = k.contact_id, read_user = k.read_user, read_seq = k.read_seq, read_rest = k.read_rest, \
          delivered_user = k.delivered_user, delivered_seq = k.delivered_seq, delivered_rest = k.delivered_rest \
-         FROM unnest(?, ?, ?, ?, ?, ?, ?) AS k (id, read_user, read_seq, read_rest, delivered_user, delivered_seq, \
-         delivered_rest) WHERE rooms.id = k.id";
+         FROM unnest(?, ?, ?, ?, ?, ?, ?, ?) AS k (id, contact_id, read_user, read_seq, read_rest, delivered_user, \
+         delivered_seq, delivered_rest) WHERE rooms.id = k.id";
     if rooms.is_empty() {
         return Ok(());
     }
@@ -185,6 +185,7 @@ pub(crate) fn put_standings(connection: &mut PgConnection, rooms: &HashMap<RoomI
     let user = |user: Option<UserId>| user.map(|it| Key(it.0));
     let binds = vec![
         uuids(rooms.keys().map(|id| id.0)),
+        array::<Nullable<schema::Id>, _>(standings().map(|it| it.contact.map(|contact| Key(contact.0)))),
         array::<Nullable<schema::Id>, _>(standings().map(|it| user(it.read.user))),
         numbers(standings().map(|it| stored(it.read.seq))),
         numbers(standings().map(|it| stored(it.read.rest))),

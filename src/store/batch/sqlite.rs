@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
+use uuid::Uuid;
 
 use super::super::fixed::{Bind, Fixed};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
@@ -15,7 +16,7 @@ use super::super::status::Standing;
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, SentBefore};
 use super::tables::{MarkRow, OrganizationRow};
-use crate::domain::{RoomId, UserId};
+use crate::domain::RoomId;
 
 /// The transaction holds the lock on everything already.
 pub(crate) fn organizations(connection: &mut SqliteConnection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
@@ -91,14 +92,15 @@ pub(crate) fn put_marks(connection: &mut SqliteConnection, rows: &[NewMarkRow]) 
 }
 
 pub(crate) fn put_standings(connection: &mut SqliteConnection, rooms: &HashMap<RoomId, Standing>) -> QueryResult<()> {
-    const TEXT: &str = "UPDATE rooms SET read_user = ?, read_seq = ?, read_rest = ?, \
+    const TEXT: &str = "UPDATE rooms SET contact_id = ?, read_user = ?, read_seq = ?, read_rest = ?, \
          delivered_user = ?, delivered_seq = ?, delivered_rest = ? WHERE id = ?";
-    for (id, Standing { read, delivered, .. }) in rooms {
+    for (id, Standing { contact, read, delivered, .. }) in rooms {
         let binds = vec![
-            user(read.user),
+            optional(contact.map(|it| it.0)),
+            optional(read.user.map(|it| it.0)),
             number(stored(read.seq)),
             number(stored(read.rest)),
-            user(delivered.user),
+            optional(delivered.user.map(|it| it.0)),
             number(stored(delivered.seq)),
             number(stored(delivered.rest)),
             key(Key(id.0)),
@@ -121,8 +123,8 @@ fn key<'a>(key: Key) -> Bind<'a, Sqlite> {
     Box::new(key.into_sql::<schema::Id>())
 }
 
-fn user<'a>(user: Option<UserId>) -> Bind<'a, Sqlite> {
-    Box::new(user.map(|it| Key(it.0)).into_sql::<Nullable<schema::Id>>())
+fn optional<'a>(id: Option<Uuid>) -> Bind<'a, Sqlite> {
+    Box::new(id.map(Key).into_sql::<Nullable<schema::Id>>())
 }
 
 fn number<'a>(number: i64) -> Bind<'a, Sqlite> {
