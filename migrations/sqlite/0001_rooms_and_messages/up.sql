@@ -83,8 +83,8 @@ CREATE TABLE messages (
 
 CREATE UNIQUE INDEX messages_id ON messages (id);
 
--- Not partial: SQLite would plan each look-up anew, to see whether the value it is given is null.
-CREATE UNIQUE INDEX messages_once ON messages (room_id, sender_id, client_message_id);
+CREATE UNIQUE INDEX messages_once ON messages (room_id, sender_id, client_message_id)
+WHERE client_message_id IS NOT NULL;
 
 CREATE TABLE audit_log (
     id INTEGER PRIMARY KEY,

@@ -42,6 +42,8 @@ pub(crate) fn sent_before(
             .filter(messages::room_id.eq(Key(key.room.0)))
             .filter(messages::sender_id.eq(Key(key.sender)))
             .filter(messages::client_message_id.eq(key.client_message_id))
+            // As the index says it, for the planner.
+            .filter(messages::client_message_id.is_not_null())
             .select(MessageRow::as_select())
             .get_result(connection)
             .optional()?;
