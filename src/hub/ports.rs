@@ -50,7 +50,7 @@ pub struct NewRoom {
     pub owner: UserId,
 }
 
-/// Marks merged within a second may name a `seq` and a message; the higher of the two counts.
+/// How far somebody has come: to a `seq`, to a message, or to the higher of the two where both are named.
 #[derive(Clone, Debug)]
 pub struct NewMark {
     pub room: RoomId,
