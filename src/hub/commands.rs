@@ -52,9 +52,10 @@ fn identity_and_facts<'a>(state: &'a State, ask: &Ask<'_>, room: RoomId) -> Resu
     Ok((&conn.identity, facts))
 }
 
-fn may_enter(state: &State, ask: &Ask<'_>, room: RoomId) -> Result<(), Reject> {
+fn may_enter<'a>(state: &'a State, ask: &Ask<'_>, room: RoomId) -> Result<(&'a Identity, &'a Facts), Reject> {
     let (identity, facts) = identity_and_facts(state, ask, room)?;
-    permissions::enter(identity, facts, ask.role)
+    permissions::enter(identity, facts, ask.role)?;
+    Ok((identity, facts))
 }
 
 fn has_joined(state: &State, ask: &Ask<'_>, room: RoomId) -> bool {
@@ -150,8 +151,7 @@ fn mark(
     target: MarkTarget,
     turn: &mut Turn<'_>,
 ) -> Result<(), Reject> {
-    let (identity, facts) = identity_and_facts(state, ask, room)?;
-    permissions::enter(identity, facts, ask.role)?;
+    let (identity, facts) = may_enter(state, ask, room)?;
     let key = MarkKey { organization: facts.organization, room, user: identity.user, kind };
     if let Some(due) = state.marks.add(key, target, (ask.conn, ask.tag.clone()), turn.now) {
         state.write_mark(due, turn);
