@@ -188,36 +188,37 @@ fn bind(
 ) -> Result<Vec<SocketAddr>, RunError> {
     let mut bound = Vec::new();
     for listen in &config.server.listen {
-        let addresses = listen.addresses().map_err(|error| RunError::Listen(listen.clone(), error))?;
-        for mut address in addresses {
-            if listen.tolerates_missing_ipv6() && address.port() == 0 {
-                // Both families of `localhost` share a port.
-                address.set_port(bound.last().map_or(0, SocketAddr::port));
-            }
-            let app = {
-                let context = context.clone();
-                move || api::app(context.clone())
-            };
-            let result = listeners.bind(address, tls, app, Door::handler(door));
-            match result {
-                Ok(address) => bound.push(address),
-                Err(_) if address.is_ipv6() && listen.tolerates_missing_ipv6() => {}
-                Err(error) => return Err(RunError::Bind(address, error)),
-            }
-        }
+        bound.extend(bind_each(listen, |address| {
+            let context = context.clone();
+            listeners.bind(address, tls, move || api::app(context.clone()), Door::handler(door))
+        })?);
     }
     if let Some(listen) = &config.server.metrics_listen {
-        for address in listen.addresses().map_err(|error| RunError::Listen(listen.clone(), error))? {
-            let app = {
-                let context = context.clone();
-                move || api::metrics_app(context.clone())
-            };
-            let result = listeners.bind(address, None, app, Door::closed());
-            match result {
-                Ok(_) => {}
-                Err(_) if address.is_ipv6() && listen.tolerates_missing_ipv6() => {}
-                Err(error) => return Err(RunError::Bind(address, error)),
-            }
+        bind_each(listen, |address| {
+            let context = context.clone();
+            listeners.bind(address, None, move || api::metrics_app(context.clone()), Door::closed())
+        })?;
+    }
+    Ok(bound)
+}
+
+/// Binds every address that `listen` stands for.
+fn bind_each(
+    listen: &Listen,
+    mut bind: impl FnMut(SocketAddr) -> io::Result<SocketAddr>,
+) -> Result<Vec<SocketAddr>, RunError> {
+    let mut bound: Vec<SocketAddr> = Vec::new();
+    for mut address in listen.addresses().map_err(|error| RunError::Listen(listen.clone(), error))? {
+        if let (0, Some(first)) = (address.port(), bound.first())
+            && listen.tolerates_missing_ipv6()
+        {
+            // Both families of `localhost` share a port.
+            address.set_port(first.port());
+        }
+        match bind(address) {
+            Ok(address) => bound.push(address),
+            Err(_) if address.is_ipv6() && listen.tolerates_missing_ipv6() => {}
+            Err(error) => return Err(RunError::Bind(address, error)),
         }
     }
     Ok(bound)
