@@ -30,9 +30,6 @@ use layers::Settings;
 /// Read from the working directory where no file is named.
 const DEFAULT_FILE: &str = "tertulia.toml";
 
-/// Allowed in `dev`, besides what is configured: where front ends usually run while they are written.
-const DEV_ORIGINS: [&str; 3] = ["http://localhost:3000", "http://localhost:5173", "http://127.0.0.1:3000"];
-
 #[derive(Clone, Debug)]
 pub struct Config {
     pub server: Server,
@@ -75,7 +72,7 @@ impl Config {
         let mut warnings = settings.merge_environment(&sources.environment)?;
         settings.merge_flags(sources.flags)?;
 
-        let mut config = Self {
+        let config = Self {
             server: Server::read(&settings)?,
             tls: Tls::read(&settings)?,
             database: Database::read(&settings)?,
@@ -88,9 +85,6 @@ impl Config {
         config.check(&settings)?;
         warnings.extend(config.doubts());
         let printed = print::effective(&settings, &Settings::defaults()?);
-        if config.server.dev {
-            config.server.allowed_origins.extend(DEV_ORIGINS.map(Origin::new));
-        }
         Ok(Loaded { config, file, warnings, printed })
     }
 

@@ -42,7 +42,6 @@ sections! {
         data_dir: PathBuf,
         /// `None`: as many as there are cores.
         workers: Option<NonZeroUsize>,
-        /// With `dev`, those of front ends in development are among them.
         allowed_origins: Vec<Origin>,
         trusted_proxies: Vec<Network>,
         /// Only ever true where every `listen` is loopback.

@@ -125,6 +125,12 @@ fn a_trusted_proxy_tells_under_which_name_the_hub_is_reached() {
 }
 
 #[test]
+fn development_may_let_every_origin_in() {
+    let hub = Hub::start(&["--dev", "--allowed-origin", "*"]);
+    Chat::knock(&hub, "?token=dev-admin-key", &[("origin", "https://anywhere.example")]).expect("let in");
+}
+
+#[test]
 fn development_has_a_key_and_the_usual_origins() {
     let hub = Hub::start(&["--dev"]);
     let room = fresh_id();
