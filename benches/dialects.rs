@@ -31,6 +31,9 @@ fn message(text: &str) -> Event {
         reply_to: None,
         client_message_id: Some("c-1".into()),
         created_at: clock::now(),
+        reactions: Vec::new(),
+        edited_at: None,
+        deleted_at: None,
     }))
 }
 

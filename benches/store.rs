@@ -73,6 +73,7 @@ impl Bench {
                 content,
                 reply_to: None,
                 client_message_id: Some(format!("client-{user}-{nth}").into()),
+                idempotency: None,
                 create_as: RoomKind::Public,
             },
             sender_type: SenderType::Agent,

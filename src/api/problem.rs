@@ -43,6 +43,9 @@ impl From<Reject> for Problem {
             RejectCode::NotFound => StatusCode::NOT_FOUND,
             RejectCode::RateLimited | RejectCode::TooManyRooms => StatusCode::TOO_MANY_REQUESTS,
             RejectCode::MessageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            RejectCode::Conflict => StatusCode::CONFLICT,
+            RejectCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            RejectCode::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             RejectCode::SendFailed | RejectCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             RejectCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-use crate::domain::{Identity, LoginId, OrgId, Role, Timestamp, UserId};
+use crate::domain::{Identity, LoginId, OrgId, Role, Scopes, Timestamp, UserId};
 
 /// Longer names are cut: they travel in every message of their bearer.
 const MAX_NAME_CHARS: usize = 200;
@@ -74,6 +74,7 @@ impl Claims {
             email,
             expires_at: self.exp.map(|exp| exp.0),
             login: self.sid.as_deref().and_then(|sid| sid.parse().ok()).map(LoginId),
+            scopes: Scopes::ALL,
         })
     }
 

@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::{Identity, OrgId, Role, UserId};
+use crate::domain::{Identity, OrgId, Role, Scopes, UserId};
 
 pub const KEY: &str = "dev-admin-key";
 
@@ -22,5 +22,6 @@ pub fn identity() -> Identity {
         email: None,
         expires_at: None,
         login: None,
+        scopes: Scopes::ALL,
     }
 }

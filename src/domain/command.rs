@@ -1,6 +1,6 @@
 //! What a session asks of the hub.
 
-use super::{ContactId, Content, MessageId, MessageType, RoomId, RoomKind};
+use super::{ContactId, Content, MemberRole, MessageId, MessageType, RoomId, RoomKind, UserId};
 
 /// The name that a client gave its frame, echoed in the frame that answers it. `None`: it gave none.
 pub type Tag = Option<Box<str>>;
@@ -39,8 +39,48 @@ pub struct Draft {
     pub content: Content,
     pub reply_to: Option<MessageId>,
     pub client_message_id: Option<Box<str>>,
+    /// The caller's name for this request as a whole (REST).
+    pub idempotency: Option<Box<Idempotency>>,
     /// The kind of room to make where the id is unknown and `rooms.auto_create` is on.
     pub create_as: RoomKind,
+}
+
+/// Makes a request that is sent again the same request, for 24 hours and over all rooms of its sender.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Idempotency {
+    pub key: Box<str>,
+    /// A hash of what was asked: the same key with another request is refused (`idempotency_key_reused`).
+    pub fingerprint: [u8; 32],
+}
+
+/// A room to be made, the caller its owner (both, in a direct room).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoomDraft {
+    /// Where it is taken by a room of the same kind and organization that the caller is in, that one is the answer.
+    pub id: RoomId,
+    pub kind: RoomKind,
+    pub name: Option<Box<str>>,
+    /// Who else is in it from the start.
+    pub members: Vec<UserId>,
+}
+
+/// What is to change about a room; what is `None` stays.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RoomChange {
+    pub name: Option<Box<str>>,
+    /// Between `Public` and `Private` only.
+    pub kind: Option<RoomKind>,
+    pub archived: Option<bool>,
+    /// Only if the room's version is this one (`precondition_failed`).
+    pub if_version: Option<u64>,
+}
+
+/// What is to change about a user's place in a room; what is `None` stays. Somebody without a place gets one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MemberChange {
+    pub role: Option<MemberRole>,
+    pub muted: Option<bool>,
+    pub banned: Option<bool>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,6 +110,43 @@ pub enum Command {
     Presence {
         room: RoomId,
     },
+    Edit {
+        room: RoomId,
+        message: MessageId,
+        text: Box<str>,
+        /// Only if its last change is this one (`precondition_failed`).
+        if_changed_pos: Option<u64>,
+    },
+    Delete {
+        room: RoomId,
+        message: MessageId,
+        if_changed_pos: Option<u64>,
+    },
+    React {
+        room: RoomId,
+        message: MessageId,
+        emoji: Box<str>,
+        /// False: take it back.
+        present: bool,
+    },
+    Create(Box<RoomDraft>),
+    Update {
+        room: RoomId,
+        change: RoomChange,
+    },
+    /// Delete a room and everything in it for good.
+    Purge {
+        room: RoomId,
+    },
+    SetMember {
+        room: RoomId,
+        user: UserId,
+        change: MemberChange,
+    },
+    RemoveMember {
+        room: RoomId,
+        user: UserId,
+    },
 }
 
 impl Command {
@@ -79,8 +156,16 @@ impl Command {
             | Self::Leave { room }
             | Self::Typing { room, .. }
             | Self::Mark { room, .. }
-            | Self::Presence { room } => *room,
+            | Self::Presence { room }
+            | Self::Edit { room, .. }
+            | Self::Delete { room, .. }
+            | Self::React { room, .. }
+            | Self::Update { room, .. }
+            | Self::Purge { room }
+            | Self::SetMember { room, .. }
+            | Self::RemoveMember { room, .. } => *room,
             Self::Send(draft) => draft.room,
+            Self::Create(draft) => draft.id,
         }
     }
 }

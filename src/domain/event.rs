@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use super::{ConnId, ContactId, MarkKind, Message, MessageId, MessageStatus, Reject, RoomId, Timestamp, UserId};
+use super::{
+    ConnId, ContactId, MarkKind, Member, Message, MessageId, MessageStatus, Reject, Room, RoomId, Timestamp, UserId,
+    UserStatus,
+};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Typing {
@@ -28,6 +31,33 @@ pub struct Mark {
     pub at: Timestamp,
 }
 
+/// A message has become a tombstone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Deletion {
+    pub room: RoomId,
+    pub message: MessageId,
+    pub seq: u64,
+    /// Who deleted it, where that is known.
+    pub by: Option<UserId>,
+    pub at: Timestamp,
+}
+
+/// Somebody has put an emoji under a message, or taken it back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reaction {
+    pub room: RoomId,
+    pub message: MessageId,
+    pub seq: u64,
+    pub user: UserId,
+    pub user_name: Box<str>,
+    pub emoji: Box<str>,
+    /// False: taken back.
+    pub present: bool,
+    /// How many have it there now.
+    pub count: u64,
+    pub at: Timestamp,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     // To a room.
@@ -40,6 +70,21 @@ pub enum Event {
         message: MessageId,
         status: MessageStatus,
         at: Timestamp,
+    },
+    /// A message as it stands now: after an edit, or, in a replay, after any change but its deletion.
+    Edited {
+        message: Arc<Message>,
+        /// Who edited it, where that is known.
+        by: Option<UserId>,
+    },
+    Deleted(Deletion),
+    Reacted(Reaction),
+    RoomUpdated(Arc<Room>),
+    /// How somebody in the room wants to be seen from now on.
+    UserStatus {
+        room: RoomId,
+        user: UserId,
+        status: UserStatus,
     },
     UserJoined {
         room: RoomId,
@@ -78,6 +123,30 @@ pub enum Event {
         users: Vec<(UserId, Box<str>)>,
         total: usize,
     },
+    /// This connection hears of its user's rooms from now on.
+    Watching,
+    /// Its user has a place in a room now, or another one than before.
+    RoomAdded {
+        room: Arc<Room>,
+        member: Member,
+    },
+    /// Its user has no place in a room any more.
+    RoomRemoved {
+        room: RoomId,
+    },
+    /// The answer to `Command::Create`. `created`: false where it was there already.
+    RoomCreated {
+        room: Arc<Room>,
+        created: bool,
+    },
+    RoomPurged {
+        room: RoomId,
+    },
+    MemberSet(Member),
+    MemberRemoved {
+        room: RoomId,
+        user: UserId,
+    },
     TokenExpiring {
         expires_at: Timestamp,
     },
@@ -95,10 +164,18 @@ impl Event {
     /// The room that this event is told to or about, where there is one.
     pub fn room(&self) -> Option<RoomId> {
         match self {
-            Self::Message(message) | Self::Sent { message, .. } => Some(message.room),
+            Self::Message(message) | Self::Sent { message, .. } | Self::Edited { message, .. } => Some(message.room),
             Self::Typing(typing) => Some(typing.room),
             Self::Marked(mark) => Some(mark.room),
+            Self::Deleted(deletion) => Some(deletion.room),
+            Self::Reacted(reaction) => Some(reaction.room),
+            Self::RoomUpdated(room) | Self::RoomAdded { room, .. } | Self::RoomCreated { room, .. } => Some(room.id),
+            Self::MemberSet(member) => Some(member.room),
             Self::Status { room, .. }
+            | Self::UserStatus { room, .. }
+            | Self::RoomRemoved { room }
+            | Self::RoomPurged { room }
+            | Self::MemberRemoved { room, .. }
             | Self::UserJoined { room, .. }
             | Self::UserLeft { room, .. }
             | Self::Joined { room, .. }
@@ -110,7 +187,7 @@ impl Event {
 
     /// Never stored, and dropped for a connection that is behind.
     pub fn is_volatile(&self) -> bool {
-        matches!(self, Self::Typing(_) | Self::UserJoined { .. } | Self::UserLeft { .. })
+        matches!(self, Self::Typing(_) | Self::UserJoined { .. } | Self::UserLeft { .. } | Self::UserStatus { .. })
     }
 
     /// The name under which it is counted (`websocket_events_total{event_type}`).
@@ -123,6 +200,18 @@ impl Event {
                 MarkKind::Read => "read",
             },
             Self::Status { .. } => "status",
+            Self::Edited { .. } => "edited",
+            Self::Deleted(_) => "deleted",
+            Self::Reacted(_) => "reaction",
+            Self::RoomUpdated(_) => "room_updated",
+            Self::UserStatus { .. } => "user_status",
+            Self::Watching => "watching",
+            Self::RoomAdded { .. } => "room_added",
+            Self::RoomRemoved { .. } => "room_removed",
+            Self::RoomCreated { .. } => "room_created",
+            Self::RoomPurged { .. } => "room_purged",
+            Self::MemberSet(_) => "member_set",
+            Self::MemberRemoved { .. } => "member_removed",
             Self::UserJoined { .. } => "user_joined",
             Self::UserLeft { .. } => "user_left",
             Self::Connected { .. } => "connected",

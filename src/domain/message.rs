@@ -136,6 +136,19 @@ pub struct Message {
     pub status: MessageStatus,
     pub reply_to: Option<MessageId>,
     pub client_message_id: Option<Box<str>>,
+    /// Who answered it with what, in the order in which each emoji first came.
+    pub reactions: Vec<Reactions>,
     /// The commit's time by the writer's clock; also `sent_at`.
     pub created_at: Timestamp,
+    /// Its last edit.
+    pub edited_at: Option<Timestamp>,
+    /// From then on it is a tombstone: its place stays, what it said is gone.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// One emoji under a message, and who put it there, first to last.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reactions {
+    pub emoji: Box<str>,
+    pub users: Vec<UserId>,
 }

@@ -14,14 +14,17 @@ pub mod people;
 pub mod reject;
 pub mod room;
 pub mod time;
+pub mod wording;
 
 pub use close::CloseReason;
-pub use command::{Command, Draft, MarkKind, MarkTarget, Resume, Tag};
-pub use event::{Event, Mark, Typing};
+pub use command::{
+    Command, Draft, Idempotency, MarkKind, MarkTarget, MemberChange, Resume, RoomChange, RoomDraft, Tag,
+};
+pub use event::{Deletion, Event, Mark, Reaction, Typing};
 pub use id::{ConnId, ContactId, LoginId, MessageId, OrgId, RoomId, UserId};
 pub use limit::{Bucket, Rate};
-pub use message::{Content, Direction, Message, MessageStatus, MessageType, SenderType};
-pub use people::{Identity, Role};
+pub use message::{Content, Direction, Message, MessageStatus, MessageType, Reactions, SenderType};
+pub use people::{Identity, Role, Scope, Scopes, UserStatus};
 pub use reject::{Reject, RejectCode};
-pub use room::{MemberRole, RoomKind};
+pub use room::{Member, MemberRole, Membership, Room, RoomKind};
 pub use time::Timestamp;

@@ -22,6 +22,12 @@ pub enum RejectCode {
     /// Not known to be stored: send again with the same `client_message_id`.
     SendFailed,
     Unavailable,
+    /// It stands against what is there already (REST).
+    Conflict,
+    /// It has changed since the caller read it (REST, `If-Match`).
+    PreconditionFailed,
+    /// The same `Idempotency-Key` came with another request (REST).
+    IdempotencyKeyReused,
     Internal,
 }
 
@@ -43,6 +49,9 @@ impl RejectCode {
             Self::TooManyRooms => "too_many_rooms",
             Self::SendFailed => "send_failed",
             Self::Unavailable => "unavailable",
+            Self::Conflict => "conflict",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::Internal => "internal",
         }
     }
@@ -81,6 +90,18 @@ impl Reject {
 
     pub fn forbidden() -> Self {
         Self::new(RejectCode::Forbidden, "You may not take part in this session")
+    }
+
+    pub fn no_such_message() -> Self {
+        Self::new(RejectCode::NotFound, "There is no such message in this session")
+    }
+
+    pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(RejectCode::Conflict, message)
+    }
+
+    pub fn precondition_failed() -> Self {
+        Self::new(RejectCode::PreconditionFailed, "It has changed since: read it again, and try with its new ETag")
     }
 
     pub fn not_joined() -> Self {

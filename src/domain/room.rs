@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::{ContactId, OrgId, RoomId, Timestamp, UserId};
+
 /// What a room is for, and with it who may come in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RoomKind {
@@ -47,6 +49,47 @@ impl MemberRole {
             Self::Owner => "owner",
         }
     }
+}
+
+/// What a user is in a room, where the room knows them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Membership {
+    pub role: MemberRole,
+    /// May read, and not write.
+    pub muted: bool,
+    /// Not a member any more, and not to come in again, however open the room is. The role means nothing.
+    pub banned: bool,
+}
+
+impl Membership {
+    pub const fn new(role: MemberRole) -> Self {
+        Self { role, muted: false, banned: false }
+    }
+}
+
+/// A room as it stands in the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Room {
+    pub id: RoomId,
+    pub organization: OrgId,
+    pub kind: RoomKind,
+    pub name: Option<Box<str>>,
+    pub contact: Option<ContactId>,
+    /// Raised by every change of the room or its members.
+    pub version: u64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// From then on it can be read, and nothing can be written.
+    pub archived_at: Option<Timestamp>,
+}
+
+/// A user's place in a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    pub room: RoomId,
+    pub user: UserId,
+    pub membership: Membership,
+    pub joined_at: Timestamp,
 }
 
 macro_rules! spelled {

@@ -9,7 +9,7 @@ use super::permissions;
 use super::ports::{Change, NewMessage};
 use super::state::{State, Turn};
 use crate::domain::{
-    Command, ConnId, ContactId, Direction, Draft, Event, Identity, MarkKind, MarkTarget, MemberRole, Reject,
+    Command, ConnId, ContactId, Direction, Draft, Event, Identity, MarkKind, MarkTarget, Membership, Reject,
     RejectCode, Resume, Role, RoomId, SenderType, Tag, Typing,
 };
 
@@ -22,7 +22,7 @@ pub(super) fn run(
     conn: ConnId,
     command: Command,
     tag: &Tag,
-    role: Option<MemberRole>,
+    role: Option<Membership>,
     turn: &mut Turn<'_>,
 ) -> Result<(), Reject> {
     let ask = Ask { conn, tag, role };
@@ -33,6 +33,7 @@ pub(super) fn run(
         Command::Typing { room, contact, is_typing } => typing(state, &ask, room, contact, is_typing, turn),
         Command::Mark { room, kind, target } => mark(state, &ask, room, kind, target, turn),
         Command::Presence { room } => presence(state, &ask, room, turn),
+        _ => Err(Reject::unavailable()),
     }
 }
 
@@ -40,16 +41,16 @@ pub(super) fn run(
 struct Ask<'a> {
     conn: ConnId,
     tag: &'a Tag,
-    role: Option<MemberRole>,
+    role: Option<Membership>,
 }
 
 fn identity_and_facts<'a>(state: &'a State, ask: &Ask<'_>, room: RoomId) -> Result<(&'a Identity, &'a Facts), Reject> {
-    let conn = state.conns.get(&ask.conn).ok_or_else(Reject::not_found)?;
+    let identity = state.identity(ask.conn).ok_or_else(Reject::not_found)?;
     let facts = state.rooms.get(&room).and_then(|room| room.facts.as_ref()).ok_or_else(Reject::not_found)?;
-    if conn.identity.organization != Some(facts.organization) {
+    if identity.organization != Some(facts.organization) {
         return Err(Reject::not_found());
     }
-    Ok((&conn.identity, facts))
+    Ok((identity, facts))
 }
 
 fn may_enter<'a>(state: &'a State, ask: &Ask<'_>, room: RoomId) -> Result<(&'a Identity, &'a Facts), Reject> {
@@ -72,7 +73,10 @@ fn join(
 ) -> Result<(), Reject> {
     may_enter(state, ask, id)?;
     let limit = state.rules.max_rooms_per_connection;
-    let (Some(conn), Some(room)) = (state.conns.get_mut(&ask.conn), state.rooms.get_mut(&id)) else { return Ok(()) };
+    let (Some(conn), Some(room)) = (state.conns.get_mut(&ask.conn), state.rooms.get_mut(&id)) else {
+        // Somebody without a connection has nothing to join with.
+        return Err(Reject::not_joined());
+    };
     let user = conn.identity.user;
     let mut is_new_here = false;
     let joined = conn.rooms.len();

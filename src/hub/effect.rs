@@ -23,6 +23,8 @@ pub enum Effect {
     CompareHeads(Vec<RoomId>),
     /// End a connection.
     End(ConnId, CloseReason),
+    /// The answer to a caller that has no connection.
+    Reply(ConnId, Event),
 }
 
 /// An event on its way to the sessions of a room.

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
 use super::delivery;
+use super::membership::Facts;
 pub use super::outlet::{Backlog, Broadcast, Departure, End, Outlet, Seat, WIRE_FORMS, WireForm};
-use super::ports::Store;
-use super::server::{ChatServer, Drain, FromSession, SnapshotQuery};
+use super::permissions;
+use super::ports::{Access, Store, Unavailable};
+use super::server::{ChatServer, Drain, FromSession, OnlineQuery, SnapshotQuery};
 pub use super::server::{Snapshot, start};
 pub use super::state::Rules;
 use crate::domain::audit::AuditEntry;
-use crate::domain::{Command, ConnId, Identity, Tag};
+use crate::domain::{Command, ConnId, Event, Identity, LoginId, OrgId, Reject, RoomId, Tag, UserId};
 use crate::metrics::Metrics;
 use actix::{Addr, WeakRecipient};
+use tokio::sync::oneshot;
 
 /// Commands may wait in front of the `ChatServer` up to this number; then sessions stop reading.
 const CONGESTED: usize = 16_384;
@@ -89,6 +92,43 @@ impl Hub {
     /// Hands a command over. Its answer comes through the connection's outlet.
     pub fn command(&self, conn: ConnId, command: Command, tag: Tag) {
         self.post(FromSession::Command { conn, command, tag });
+    }
+
+    /// Hands over a command of somebody who has no connection (REST), and waits for its answer.
+    pub async fn ask(&self, identity: Arc<Identity>, command: Command) -> Result<Event, Reject> {
+        self.shared.store.provision(&identity);
+        let (reply, answer) = oneshot::channel();
+        self.post(FromSession::Ask { conn: self.next_conn(), identity, command, reply });
+        match answer.await {
+            Ok(Event::Rejected(reject)) => Err(reject),
+            Ok(event) => Ok(event),
+            Err(_) => Err(Reject::unavailable()),
+        }
+    }
+
+    /// Whether somebody may join and read a room, by the rules that commands go by. `Ok`: the room as they meet it.
+    pub async fn may_enter(&self, identity: &Identity, room: RoomId) -> Result<Access, Reject> {
+        let organization = identity.organization.ok_or_else(Reject::forbidden)?;
+        let access = self.shared.store.access(organization, room, identity.user).await;
+        let access = access.map_err(|Unavailable| Reject::unavailable())?.ok_or_else(Reject::not_found)?;
+        permissions::enter(identity, &Facts::of(organization, &access), access.member)?;
+        Ok(access)
+    }
+
+    /// Which of these users have a connection, in their order; nobody where the hub has stopped.
+    pub async fn online(&self, organization: OrgId, users: Vec<UserId>) -> Vec<bool> {
+        let count = users.len();
+        self.server.send(OnlineQuery { organization, users }).await.unwrap_or_else(|_| vec![false; count])
+    }
+
+    /// The connection hears of its user's rooms from now on.
+    pub fn watch(&self, conn: ConnId, tag: Tag) {
+        self.post(FromSession::Watch { conn, tag });
+    }
+
+    /// Ends the connections of a login session that was ended, or of a key that was revoked.
+    pub fn end_login(&self, organization: OrgId, user: UserId, login: LoginId) {
+        self.post(FromSession::EndLogin { organization, user, login });
     }
 
     /// A fresh token was shown on the open connection: its role rules from here on.

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::outlet::Seat;
 use super::ports::Access;
-use crate::domain::{Command, ConnId, Identity, MemberRole, OrgId, RoomId, RoomKind, Tag, Timestamp, UserId};
+use crate::domain::{Command, ConnId, Identity, Membership, OrgId, RoomId, RoomKind, Tag, Timestamp, UserId};
 
 /// A connection, as the hub knows it.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Conn {
     pub seat: Seat,
     /// Its place in `State::dialects`.
     pub dialect: u8,
+    /// It hears of its user's rooms.
+    pub watches: bool,
     pub rooms: SmallVec<[Seated; 1]>,
 }
 
@@ -41,10 +43,24 @@ pub struct Facts {
     pub last_pos: u64,
 }
 
+impl Facts {
+    /// As the store read them.
+    pub fn of(organization: OrgId, access: &Access) -> Self {
+        Self {
+            organization,
+            kind: access.kind,
+            archived: access.archived,
+            acl_version: access.acl_version,
+            last_seq: access.last_seq,
+            last_pos: access.last_pos,
+        }
+    }
+}
+
 /// A user in a room, with at least one connection.
 #[derive(Debug)]
 pub struct Present {
-    pub role: Option<MemberRole>,
+    pub role: Option<Membership>,
     pub conns: SmallVec<[ConnId; 1]>,
 }
 
@@ -92,14 +108,7 @@ impl Room {
             .map_or((access.last_seq.max(self.floor.0), access.last_pos.max(self.floor.1)), |known| {
                 (known.last_seq, known.last_pos)
             });
-        self.facts = Some(Facts {
-            organization,
-            kind: access.kind,
-            archived: access.archived,
-            acl_version: access.acl_version,
-            last_seq: seq,
-            last_pos: pos,
-        });
+        self.facts = Some(Facts { last_seq: seq, last_pos: pos, ..Facts::of(organization, access) });
     }
 
     /// Notes the commit of a message, if it has a `seq`, or of another change. Returns whether those in the room have yet to hear of it.
@@ -119,7 +128,7 @@ impl Room {
     }
 
     /// Adds a connection. Returns whether its user was not here before.
-    pub fn enter(&mut self, conn: ConnId, user: UserId, role: Option<MemberRole>, worker: u16) -> bool {
+    pub fn enter(&mut self, conn: ConnId, user: UserId, role: Option<Membership>, worker: u16) -> bool {
         let worker = usize::from(worker);
         if self.per_worker.len() <= worker {
             self.per_worker.resize(worker + 1, 0);

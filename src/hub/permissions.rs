@@ -1,12 +1,12 @@
 //! Who may do what, for every dialect and for REST alike: the one place where it is decided.
 
 use super::membership::Facts;
-use crate::domain::{Identity, MemberRole, Reject, RejectCode, Role, RoomKind};
+use crate::domain::{Identity, Membership, Reject, RejectCode, Role, RoomKind};
 
 /// Joining, typing, marking and reading history. `member` is what the user is in the room, if anything.
 ///
 /// The organization has been checked before: another organization's room is not known to exist.
-pub fn enter(identity: &Identity, facts: &Facts, member: Option<MemberRole>) -> Result<(), Reject> {
+pub fn enter(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
     let may = match facts.kind {
         RoomKind::Public => true,
         RoomKind::Private | RoomKind::Direct => member.is_some(),
@@ -16,7 +16,7 @@ pub fn enter(identity: &Identity, facts: &Facts, member: Option<MemberRole>) -> 
 }
 
 /// Sending: the right to enter, and a room that is not archived.
-pub fn send(identity: &Identity, facts: &Facts, member: Option<MemberRole>) -> Result<(), Reject> {
+pub fn send(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
     enter(identity, facts, member)?;
     if facts.archived {
         return Err(Reject::new(RejectCode::Forbidden, "This session is archived; nothing can be sent to it"));
@@ -27,7 +27,7 @@ pub fn send(identity: &Identity, facts: &Facts, member: Option<MemberRole>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{OrgId, UserId};
+    use crate::domain::{MemberRole, OrgId, Scopes, UserId};
     use uuid::Uuid;
 
     fn identity(role: Role) -> Identity {
@@ -39,6 +39,7 @@ mod tests {
             email: None,
             expires_at: None,
             login: None,
+            scopes: Scopes::ALL,
         }
     }
 
@@ -63,7 +64,7 @@ mod tests {
             (K::Conversation, R::Admin, None, true),
         ];
         for (kind, role, member, may) in table {
-            let answer = enter(&identity(role), &facts(kind, false), member);
+            let answer = enter(&identity(role), &facts(kind, false), member.map(Membership::new));
             assert_eq!(answer.is_ok(), may, "{kind} {role} {member:?}");
         }
     }

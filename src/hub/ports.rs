@@ -7,10 +7,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::domain::audit::AuditEntry;
 use crate::domain::{
-    ContactId, Direction, Draft, Event, Identity, Mark, MarkKind, MemberRole, Message, MessageId, OrgId, Reject,
-    RoomId, RoomKind, SenderType, UserId,
+    ContactId, Deletion, Direction, Draft, Event, Identity, Mark, MarkKind, Member, MemberChange, Membership, Message,
+    MessageId, OrgId, Reaction, Reject, Room, RoomChange, RoomDraft, RoomId, RoomKind, SenderType, UserId,
 };
 
 /// Names a write while it is on its way, so that its outcome finds the command that asked for it.
@@ -30,6 +32,73 @@ pub enum Change {
     Message(Box<NewMessage>),
     Room(NewRoom),
     Mark(NewMark),
+    /// Seldom, and each in a few statements of its own.
+    Amend(Box<Amendment>),
+}
+
+/// A change of what is stored already, or of who may do what. Each has its own `pos`; what changes a room or its members
+/// raises the room's version too.
+#[derive(Clone, Debug)]
+pub struct Amendment {
+    /// Names this change: run again after a commit of which nobody knows how it ended, it is found done.
+    pub id: Uuid,
+    /// Who asks for it.
+    pub by: UserId,
+    pub by_name: Box<str>,
+    pub kind: AmendmentKind,
+}
+
+#[derive(Clone, Debug)]
+pub enum AmendmentKind {
+    /// `None`: a deletion. A deleted message can be neither edited nor deleted again (`not_found`).
+    Message {
+        room: RoomId,
+        message: MessageId,
+        text: Option<Box<str>>,
+        if_changed_pos: Option<u64>,
+        reach: Reach,
+    },
+    React {
+        room: RoomId,
+        message: MessageId,
+        emoji: Box<str>,
+        present: bool,
+    },
+    Create(RoomDraft),
+    Update {
+        room: RoomId,
+        change: RoomChange,
+    },
+    Purge {
+        room: RoomId,
+    },
+    /// `None`: the place is taken away.
+    Member {
+        room: RoomId,
+        user: UserId,
+        change: Option<MemberChange>,
+        authority: Authority,
+    },
+}
+
+/// Whose messages somebody may change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    Any,
+    Own,
+}
+
+/// What somebody may do about the members of a room. Who the member is, only the store knows, so it compares.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Authority {
+    /// Take or leave one's own place: as `Member` in a public room, and any room may be left.
+    Own,
+    /// Also give places, as `Member`, to those who have none and are not banned.
+    Invite,
+    /// Also mute, ban and remove those whose role is `Member`, and give places to anyone as `Member`.
+    Moderate,
+    /// Everything.
+    Full,
 }
 
 /// A message to be numbered and stored. A second one with the same room, sender and `client_message_id` is not stored.
@@ -75,6 +144,38 @@ pub enum Outcome {
     Room { created: bool },
     /// Where the user's mark stands now. `pos` is `None` where it did not move.
     Mark { mark: Mark, pos: Option<u64> },
+    /// What an amendment has made of things. `pos` is `None` where nothing had to change.
+    Amended { amended: Amended, pos: Option<u64> },
+}
+
+/// What an [`Amendment`] has come to.
+#[derive(Clone, Debug)]
+pub enum Amended {
+    Edited {
+        message: Arc<Message>,
+    },
+    Deleted(Deletion),
+    Reacted(Reaction),
+    /// `members`: everyone with a place in it, the caller first. `created`: false where it was there already.
+    Created {
+        room: Arc<Room>,
+        members: Vec<Member>,
+        created: bool,
+    },
+    Updated {
+        room: Arc<Room>,
+    },
+    /// `members`: those who had a place in it.
+    Purged {
+        room: RoomId,
+        members: Vec<UserId>,
+    },
+    /// `member`: as it is now; `None`: without a place. `room` is the room with its new version.
+    Member {
+        room: Arc<Room>,
+        user: UserId,
+        member: Option<Member>,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,7 +201,7 @@ pub struct Access {
     pub archived: bool,
     pub contact: Option<ContactId>,
     /// What the user is in the room, if anything.
-    pub member: Option<MemberRole>,
+    pub member: Option<Membership>,
     /// Raised by every change of the room or its members.
     pub acl_version: u64,
     /// The newest message's number, 0 in an empty room.
@@ -114,6 +215,8 @@ pub struct Access {
 pub struct Head {
     pub room: RoomId,
     pub last_seq: u64,
+    /// The newest change of a message after it was stored. `None`: there was none.
+    pub last_changed_pos: Option<u64>,
     pub last_pos: u64,
 }
 
@@ -130,7 +233,8 @@ pub enum After {
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// Each with its `seq` or `pos`, whichever was asked by, ascending. By `seq`: messages, in their present state.
-    /// By `pos`: a message stored after the cursor as `Event::Message`, one changed after it as the change.
+    /// By `pos`: a message stored after the cursor as `Event::Message`; one stored before and changed after it as
+    /// `Event::Deleted` if it is a tombstone, else as `Event::Edited`, under its `changed_pos`; and marks.
     pub items: Vec<(u64, Event)>,
     /// There is more behind the last item.
     pub more: bool,

@@ -13,6 +13,7 @@ use actix::{
 use futures_util::future::join_all;
 use prometheus_client::metrics::counter::Counter;
 use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
 
 use super::delivery::{Barrier, FanoutActor, Ops};
 use super::effect::{Delivery, Effect, Op};
@@ -21,7 +22,7 @@ use super::outlet::{Departure, End, Seat};
 use super::ports::{Outcomes, Store, Unavailable, Written};
 use super::state::{Input, Rules, State};
 use crate::clock;
-use crate::domain::{CloseReason, Command, ConnId, Identity, Tag};
+use crate::domain::{CloseReason, Command, ConnId, Event, Identity, LoginId, OrgId, Tag, UserId};
 use crate::metrics::{EventLabel, Metrics};
 
 /// How often merged marks and ended graces are looked for.
@@ -56,6 +57,8 @@ pub struct ChatServer {
     out: Vec<Vec<Op>>,
     queued: usize,
     sessions: FxHashMap<ConnId, WeakRecipient<End>>,
+    /// Callers without a connection, until they are answered.
+    callers: FxHashMap<ConnId, oneshot::Sender<Event>>,
     counters: FxHashMap<&'static str, Counter>,
     draining: bool,
 }
@@ -80,6 +83,7 @@ impl ChatServer {
             out: Vec::new(),
             queued: 0,
             sessions: FxHashMap::default(),
+            callers: FxHashMap::default(),
             counters: FxHashMap::default(),
             draining: false,
         }
@@ -131,6 +135,13 @@ impl ChatServer {
                         ctx.run_later(COMPARE_AGAIN, |act, ctx| act.input(Input::Recovered, ctx));
                     }
                 }));
+            }
+            Effect::Reply(conn, event) => {
+                if let Some(reply) = self.callers.remove(&conn) {
+                    // Whoever asked may have stopped waiting.
+                    let _ = reply.send(event);
+                }
+                self.inputs.push_back(Input::Asked(conn));
             }
             Effect::End(conn, reason) => self.end(conn, End::Close(reason)),
         }
@@ -222,7 +233,10 @@ impl Handler<AddWorker> for ChatServer {
 pub(super) enum FromSession {
     Register { conn: ConnId, dialect: &'static str, identity: Arc<Identity>, seat: Seat, session: WeakRecipient<End> },
     Command { conn: ConnId, command: Command, tag: Tag },
+    Ask { conn: ConnId, identity: Arc<Identity>, command: Command, reply: oneshot::Sender<Event> },
+    Watch { conn: ConnId, tag: Tag },
     Renew { conn: ConnId, identity: Arc<Identity> },
+    EndLogin { organization: OrgId, user: UserId, login: LoginId },
     Unregister { conn: ConnId, departure: Departure },
 }
 
@@ -240,7 +254,13 @@ impl Handler<FromSession> for ChatServer {
                 Input::Connect { conn, dialect, identity, seat }
             }
             FromSession::Command { conn, command, tag } => Input::Command { conn, command, tag },
+            FromSession::Ask { conn, identity, command, reply } => {
+                self.callers.insert(conn, reply);
+                Input::Ask { conn, identity, command }
+            }
+            FromSession::Watch { conn, tag } => Input::Watch { conn, tag },
             FromSession::Renew { conn, identity } => Input::Renew { conn, identity },
+            FromSession::EndLogin { organization, user, login } => Input::EndLogin { organization, user, login },
             FromSession::Unregister { conn, departure } => {
                 self.sessions.remove(&conn);
                 Input::Disconnect { conn, departure }
@@ -303,6 +323,22 @@ impl Handler<SnapshotQuery> for ChatServer {
             rooms_with_connections: self.state.rooms_with_connections(),
             by_dialect: self.state.connections_by_dialect(),
         })
+    }
+}
+
+/// Which of these users have a connection.
+#[derive(actix::Message)]
+#[rtype(result = "Vec<bool>")]
+pub(super) struct OnlineQuery {
+    pub(super) organization: OrgId,
+    pub(super) users: Vec<UserId>,
+}
+
+impl Handler<OnlineQuery> for ChatServer {
+    type Result = MessageResult<OnlineQuery>;
+
+    fn handle(&mut self, query: OnlineQuery, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.state.online(query.organization, &query.users))
     }
 }
 

@@ -19,7 +19,8 @@ use super::ports::{Access, Change, Head, NewRoom, Ticket, Unavailable, Write, Wr
 use super::presence::Graces;
 use super::{commands, permissions};
 use crate::domain::{
-    CloseReason, Command, ConnId, Event, Identity, OrgId, Reject, RoomId, RoomKind, Tag, Timestamp, UserId,
+    CloseReason, Command, ConnId, Event, Identity, LoginId, Membership, OrgId, Reject, RoomId, RoomKind, Tag,
+    Timestamp, UserId,
 };
 
 /// The settings that rule the hub. Zero switches a limit off.
@@ -51,6 +52,25 @@ pub enum Input {
         conn: ConnId,
         command: Command,
         tag: Tag,
+    },
+    /// A caller without a connection, for as long as its one command takes.
+    Ask {
+        conn: ConnId,
+        identity: Arc<Identity>,
+        command: Command,
+    },
+    /// Such a caller has its answer, or has gone.
+    Asked(ConnId),
+    /// The connection wants to hear of its user's rooms.
+    Watch {
+        conn: ConnId,
+        tag: Tag,
+    },
+    /// A login session has ended, or a key was revoked: its connections end.
+    EndLogin {
+        organization: OrgId,
+        user: UserId,
+        login: LoginId,
     },
     AccessLoaded {
         organization: OrgId,
@@ -85,6 +105,8 @@ pub struct State {
     dialects: Vec<(&'static str, usize)>,
     /// The connections of each user, oldest first.
     users: FxHashMap<UserKey, SmallVec<[ConnId; 1]>>,
+    /// Callers without a connection.
+    pub(super) callers: FxHashMap<ConnId, Arc<Identity>>,
     pub(super) rooms: FxHashMap<RoomId, Room>,
     pub(super) marks: Marks,
     pub(super) asked: FxHashMap<Ticket, Asked>,
@@ -111,6 +133,18 @@ impl State {
             Input::Disconnect { conn, departure } => self.disconnect(conn, departure, turn),
             Input::Renew { conn, identity } => self.renew(conn, identity, turn),
             Input::Command { conn, command, tag } => self.command(Waiting { conn, command, tag }, turn),
+            Input::Ask { conn, identity, command } => {
+                self.callers.insert(conn, identity);
+                self.command(Waiting { conn, command, tag: None }, turn);
+            }
+            Input::Asked(conn) => drop(self.callers.remove(&conn)),
+            Input::Watch { conn, tag } => {
+                if let Some(it) = self.conns.get_mut(&conn) {
+                    it.watches = true;
+                    self.answer(conn, tag, Event::Watching, turn);
+                }
+            }
+            Input::EndLogin { organization, user, login } => self.end_login(organization, user, login, turn),
             Input::AccessLoaded { organization, room, user, access } => {
                 self.access_loaded(organization, room, user, access, turn);
             }
@@ -171,7 +205,7 @@ impl State {
             turn.effects.push(Effect::End(oldest, CloseReason::Replaced));
         }
         let dialect = self.dialect(dialect);
-        self.conns.insert(conn, Conn { identity, seat, dialect, rooms: SmallVec::new() });
+        self.conns.insert(conn, Conn { identity, seat, dialect, watches: false, rooms: SmallVec::new() });
     }
 
     fn disconnect(&mut self, id: ConnId, departure: Departure, turn: &mut Turn<'_>) {
@@ -217,14 +251,32 @@ impl State {
         }
     }
 
+    fn end_login(&mut self, organization: OrgId, user: UserId, login: LoginId, turn: &mut Turn<'_>) {
+        for id in self.users.get(&(Some(organization), user)).into_iter().flatten() {
+            if self.conns.get(id).is_some_and(|conn| conn.identity.login == Some(login)) {
+                turn.effects.push(Effect::End(*id, CloseReason::SessionEnded));
+            }
+        }
+    }
+
+    /// Whether these users have a connection.
+    pub fn online(&self, organization: OrgId, users: &[UserId]) -> Vec<bool> {
+        users.iter().map(|user| self.users.contains_key(&(Some(organization), *user))).collect()
+    }
+
+    /// Who gave a command: a connection, or a caller without one.
+    pub(super) fn identity(&self, conn: ConnId) -> Option<&Arc<Identity>> {
+        self.conns.get(&conn).map(|conn| &conn.identity).or_else(|| self.callers.get(&conn))
+    }
+
     /// Runs a command, now if its user's access is known, else as soon as it is.
     fn command(&mut self, waiting: Waiting, turn: &mut Turn<'_>) {
-        let Some(conn) = self.conns.get(&waiting.conn) else { return };
+        let Some(identity) = self.identity(waiting.conn) else { return };
         let id = waiting.command.room();
-        let Some(organization) = conn.identity.organization else {
+        let Some(organization) = identity.organization else {
             return self.reject(waiting.conn, waiting.tag, Reject::forbidden(), turn);
         };
-        let user = conn.identity.user;
+        let user = identity.user;
         let room = self.rooms.entry(id).or_default();
         if let Some(queue) = room.queues.get_mut(&(organization, user)) {
             queue.commands.push(waiting);
@@ -292,13 +344,13 @@ impl State {
     }
 
     fn run(&mut self, waiting: Waiting, turn: &mut Turn<'_>) {
-        let user = self.conns.get(&waiting.conn).map(|conn| conn.identity.user);
+        let user = self.identity(waiting.conn).map(|identity| identity.user);
         let room = self.rooms.get(&waiting.command.room());
         let role = room.zip(user).and_then(|(room, user)| room.present.get(&user)).and_then(|present| present.role);
         self.run_as(waiting, role, turn);
     }
 
-    fn run_as(&mut self, waiting: Waiting, role: Option<crate::domain::MemberRole>, turn: &mut Turn<'_>) {
+    fn run_as(&mut self, waiting: Waiting, role: Option<Membership>, turn: &mut Turn<'_>) {
         let Waiting { conn, command, tag } = waiting;
         if let Err(reject) = commands::run(self, conn, command, &tag, role, turn) {
             self.reject(conn, tag, reject, turn);
@@ -367,6 +419,8 @@ impl State {
     pub(super) fn answer(&self, id: ConnId, tag: Tag, event: Event, turn: &mut Turn<'_>) {
         if let Some(conn) = self.conns.get(&id) {
             turn.effects.push(Effect::Worker(conn.seat.worker, Op::Answer { slot: conn.seat.slot, event, tag }));
+        } else if self.callers.contains_key(&id) {
+            turn.effects.push(Effect::Reply(id, event));
         }
     }
 

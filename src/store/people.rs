@@ -115,7 +115,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::Role;
+    use crate::domain::{Role, Scopes};
 
     fn identity(user: u128, name: &str) -> Arc<Identity> {
         Arc::new(Identity {
@@ -126,6 +126,7 @@ mod tests {
             email: None,
             expires_at: None,
             login: None,
+            scopes: Scopes::ALL,
         })
     }
 

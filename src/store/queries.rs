@@ -12,7 +12,7 @@ use super::reader::Query;
 use super::rows::{MessageRow, StandingRow, spelled};
 use super::schema::{self, marks, members, messages, organizations, rooms};
 use super::values::{Key, number, stored};
-use crate::domain::{ContactId, Event, Mark, MessageId, OrgId, RoomId, Timestamp, UserId};
+use crate::domain::{ContactId, Event, Mark, Membership, MessageId, OrgId, RoomId, Timestamp, UserId};
 use crate::hub::ports::{Access, After, Head, Page};
 
 /// How many rooms are asked about in one statement.
@@ -55,7 +55,7 @@ impl Query for AccessOf {
                 kind: spelled(&kind)?,
                 archived: archived_at.is_some(),
                 contact: contact.map(|id| ContactId(id.0)),
-                member: role.as_deref().map(spelled).transpose()?,
+                member: role.as_deref().map(spelled).transpose()?.map(Membership::new),
                 acl_version: number(acl_version),
                 last_seq: number(last_seq.unwrap_or(0)),
                 last_pos: number(last_pos),
@@ -78,7 +78,7 @@ impl Query for HeadsOf {
             let mut heads = Vec::with_capacity(self.rooms.len());
             for ids in self.rooms.chunks(ROOMS_AT_ONCE) {
                 let ids: Vec<Key> = ids.iter().map(|id| Key(id.0)).collect();
-                let rows: Vec<(Key, Option<i64>, i64)> = on!(connection, c => rooms::table
+                let rows: Vec<(Key, Option<i64>, Option<i64>, i64)> = on!(connection, c => rooms::table
                     .inner_join(organizations::table.on(organizations::id.eq(rooms::organization_id)))
                     .filter(rooms::id.eq_any(ids))
                     .select((
@@ -87,12 +87,18 @@ impl Query for HeadsOf {
                             .filter(messages::room_id.eq(rooms::id))
                             .select(diesel::dsl::max(messages::seq))
                             .single_value(),
+                        messages::table
+                            .filter(messages::room_id.eq(rooms::id))
+                            .filter(messages::changed_pos.is_not_null())
+                            .select(diesel::dsl::max(messages::changed_pos))
+                            .single_value(),
                         organizations::last_pos,
                     ))
                     .load(c))?;
-                heads.extend(rows.into_iter().map(|(room, last_seq, last_pos)| Head {
+                heads.extend(rows.into_iter().map(|(room, last_seq, last_changed_pos, last_pos)| Head {
                     room: RoomId(room.0),
                     last_seq: number(last_seq.unwrap_or(0)),
+                    last_changed_pos: last_changed_pos.map(number),
                     last_pos: number(last_pos),
                 }));
             }

@@ -114,7 +114,10 @@ impl MessageRow {
             status: standing.status(seq, user, direction),
             reply_to: self.reply_to_id.map(|it| MessageId(it.0)),
             client_message_id: self.client_message_id.map(Into::into),
+            reactions: Vec::new(),
             created_at: Timestamp::from_micros(self.created_at),
+            edited_at: None,
+            deleted_at: None,
         })
     }
 }

@@ -40,6 +40,8 @@ diesel::table! {
         name -> Text,
         email -> Nullable<Text>,
         role -> Text,
+        status -> Text,
+        avatar_url -> Nullable<Text>,
         created_at -> BigInt,
         updated_at -> BigInt,
     }
@@ -53,6 +55,7 @@ diesel::table! {
         id -> Id,
         organization_id -> Id,
         kind -> Text,
+        name -> Nullable<Text>,
         contact_id -> Nullable<Id>,
         acl_version -> BigInt,
         read_user -> Nullable<Id>,
@@ -75,6 +78,8 @@ diesel::table! {
         room_id -> Id,
         user_id -> Id,
         role -> Text,
+        muted -> Bool,
+        banned -> Bool,
         joined_pos -> BigInt,
         joined_at -> BigInt,
     }
@@ -114,6 +119,53 @@ diesel::table! {
         reply_to_id -> Nullable<Id>,
         client_message_id -> Nullable<Text>,
         created_at -> BigInt,
+        changed_pos -> Nullable<BigInt>,
+        edited_at -> Nullable<BigInt>,
+        deleted_at -> Nullable<BigInt>,
+        deleted_by -> Nullable<Id>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Id, Object};
+
+    message_edits (message_id, pos) {
+        message_id -> Id,
+        pos -> BigInt,
+        amendment_id -> Id,
+        content -> Object,
+        edited_by -> Id,
+        edited_by_name -> Text,
+        edited_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    reactions (message_id, emoji, user_id) {
+        message_id -> Id,
+        emoji -> Text,
+        user_id -> Id,
+        user_name -> Text,
+        pos -> BigInt,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    idempotency_keys (organization_id, user_id, key) {
+        organization_id -> Id,
+        user_id -> Id,
+        key -> Text,
+        fingerprint -> Binary,
+        message_id -> Id,
+        created_at -> BigInt,
     }
 }
 
@@ -137,4 +189,14 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(organizations, users, rooms, members, marks, messages);
+diesel::allow_tables_to_appear_in_same_query!(
+    organizations,
+    users,
+    rooms,
+    members,
+    marks,
+    messages,
+    message_edits,
+    reactions,
+    idempotency_keys
+);

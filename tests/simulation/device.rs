@@ -191,6 +191,7 @@ impl Device {
             content: Content { text: wish.name.clone(), ..Content::default() },
             reply_to: None,
             client_message_id: Some(wish.name.clone()),
+            idempotency: None,
             create_as: RoomKind::Conversation,
         }))
     }

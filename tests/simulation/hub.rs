@@ -110,6 +110,7 @@ impl Hub {
                         self.has_compared = true;
                         self.lookups.push(Lookup::new(Question::Heads(rooms)));
                     }
+                    Effect::Reply(conn, _) => panic!("{conn:?} has a connection, and is answered without it"),
                     Effect::End(conn, reason) => ends.push((conn, reason)),
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tertulia::domain::{Identity, OrgId, Role, RoomId, RoomKind, UserId};
+use tertulia::domain::{Identity, OrgId, Role, RoomId, RoomKind, Scopes, UserId};
 use uuid::Uuid;
 
 pub const ORGS: [OrgId; 2] = [OrgId(Uuid::from_u128(0xA)), OrgId(Uuid::from_u128(0xB))];
@@ -39,6 +39,7 @@ impl Person {
             email: None,
             expires_at: None,
             login: None,
+            scopes: Scopes::ALL,
         })
     }
 }

@@ -45,6 +45,7 @@ impl Scene {
                 content: Content::default(),
                 reply_to: None,
                 client_message_id: None,
+                idempotency: None,
                 create_as: RoomKind::Public,
             };
             self.commit(Change::Message(Box::new(NewMessage {

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tertulia::domain::{
-    Event, Mark, MarkKind, MemberRole, Message, MessageId, MessageStatus, OrgId, Reject, RejectCode, RoomId, RoomKind,
-    Timestamp, UserId,
+    Event, Mark, MarkKind, MemberRole, Membership, Message, MessageId, MessageStatus, OrgId, Reject, RejectCode,
+    RoomId, RoomKind, Timestamp, UserId,
 };
 use tertulia::hub::ports::{
     Access, After, Busy, Change, Head, NewMark, NewMessage, NewRoom, Outcome, Page, Unavailable, Write, WriteError,
@@ -158,6 +158,7 @@ impl Store {
             Change::Message(message) => Ok(self.add_message(write.organization, *message, now)),
             Change::Room(room) => Ok(self.add_room(write.organization, &room)),
             Change::Mark(mark) => self.move_mark(write.organization, &mark, now),
+            Change::Amend(_) => panic!("nobody amends anything here"),
         }
     }
 
@@ -188,6 +189,9 @@ impl Store {
             reply_to: draft.reply_to,
             client_message_id: draft.client_message_id,
             created_at: at,
+            reactions: Vec::new(),
+            edited_at: None,
+            deleted_at: None,
         });
         row.messages.push(message.clone());
         row.changes.push((pos, Event::Message(message.clone())));
@@ -235,7 +239,7 @@ impl Store {
             kind: row.kind,
             archived: row.archived,
             contact: None,
-            member: row.members.get(&user).copied(),
+            member: row.members.get(&user).copied().map(Membership::new),
             acl_version: 1,
             last_seq: row.last_seq(),
             last_pos,
@@ -247,7 +251,7 @@ impl Store {
         let found = rooms.iter().filter_map(|room| {
             let row = self.rooms.get(room)?;
             let last_pos = self.positions.get(&row.org).copied().unwrap_or(0);
-            Some(Head { room: *room, last_seq: row.last_seq(), last_pos })
+            Some(Head { room: *room, last_seq: row.last_seq(), last_changed_pos: None, last_pos })
         });
         Ok(found.collect())
     }

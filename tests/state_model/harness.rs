@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tertulia::domain::{
-    Command, ConnId, Content, Draft, Event, Identity, Mark, MarkKind, MarkTarget, MemberRole, Message, MessageId,
-    MessageStatus, MessageType, OrgId, Reject, Resume, Role, RoomId, RoomKind, Tag, Timestamp, UserId,
+    Command, ConnId, Content, Draft, Event, Identity, Mark, MarkKind, MarkTarget, MemberRole, Membership, Message,
+    MessageId, MessageStatus, MessageType, OrgId, Reject, Resume, Role, RoomId, RoomKind, Scopes, Tag, Timestamp,
+    UserId,
 };
 use tertulia::hub::effect::{Audience, Effect, Op};
 use tertulia::hub::handle::{Departure, Rules, Seat};
@@ -222,6 +223,7 @@ impl Harness {
                     }
                     Effect::Write(write) => inputs.push(Input::Written(vec![self.commit(write)])),
                     Effect::CompareHeads(_) => panic!("nothing has failed"),
+                    Effect::Reply(conn, _) => panic!("{conn:?} has a connection, and is answered without it"),
                     Effect::End(conn, _) => self.told.push((conn, None, Heard::Ended)),
                 }
             }
@@ -288,7 +290,7 @@ impl Harness {
             kind: room.kind,
             archived: room.is_archived,
             contact: None,
-            member: room.members.contains(&user).then_some(MemberRole::Member),
+            member: room.members.contains(&user).then_some(Membership::new(MemberRole::Member)),
             acl_version: 1,
             last_seq: self.numbers.get(&id).copied().unwrap_or(0),
             last_pos: self.pos,
@@ -300,7 +302,7 @@ impl Harness {
         let outcome = match write.change {
             Change::Message(message) => Ok(self.store(write.organization, *message)),
             Change::Mark(mark) => self.store_mark(&mark),
-            Change::Room(_) => panic!("rooms are not made here"),
+            Change::Room(_) | Change::Amend(_) => panic!("not made here"),
         };
         Written { ticket: write.ticket, outcome }
     }
@@ -348,6 +350,9 @@ pub fn message(organization: OrgId, new: NewMessage, seq: u64, pos: u64, created
         reply_to: None,
         client_message_id: None,
         created_at,
+        reactions: Vec::new(),
+        edited_at: None,
+        deleted_at: None,
     }
 }
 
@@ -360,6 +365,7 @@ pub fn draft(id: u64, room: RoomId) -> Draft {
         content: Content::default(),
         reply_to: None,
         client_message_id: None,
+        idempotency: None,
         create_as: RoomKind::Public,
     }
 }
@@ -367,7 +373,16 @@ pub fn draft(id: u64, room: RoomId) -> Draft {
 pub fn identity(person: usize, role: Role) -> Arc<Identity> {
     let (organization, user, _) = PEOPLE[person];
     let name = format!("User {user}").into();
-    Arc::new(Identity { organization, user, role, name, email: None, expires_at: None, login: None })
+    Arc::new(Identity {
+        organization,
+        user,
+        role,
+        name,
+        email: None,
+        expires_at: None,
+        login: None,
+        scopes: Scopes::ALL,
+    })
 }
 
 fn number(tag: &Tag) -> Option<u64> {

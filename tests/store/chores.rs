@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use tertulia::clock;
 use tertulia::domain::audit::{AuditAction, AuditEntry};
-use tertulia::domain::{Identity, OrgId, Role};
+use tertulia::domain::{Identity, OrgId, Role, Scopes};
 use tertulia::hub::ports::Store;
 
 use crate::desk::{Backend, organization, user};
@@ -42,7 +42,16 @@ fn read(backend: &Backend, query: &str) -> Vec<Row> {
 
 fn identity(organization: Option<OrgId>, n: u128, name: &str, role: Role) -> Arc<Identity> {
     let email = (n == 1).then(|| "ana@example.org".into());
-    Arc::new(Identity { organization, user: user(n), role, name: name.into(), email, expires_at: None, login: None })
+    Arc::new(Identity {
+        organization,
+        user: user(n),
+        role,
+        name: name.into(),
+        email,
+        expires_at: None,
+        login: None,
+        scopes: Scopes::ALL,
+    })
 }
 
 #[test]

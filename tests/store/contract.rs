@@ -2,7 +2,9 @@
 
 use futures_util::future::join_all;
 use tertulia::clock;
-use tertulia::domain::{ContactId, MarkKind, MemberRole, MessageStatus, RejectCode, RoomId, RoomKind, SenderType};
+use tertulia::domain::{
+    ContactId, MarkKind, MemberRole, Membership, MessageStatus, RejectCode, RoomId, RoomKind, SenderType,
+};
 use tertulia::hub::ports::{After, Change, NewMark, NewRoom, Outcome, Store};
 use tertulia::store::Options;
 use uuid::Uuid;
@@ -122,7 +124,7 @@ async fn a_room_is_made_once_and_its_maker_owns_it(desk: Desk) {
     }
     let access = desk.store.access(organization, room, user(1)).await.unwrap().unwrap();
     assert_eq!((access.kind, access.archived, access.contact), (RoomKind::Private, false, None));
-    assert_eq!((access.member, access.acl_version), (Some(MemberRole::Owner), 1));
+    assert_eq!((access.member, access.acl_version), (Some(Membership::new(MemberRole::Owner)), 1));
     assert_eq!((access.last_seq, access.last_pos), (0, 1));
     let access = desk.store.access(organization, room, user(2)).await.unwrap().unwrap();
     assert_eq!(access.member, None);

@@ -207,6 +207,7 @@ pub(crate) fn text(room: RoomId, sender: u128, text: &str, client_message_id: &s
             content: Content { text: text.into(), ..Content::default() },
             reply_to: None,
             client_message_id: Some(client_message_id.into()),
+            idempotency: None,
             create_as: RoomKind::Public,
         },
         sender_type: SenderType::Agent,

@@ -28,7 +28,7 @@ impl Store for EasyStore {
     fn write(&self, write: Write) -> Result<(), Busy> {
         let outcome = match write.change {
             Change::Room(_) => Ok(Outcome::Room { created: true }),
-            Change::Message(_) | Change::Mark(_) => Err(WriteError::Failed),
+            Change::Message(_) | Change::Mark(_) | Change::Amend(_) => Err(WriteError::Failed),
         };
         self.outcomes.get().expect("a hub").written(vec![Written { ticket: write.ticket, outcome }]);
         Ok(())

@@ -11,7 +11,7 @@ use actix_server::ServerHandle;
 use actix_web::App;
 use tertulia::clock;
 use tertulia::domain::{
-    Command, Event, Identity, OrgId, Reject, RejectCode, Resume, Role, RoomId, RoomKind, Timestamp, UserId,
+    Command, Event, Identity, OrgId, Reject, RejectCode, Resume, Role, RoomId, RoomKind, Scopes, Timestamp, UserId,
 };
 use tertulia::hub::handle::{Hub, Rules, WireForm, start};
 use tertulia::metrics::Metrics;
@@ -94,6 +94,7 @@ fn identity(user: u128, ttl: Option<i64>, now: Timestamp) -> Arc<Identity> {
         email: None,
         expires_at: ttl.map(|ttl| Timestamp::from_micros(now.as_micros() + ttl * 1_000_000)),
         login: None,
+        scopes: Scopes::ALL,
     })
 }
 

@@ -6,20 +6,15 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use url::Url;
 
-use super::text;
 use super::wire::{Envelope, FIELDS, Join, Mark, Refresh, Send, Session, Text, TypingNotice};
 use crate::domain::{
     Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
-    RoomKind, Tag,
+    RoomKind, Tag, wording,
 };
 use crate::session::dialect::{Inbound, Misread, Request};
 
 const MAX_TAG_BYTES: usize = 128;
-const MAX_CLIENT_MESSAGE_ID_BYTES: usize = 128;
-const MAX_FILENAME_BYTES: usize = 255;
-const MAX_URL_BYTES: usize = 2048;
 
 /// Nothing is ever numbered higher, and databases count no further.
 const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
@@ -160,15 +155,14 @@ fn draft(send: Send<'_>, rules: &Rules) -> Result<Draft, Reject> {
         None => MessageType::Text,
         Some(Text(name)) => name.parse().map_err(|_| wrong("content_type"))?,
     };
+    let limit = rules.max_text_bytes;
     let content = Content {
-        text: said("text", send.text, rules)?.unwrap_or_default(),
-        caption: said("caption", send.caption, rules)?,
-        media_url: send.media_url.map(|Text(url)| media_url(&url)).transpose()?,
-        filename: send.filename.map(|Text(name)| filename(&name)).transpose()?,
+        text: send.text.map(|Text(text)| wording::text("text", &text, limit)).transpose()?.unwrap_or_default(),
+        caption: send.caption.map(|Text(text)| wording::text("caption", &text, limit)).transpose()?,
+        media_url: send.media_url.map(|Text(url)| wording::media_url(&url)).transpose()?,
+        filename: send.filename.map(|Text(name)| wording::filename(&name)).transpose()?,
     };
-    if content.media_url.is_none() && content.text.trim().is_empty() {
-        return Err(Reject::field("text", "a string that is not blank, or a media_url"));
-    }
+    wording::says_something(&content)?;
     Ok(Draft {
         id: (rules.message_ids)(),
         room,
@@ -176,39 +170,8 @@ fn draft(send: Send<'_>, rules: &Rules) -> Result<Draft, Reject> {
         message_type,
         content,
         reply_to: send.reply_to_id,
-        client_message_id: send.client_message_id.map(|Text(id)| client_message_id(&id)).transpose()?,
+        client_message_id: send.client_message_id.map(|Text(id)| wording::client_message_id(&id)).transpose()?,
+        idempotency: None,
         create_as: CREATE_AS,
     })
-}
-
-fn said(field: &str, text: Option<Text<'_>>, rules: &Rules) -> Result<Option<Box<str>>, Reject> {
-    let Some(Text(text)) = text else { return Ok(None) };
-    let limit = rules.max_text_bytes;
-    if text.len() > limit {
-        let message = format!("{field}: {} bytes are too many: expected at most {limit}", text.len());
-        return Err(Reject::new(RejectCode::MessageTooLarge, message));
-    }
-    Ok(Some(text::clean(&text)))
-}
-
-fn filename(name: &str) -> Result<Box<str>, Reject> {
-    if name.len() > MAX_FILENAME_BYTES { Err(wrong("filename")) } else { Ok(text::clean(name)) }
-}
-
-/// The key is compared byte by byte when a message is sent again, so nothing in it is mended.
-fn client_message_id(id: &str) -> Result<Box<str>, Reject> {
-    let fits = (1..=MAX_CLIENT_MESSAGE_ID_BYTES).contains(&id.len()) && !id.chars().any(char::is_control);
-    if fits { Ok(id.into()) } else { Err(wrong("client_message_id")) }
-}
-
-/// Others put it into their pages as it is: it must neither run code there nor end an attribute.
-fn media_url(url: &str) -> Result<Box<str>, Reject> {
-    let harmless = (1..=MAX_URL_BYTES).contains(&url.len())
-        && !url.chars().any(|it| it.is_control() || it.is_whitespace() || "\"'`<>\\".contains(it));
-    let usable = match Url::parse(url) {
-        Ok(absolute) => matches!(absolute.scheme(), "http" | "https"),
-        Err(url::ParseError::RelativeUrlWithoutBase) => !url.starts_with("//"),
-        Err(_) => false,
-    };
-    if harmless && usable { Ok(url.into()) } else { Err(wrong("media_url")) }
 }

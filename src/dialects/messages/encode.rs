@@ -18,7 +18,7 @@ pub(super) struct Stamp<'a> {
     pub tag: Option<&'a str>,
 }
 
-pub(super) fn frame(event: &Event, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
+pub(super) fn frame(event: &Event, stamp: &Stamp<'_>, out: &mut Vec<u8>) -> bool {
     let mut error = None;
     match event {
         Event::Message(it) => payload(out, "new_message", |p| message(p, it)),
@@ -73,6 +73,18 @@ pub(super) fn frame(event: &Event, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
         Event::ServerRestarting { reconnect_after_ms } => {
             payload(out, "server_restarting", |p| p.number("reconnect_after_ms", *reconnect_after_ms));
         }
+        Event::Edited { .. }
+        | Event::Deleted(_)
+        | Event::Reacted(_)
+        | Event::RoomUpdated(_)
+        | Event::UserStatus { .. }
+        | Event::Watching
+        | Event::RoomAdded { .. }
+        | Event::RoomRemoved { .. }
+        | Event::RoomCreated { .. }
+        | Event::RoomPurged { .. }
+        | Event::MemberSet(_)
+        | Event::MemberRemoved { .. } => return false,
         Event::Pong => out.extend_from_slice(br#"{"type":"pong""#),
         Event::Rejected(it) => {
             error = Some(it.code.as_str());
@@ -80,6 +92,7 @@ pub(super) fn frame(event: &Event, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
         }
     }
     close(out, stamp, error);
+    true
 }
 
 fn payload(out: &mut Vec<u8>, kind: &str, write: impl FnOnce(&mut Object<'_>)) {

@@ -54,7 +54,6 @@ impl Dialect for Messages {
 
     fn encode(&self, event: &Event, tag: Option<&str>, at: Timestamp, out: &mut Vec<u8>) -> bool {
         let number = self.frames.fetch_add(1, Ordering::Relaxed);
-        encode::frame(event, &encode::Stamp { process: &self.process, number, at, tag }, out);
-        true
+        encode::frame(event, &encode::Stamp { process: &self.process, number, at, tag }, out)
     }
 }

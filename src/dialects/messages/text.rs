@@ -1,6 +1,6 @@
-//! What people write, on its way in and out: kept as it was written, and told so that a page may show it.
+//! What people write, on its way out: kept as it was written, and told so that a page may show it.
 //!
-//! On the way in only control characters are taken out. On the way out text is read as HTML and what is left of it is
+//! Text is read as HTML and what is left of it is
 //! text again: tags, comments, and what stands inside `script` and `style` are gone, and `&`, `<` and `>` are escaped, so
 //! that no reading of the result as the text of a page makes an element of it. Quotes stay: they mean nothing there.
 
@@ -10,15 +10,6 @@ use std::cell::{Cell, RefCell};
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
-
-/// Takes out the control characters (C0, DEL, C1) other than newline and tab.
-pub(super) fn clean(text: &str) -> Box<str> {
-    // C1 starts with C2 in UTF-8; so do some letters, which the slow way keeps.
-    if !text.bytes().any(|byte| byte < b' ' || byte == 0x7f || byte == 0xc2) {
-        return text.into();
-    }
-    text.chars().filter(|it| !it.is_control() || matches!(it, '\n' | '\t')).collect::<String>().into()
-}
 
 /// Text that is safe between the tags of a page.
 pub(super) fn safe(text: &str) -> Cow<'_, str> {
@@ -103,12 +94,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn control_characters_are_taken_out_but_for_newline_and_tab() {
-        assert_eq!(&*clean("a\0b\u{7}c\r\n\td\u{1b}[31m\u{7f}\u{85}\u{9f}é£"), "abc\n\td[31mé£");
-        assert_eq!(&*clean("Olá!\n\t👋"), "Olá!\n\t👋");
-    }
 
     #[test]
     fn text_is_told_as_the_text_of_a_page() {

@@ -150,6 +150,7 @@ impl Ledger {
             .iter()
             .filter_map(|job| {
                 let room = match &job.work {
+                    Work::Amend(_) => return None,
                     Work::Message(message) => message.room,
                     Work::Room(room) => room.id,
                     Work::Mark(mark) => mark.room,

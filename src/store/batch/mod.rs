@@ -20,7 +20,7 @@ pub(crate) use tables::mark_kind;
 use super::connection::Connection;
 use crate::clock;
 use crate::domain::{Mark, Message, MessageId, MessageStatus, OrgId, Reject, Timestamp};
-use crate::hub::ports::{Change, NewMark, NewMessage, NewRoom, Outcome, Ticket, Write, WriteError, Written};
+use crate::hub::ports::{Amendment, Change, NewMark, NewMessage, NewRoom, Outcome, Ticket, Write, WriteError, Written};
 use ledger::Ledger;
 
 /// A change that waits to be stored.
@@ -31,11 +31,13 @@ pub(crate) struct Job {
     pub(crate) since: Instant,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
 pub(crate) enum Work {
     /// Complete but for its numbers and time.
     Message(Message),
     Room(NewRoom),
     Mark(NewMark),
+    Amend(Box<Amendment>),
 }
 
 impl From<Write> for Job {
@@ -44,6 +46,7 @@ impl From<Write> for Job {
             Change::Message(new) => Work::Message(message(write.organization, *new)),
             Change::Room(new) => Work::Room(new),
             Change::Mark(new) => Work::Mark(new),
+            Change::Amend(amendment) => Work::Amend(amendment),
         };
         Self { ticket: write.ticket, organization: write.organization, work, since: Instant::now() }
     }
@@ -73,7 +76,10 @@ fn message(organization: OrgId, new: NewMessage) -> Message {
         status: MessageStatus::Sent,
         reply_to: draft.reply_to,
         client_message_id: draft.client_message_id.map(without_nul),
+        reactions: Vec::new(),
         created_at: Timestamp::default(),
+        edited_at: None,
+        deleted_at: None,
     }
 }
 

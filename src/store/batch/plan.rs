@@ -66,6 +66,7 @@ pub(crate) fn number(ledger: &mut Ledger, jobs: &mut [Job], now: Timestamp, agai
                 }
                 Verdict::Room { created: !taken }
             }
+            Work::Amend(_) => Verdict::Failed,
             Work::Mark(new) => {
                 let named = new.message.and_then(|id| ledger.places.get(&id)).filter(|(room, _)| *room == new.room);
                 let aim = new.seq.max(named.map(|(_, seq)| *seq));

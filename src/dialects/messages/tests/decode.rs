@@ -77,6 +77,7 @@ fn a_message_is_taken_as_it_is_written() {
             content: Content { text: "Olá! Como posso ajudar?".into(), ..Content::default() },
             reply_to: None,
             client_message_id: None,
+            idempotency: None,
             create_as: RoomKind::Conversation,
         }
     );

@@ -51,6 +51,9 @@ fn stored() -> Message {
         reply_to: None,
         client_message_id: None,
         created_at: AT,
+        reactions: Vec::new(),
+        edited_at: None,
+        deleted_at: None,
     }
 }
 
