@@ -13,7 +13,7 @@ use super::super::rows::{self, MessageRow};
 use super::super::status::Standing;
 use super::super::values::{Key, number};
 use super::{Care, Job, Work, tables};
-use crate::domain::{MarkKind, Message, MessageId, OrgId, RoomId, UserId};
+use crate::domain::{MarkKind, Message, MessageId, OrgId, Reactions, RoomId, UserId};
 
 /// Beyond so many rooms nothing more is remembered until the next batch forgets the rest.
 const REMEMBERED_ROOMS: usize = 100_000;
@@ -103,8 +103,8 @@ pub(crate) struct Ledger {
     pub(crate) organizations: HashMap<OrgId, Organization>,
     /// Rooms that were asked for and belong to organizations of which the lock is not held.
     pub(crate) foreign: HashSet<RoomId>,
-    /// Per job: the message that it repeats.
-    pub(crate) known: HashMap<usize, MessageRow>,
+    /// Per job: the message that it repeats, and what people put under it.
+    pub(crate) known: HashMap<usize, (MessageRow, Vec<Reactions>)>,
     pub(crate) marks: HashMap<MarkKey, Stand>,
     /// Messages that marks name.
     pub(crate) places: HashMap<MessageId, (RoomId, u64)>,
@@ -188,15 +188,21 @@ impl Ledger {
         };
         let keys: Vec<SentBefore<'_>> =
             messages().filter_map(|(index, message)| SentBefore::of(index, message)).collect();
+        let mut known = HashMap::new();
         if !keys.is_empty() {
-            self.known.extend(tables::sent_before(connection, &keys)?);
+            known.extend(tables::sent_before(connection, &keys)?);
         }
         if care == Care::Again {
             let ids: Vec<Key> = messages().map(|(_, message)| Key(message.id.0)).collect();
             let mut stored: HashMap<MessageId, MessageRow> =
                 tables::messages(connection, &ids)?.into_iter().map(|row| (row.id(), row)).collect();
-            self.known.extend(messages().filter_map(|(index, it)| Some((index, stored.remove(&it.id)?))));
+            known.extend(messages().filter_map(|(index, it)| Some((index, stored.remove(&it.id)?))));
         }
+        let reactions = rows::reactions(connection, known.values())?;
+        self.known.extend(known.into_iter().map(|(index, row)| {
+            let reactions = reactions.get(&row.id()).cloned().unwrap_or_default();
+            (index, (row, reactions))
+        }));
         Ok(())
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn number(ledger: &mut Ledger, jobs: &mut [Job], now: Timestamp, agai
             Work::Message(message) => match organization.rooms.get_mut(&message.room) {
                 None => Verdict::Refused(Reject::not_found()),
                 Some(room) => match (ledger.known.remove(&index), repeats.get(&index)) {
-                    (Some(row), _) => match row.into_message(&room.standing) {
+                    (Some((row, reactions)), _) => match row.into_message(&room.standing, reactions) {
                         Ok(known) => {
                             let duplicate = known.id != message.id;
                             Verdict::Message { message: Arc::new(known), duplicate }

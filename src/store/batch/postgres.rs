@@ -61,7 +61,7 @@ pub(crate) fn sent_before(
     type Answer = (BigInt, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<MessageRow, Pg>>);
     const TEXT: &str = "SELECT k.job, m.room_id, m.seq, m.id, m.organization_id, m.pos, m.sender_id, m.sender_type, \
          m.direction, m.user_name, m.contact_id, m.message_type, m.content, m.reply_to_id, m.client_message_id, \
-         m.created_at \
+         m.created_at, m.changed_pos, m.edited_at, m.deleted_at, m.deleted_by \
          FROM unnest(?, ?, ?, ?) AS k (job, room_id, sender_id, client_message_id) \
          JOIN messages m USING (room_id, sender_id, client_message_id) WHERE m.client_message_id IS NOT NULL";
     let binds = vec![
