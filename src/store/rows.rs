@@ -14,7 +14,7 @@ use super::schema::{marks, members, messages, reactions, rooms};
 use super::status::{Standing, Watermark};
 use super::values::{Key, Said, Saying, number, stored};
 use crate::domain::{
-    ContactId, Membership, Message, MessageId, OrgId, Reactions, RoomId, SenderType, Timestamp, UserId,
+    ContactId, Member, Membership, Message, MessageId, OrgId, Reactions, Room, RoomId, SenderType, Timestamp, UserId,
 };
 
 /// How many messages are asked about in one statement.
@@ -206,12 +206,67 @@ impl StandingRow {
     }
 }
 
+/// A room as it stands in the table.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = rooms)]
+pub(crate) struct RoomRow {
+    id: Key,
+    organization_id: Key,
+    kind: String,
+    name: Option<String>,
+    contact_id: Option<Key>,
+    acl_version: i64,
+    created_at: i64,
+    updated_at: i64,
+    archived_at: Option<i64>,
+}
+
+impl RoomRow {
+    pub(crate) fn into_room(self) -> QueryResult<Room> {
+        Ok(Room {
+            id: RoomId(self.id.0),
+            organization: OrgId(self.organization_id.0),
+            kind: spelled(&self.kind)?,
+            name: self.name.map(Into::into),
+            contact: self.contact_id.map(|it| ContactId(it.0)),
+            version: number(self.acl_version),
+            created_at: Timestamp::from_micros(self.created_at),
+            updated_at: Timestamp::from_micros(self.updated_at),
+            archived_at: self.archived_at.map(Timestamp::from_micros),
+        })
+    }
+}
+
+/// A user's place in a room as it stands in the table.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = members)]
+pub(crate) struct MemberRow {
+    room_id: Key,
+    user_id: Key,
+    role: String,
+    muted: bool,
+    banned: bool,
+    joined_at: i64,
+}
+
+impl MemberRow {
+    pub(crate) fn into_member(self) -> QueryResult<Member> {
+        Ok(Member {
+            room: RoomId(self.room_id.0),
+            user: UserId(self.user_id.0),
+            membership: membership(&self.role, self.muted, self.banned)?,
+            joined_at: Timestamp::from_micros(self.joined_at),
+        })
+    }
+}
+
 #[derive(Insertable)]
 #[diesel(table_name = rooms)]
-pub(crate) struct NewRoomRow {
+pub(crate) struct NewRoomRow<'a> {
     pub(crate) id: Key,
     pub(crate) organization_id: Key,
     pub(crate) kind: &'static str,
+    pub(crate) name: Option<&'a str>,
     pub(crate) acl_version: i64,
     pub(crate) read_seq: i64,
     pub(crate) read_rest: i64,

@@ -128,6 +128,13 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Only takes the locks, for changes that read what they need themselves.
+    pub(crate) fn locked(connection: &mut Connection, memory: &mut Memory, jobs: &[Job]) -> QueryResult<Self> {
+        let mut ledger = Self::default();
+        ledger.lock(connection, memory, jobs)?;
+        Ok(ledger)
+    }
+
     /// The organizations whose numbering has advanced.
     pub(crate) fn advanced(&self) -> impl Iterator<Item = (OrgId, &Organization)> {
         self.organizations.iter().filter(|(_, it)| it.changed).map(|(id, it)| (*id, it))

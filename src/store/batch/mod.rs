@@ -14,14 +14,15 @@ use std::time::Instant;
 
 use diesel::{PgConnection, QueryResult};
 
-pub(crate) use ledger::Memory;
-pub(crate) use tables::mark_kind;
+pub(crate) use ledger::{Ledger, Memory, Organization};
+pub(crate) use tables::{advance, mark_kind};
 
 use super::connection::Connection;
 use crate::clock;
 use crate::domain::{Mark, Message, MessageId, MessageStatus, OrgId, Reject, Timestamp};
-use crate::hub::ports::{Amendment, Change, NewMark, NewMessage, NewRoom, Outcome, Ticket, Write, WriteError, Written};
-use ledger::Ledger;
+use crate::hub::ports::{
+    Amended, Amendment, Change, NewMark, NewMessage, NewRoom, Outcome, Ticket, Write, WriteError, Written,
+};
 
 /// A change that waits to be stored.
 pub(crate) struct Job {
@@ -29,6 +30,13 @@ pub(crate) struct Job {
     pub(crate) organization: OrgId,
     pub(crate) work: Work,
     pub(crate) since: Instant,
+}
+
+impl Job {
+    /// Whether it takes statements of its own (`amend`), rather than a share in those of a batch.
+    pub(crate) fn amends(&self) -> bool {
+        matches!(self.work, Work::Amend(_))
+    }
 }
 
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
@@ -104,6 +112,10 @@ pub(crate) enum Verdict {
     },
     Mark {
         mark: Mark,
+        pos: Option<u64>,
+    },
+    Amended {
+        amended: Amended,
         pos: Option<u64>,
     },
     Refused(Reject),
@@ -210,6 +222,7 @@ pub(crate) fn answers(jobs: Vec<Job>, verdicts: Vec<Verdict>) -> Vec<Written> {
             (Verdict::Message { message, duplicate }, _) => Ok(Outcome::Message { message, duplicate }),
             (Verdict::Room { created }, _) => Ok(Outcome::Room { created }),
             (Verdict::Mark { mark, pos }, _) => Ok(Outcome::Mark { mark, pos }),
+            (Verdict::Amended { amended, pos }, _) => Ok(Outcome::Amended { amended, pos }),
             (Verdict::Refused(reject), _) => Err(WriteError::Refused(reject)),
             (Verdict::Stored | Verdict::Failed, _) => Err(WriteError::Failed),
         };

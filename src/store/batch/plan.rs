@@ -16,7 +16,7 @@ use crate::hub::ports::{NewMark, NewRoom};
 #[derive(Default)]
 pub(crate) struct Plan {
     pub(crate) verdicts: Vec<Verdict>,
-    pub(crate) rooms: Vec<NewRoomRow>,
+    pub(crate) rooms: Vec<NewRoomRow<'static>>,
     pub(crate) members: Vec<NewMemberRow>,
     pub(crate) marks: Vec<NewMarkRow>,
     /// The rooms in which somebody has come further.
@@ -133,6 +133,7 @@ fn create(plan: &mut Plan, organization: &mut Organization, new: &NewRoom, id: u
         id: Key(new.id.0),
         organization_id: Key(id),
         kind: new.kind.as_str(),
+        name: None,
         acl_version: 1,
         read_seq: 0,
         read_rest: 0,

@@ -103,7 +103,11 @@ pub(crate) fn ids_at(connection: &mut Connection, places: &[(RoomId, u64)]) -> Q
     }
 }
 
-pub(crate) fn add_rooms(connection: &mut Connection, new: &[NewRoomRow], owners: &[NewMemberRow]) -> QueryResult<()> {
+pub(crate) fn add_rooms(
+    connection: &mut Connection,
+    new: &[NewRoomRow<'_>],
+    owners: &[NewMemberRow],
+) -> QueryResult<()> {
     for room in new {
         on!(connection, c => diesel::insert_into(rooms::table).values(room).execute(c))?;
     }
