@@ -7,6 +7,7 @@ mod claims;
 pub mod credentials;
 pub mod dev;
 mod origins;
+pub mod ports;
 mod proxies;
 mod refusal;
 mod tokens;

@@ -10,9 +10,11 @@
 //! - Nothing here panics, hangs for ever or grows without bound because a database is slow, stopped or gone.
 
 mod amend;
+mod accounts;
 mod audit;
 mod batch;
 mod connection;
+mod errand;
 mod error;
 mod fixed;
 mod intake;
