@@ -30,6 +30,13 @@ Examples:
 The token is signed with the secret of the configuration, or the one in the data directory: run it with the same
 settings as the hub.";
 
+const HEALTH_EXAMPLES: &str = "\
+Examples:
+  tertulia health                                       the hub of this configuration
+  tertulia health http://127.0.0.1:8080/health/live     does the process answer at all?
+
+Made for `HEALTHCHECK` in containers. Over https the certificate is not checked: it names no loopback address.";
+
 /// A real-time hub in one binary: clients that speak different wire formats meet in the same rooms.
 #[derive(Parser, Debug)]
 #[command(name = "tertulia", version, after_help = EXAMPLES, max_term_width = 120)]
@@ -53,6 +60,17 @@ pub enum Command {
     Migrate(Box<SettingArgs>),
     /// Try everything that the configuration names, and print a table of what works; exits 1 if anything fails
     Check(Box<SettingArgs>),
+    /// Ask a running hub whether it is ready for traffic; exits 1 if it is not
+    #[command(after_help = HEALTH_EXAMPLES)]
+    Health(Box<HealthArgs>),
+}
+
+#[derive(Args, Debug)]
+pub struct HealthArgs {
+    /// Where the hub is, if not at the first of its own addresses; `/health/ready` is asked where no path is named
+    pub url: Option<String>,
+    #[command(flatten)]
+    pub settings: SettingArgs,
 }
 
 #[derive(Args, Debug)]

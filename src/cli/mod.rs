@@ -5,6 +5,7 @@
 mod args;
 mod banner;
 mod check;
+mod health;
 mod serve;
 mod token;
 
@@ -40,6 +41,9 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(more)) => with_settings(&[&settings, &more], serve::serve),
         Some(Command::Migrate(more)) => with_settings(&[&settings, &more], migrate),
         Some(Command::Check(more)) => with_settings(&[&settings, &more], check::check),
+        Some(Command::Health(args)) => {
+            with_settings(&[&settings, &args.settings], |loaded| health::health(&loaded, args.url.as_deref()))
+        }
         Some(Command::Token(args)) => {
             let file = args.secret.config.clone().or_else(|| settings.config.clone());
             let flags = [settings.flags(), args.secret.flags()].concat();
@@ -64,7 +68,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Runs `command` with the settings that stand before and after its name, the latter being stronger.
-fn with_settings(args: &[&SettingArgs], command: fn(Loaded) -> Result<(), Failure>) -> Result<(), Failure> {
+fn with_settings(args: &[&SettingArgs], command: impl FnOnce(Loaded) -> Result<(), Failure>) -> Result<(), Failure> {
     let file = args.iter().rev().find_map(|args| args.config.clone());
     let loaded = load(file, args.iter().flat_map(|args| args.flags()).collect())?;
     if args.iter().any(|args| args.print_config) {

@@ -9,8 +9,8 @@
 //! - Every write that was taken gets one outcome, after its commit or after its failure, in order (`intake`).
 //! - Nothing here panics, hangs for ever or grows without bound because a database is slow, stopped or gone.
 
-mod amend;
 mod accounts;
+mod amend;
 mod audit;
 mod batch;
 mod connection;
