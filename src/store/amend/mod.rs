@@ -11,6 +11,8 @@ mod member;
 mod message;
 mod reaction;
 mod room;
+#[cfg(test)]
+mod tests;
 
 use diesel::prelude::*;
 use diesel::result::Error;
