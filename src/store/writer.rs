@@ -27,8 +27,10 @@ use crate::metrics::Metrics;
 /// Messages are rarely sent twice, and the unique index notices. After it has, they are looked up first for so many batches,
 /// so that somebody who keeps sending the same costs the others little.
 const CAREFUL_BATCHES: u32 = 64;
-/// How often old keys of requests are removed.
+/// How often the writer looks for what is to be removed, while there is little of it.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How often it removes some of it, while there is much.
+const SWEEP_PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Writer {
     intake: Arc<Intake>,
@@ -37,7 +39,7 @@ pub(crate) struct Writer {
     memory: Memory,
     /// For so many batches yet, messages are looked up before they are stored.
     careful: u32,
-    /// When to look for old keys of requests.
+    /// When to look for what is to be removed.
     sweep_at: Instant,
 }
 
@@ -204,15 +206,16 @@ impl Writer {
         self.metrics.audit_dropped.inc_by(dropped as u64);
     }
 
-    /// Removes keys of requests that are too old, some at a time.
+    /// Removes what nobody can reach any more, some at a time: old keys of requests, messages of rooms that are gone.
     fn sweep(&mut self) {
         self.sweep_at = Instant::now() + SWEEP_INTERVAL;
         let Ok(connection) = self.ready() else { return };
-        match batch::sweep(connection, clock::now()) {
-            Ok(true) => self.sweep_at = Instant::now(),
+        let more = batch::sweep(connection, clock::now()).and_then(|keys| Ok(amend::sweep(connection)? || keys));
+        match more {
+            Ok(true) => self.sweep_at = Instant::now() + SWEEP_PAUSE,
             Ok(false) => {}
             Err(error) => {
-                warn!("Old keys of requests could not be removed: {error}");
+                warn!("What is not needed any more could not be removed: {error}");
                 if self.link.renew().is_err() {
                     self.down();
                 }

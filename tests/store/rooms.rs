@@ -1,10 +1,13 @@
 //! Rooms that are made, changed and removed on purpose.
 
+use std::time::{Duration, Instant};
+
 use tertulia::clock;
 use tertulia::domain::{
     MarkKind, MemberRole, Membership, OrgId, RejectCode, Room, RoomChange, RoomDraft, RoomId, RoomKind, UserId,
 };
-use tertulia::hub::ports::{Amended, AmendmentKind, Change, NewRoom, Outcome, Store, WriteError};
+use tertulia::hub::ports::{After, Amended, AmendmentKind, Change, NewRoom, Outcome, Store, WriteError};
+use tertulia::store::Options;
 
 use crate::desk::{Desk, edit, mark, organization, react, refusal, text, user};
 use crate::on_both;
@@ -17,6 +20,7 @@ on_both! {
     a_room_is_changed_only_where_something_differs,
     a_room_changes_between_public_and_private_only,
     a_room_is_removed_with_everything_in_it,
+    a_large_room_is_gone_at_once_and_cleared_away_later,
     another_organizations_room_cannot_be_changed,
 }
 
@@ -207,6 +211,49 @@ async fn a_room_is_removed_with_everything_in_it(desk: Desk) {
     assert_eq!((sent.seq, sent.pos, duplicate), (1, 15, false));
     let (next, _) = desk.send(organization, text(rooms[1], 1, "hello", "c")).await.unwrap();
     assert_eq!((next.seq, next.pos), (3, 16));
+}
+
+async fn a_large_room_is_gone_at_once_and_cleared_away_later(desk: Desk) {
+    let organization = organization();
+    desk.people(organization, 1).await;
+    let wanted = draft(RoomKind::Public, &[]);
+    let room = create(&desk, organization, 1, wanted.clone()).await.unwrap().0.id;
+    let kept = desk.room(organization, RoomKind::Public).await;
+    let answers: Vec<_> = (0..2_500)
+        .map(|nth| {
+            let room = if nth % 50 == 0 { kept } else { room };
+            let new = text(room, 1, "hello", &nth.to_string());
+            desk.hand_in(organization, Change::Message(Box::new(new))).unwrap()
+        })
+        .collect();
+    for answer in answers {
+        answer.await.unwrap();
+    }
+    let gone = desk.messages(room).await.swap_remove(0);
+    desk.amend(organization, 1, react(&gone, "👍", true)).await.unwrap();
+    let (_, pos) = desk.amend(organization, 1, AmendmentKind::Purge { room }).await.unwrap();
+    assert_eq!(count(&desk.url, "messages"), 1_500, "so many as take a moment went with it");
+
+    assert_eq!(desk.store.access(organization, room, user(1)).await, Ok(None));
+    assert!(desk.past(room, After::Seq(0), 1_000).await.is_empty());
+    assert!(desk.past(room, After::Pos(0), 1_000).await.is_empty());
+    assert_eq!(refusal(desk.amend(organization, 1, edit(&gone, "still here?")).await).code, RejectCode::NotFound);
+    assert_eq!(refusal(create(&desk, organization, 1, wanted.clone()).await).code, RejectCode::Conflict);
+    let made = desk.write(organization, Change::Room(NewRoom { id: room, kind: RoomKind::Public, owner: user(1) }));
+    assert!(matches!(made.await, Ok(Outcome::Room { created: false })));
+
+    // A hub looks for what there is to clear away when it starts.
+    let other = Desk::open(&Options::new(desk.url.clone()));
+    let begun = Instant::now();
+    while count(&desk.url, "purged_rooms") > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it should be cleared away by now");
+        actix::clock::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!((count(&desk.url, "messages"), count(&desk.url, "reactions")), (50, 0));
+    let (_, _, created, told) = create(&other, organization, 1, wanted).await.unwrap();
+    assert_eq!((created, told), (true, pos.map(|it| it + 1)), "clearing away has no number");
+    let (sent, _) = desk.send(organization, text(room, 1, "hello", "1")).await.unwrap();
+    assert_eq!((sent.seq, desk.messages(kept).await.len()), (1, 50));
 }
 
 async fn another_organizations_room_cannot_be_changed(desk: Desk) {

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use diesel::QueryResult;
 use uuid::Uuid;
 
+use super::super::amend;
 use super::super::connection::Connection;
 use super::super::rows::{self, MessageRow};
 use super::super::status::Standing;
@@ -106,7 +107,8 @@ impl Memory {
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) organizations: HashMap<OrgId, Organization>,
-    /// Rooms that were asked for and belong to organizations of which the lock is not held.
+    /// Rooms that were asked for and belong to organizations of which the lock is not held, and ids of rooms that are gone
+    /// but not cleared away yet.
     pub(crate) foreign: HashSet<RoomId>,
     /// Per job: the message that it repeats, and what people put under it.
     pub(crate) known: HashMap<usize, (MessageRow, Vec<Reactions>)>,
@@ -190,6 +192,16 @@ impl Ledger {
                     self.foreign.insert(id);
                 }
             }
+        }
+        let new: Vec<Key> = jobs
+            .iter()
+            .filter_map(|job| match &job.work {
+                Work::Room(room) => Some(Key(room.id.0)),
+                _ => None,
+            })
+            .collect();
+        if !new.is_empty() {
+            self.foreign.extend(amend::unfinished(connection, &new)?.into_iter().map(|id| RoomId(id.0)));
         }
         Ok(())
     }
