@@ -19,6 +19,8 @@ mod secrets;
 mod tokens;
 
 #[cfg(test)]
+pub(crate) mod absent_tests;
+#[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;

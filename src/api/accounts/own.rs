@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
 
 use super::body::Body;
-use super::shapes::{ProfileBody, SessionAnswer, SessionsAnswer, User};
+use super::shapes::{Avatar, ProfileBody, SessionAnswer, SessionsAnswer, User};
 use super::visitor;
 use crate::api::caller::Caller;
 use crate::api::{Context, Problem};
@@ -58,7 +58,11 @@ pub(super) async fn change_profile(
     };
     let change = ProfileChange {
         name: name.map(|it| wording::name("name", &it)).transpose()?,
-        avatar_url: avatar_url.map(|it| it.as_deref().map(url).transpose()).transpose()?,
+        avatar_url: match avatar_url {
+            Avatar::Kept => None,
+            Avatar::None => Some(None),
+            Avatar::Url(it) => Some(Some(url(&it)?)),
+        },
         status: status.map(|it| it.parse().map_err(expected)).transpose()?,
     };
     Ok(Json(context.accounts.change_profile(caller.identity(), change).await?.into()))

@@ -41,16 +41,26 @@ pub(super) struct ProfileBody {
     #[schema(min_length = 1, max_length = 100)]
     pub(super) name: Option<Box<str>>,
     /// An http or https URL, or a path; `null`: none.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub(super) avatar_url: Option<Option<Box<str>>>,
+    pub(super) avatar_url: Avatar,
     /// `online`, `busy`, `away` or `offline`.
     pub(super) status: Option<Box<str>>,
 }
 
-/// Tells `null` from what was left out.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Box<str>>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// Leaving it out is something else than taking it away.
+#[derive(Default)]
+pub(super) enum Avatar {
+    #[default]
+    Kept,
+    None,
+    Url(Box<str>),
+}
+
+impl<'de> Deserialize<'de> for Avatar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::None, Self::Url))
+    }
 }
 
 #[derive(Deserialize, ToSchema, Default)]

@@ -265,6 +265,25 @@ fn no_randomness(_: NoRandomness) -> Reject {
     Reject::new(RejectCode::Internal, "The system has no random numbers to give")
 }
 
+/// Accounts whose database is away, for tests of what stands around them.
+#[cfg(test)]
+pub(crate) fn without_database(secret: &[u8], directory: &Arc<Directory>, metrics: &Arc<Metrics>) -> Accounts {
+    let options = Options { secret, audience: None, registration: Registration::Open, default_organization: None };
+    let store = Arc::new(super::absent_tests::Absent);
+    Accounts::new(&options, store, Arc::clone(directory), Arc::new(Nobody), Arc::clone(metrics))
+}
+
+/// Where there are no connections to hear of anything.
+pub struct Nobody;
+
+impl Herald for Nobody {
+    fn ended(&self, _: Ended) {}
+
+    fn status(&self, _: OrgId, _: UserId, _: UserStatus) {}
+
+    fn record(&self, _: AuditEntry) {}
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
