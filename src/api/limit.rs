@@ -36,7 +36,7 @@ impl Limiter {
     }
 
     /// `Err`: how long until the address may ask again.
-    fn take(&self, address: IpAddr) -> Result<(), Duration> {
+    pub(super) fn take(&self, address: IpAddr) -> Result<(), Duration> {
         if self.since_sweep.fetch_add(1, Ordering::Relaxed) == SWEEP_EVERY {
             self.since_sweep.store(0, Ordering::Relaxed);
             self.buckets.retain_recent();

@@ -3,6 +3,7 @@
 //! Handlers are thin, one file per resource. Errors are problem details (RFC 9457). Everything but `/health` and
 //! `/metrics` counts against the caller's rate limit.
 
+mod accounts;
 mod caller;
 mod health;
 mod limit;
@@ -24,11 +25,13 @@ use actix_web::dev::{Handler, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, Error, FromRequest, Resource, Responder, web};
 
+pub use accounts::AccountsApi;
 pub use health::Memory;
 pub use limit::{Limiter, one_host};
 pub use problem::Problem;
 
 use crate::auth::Authenticator;
+use crate::auth::accounts::Accounts;
 use crate::domain::Timestamp;
 use crate::hub::handle::Snapshot;
 use crate::metrics::Metrics;
@@ -53,6 +56,11 @@ pub struct Context {
     pub vitals: Arc<dyn Vitals>,
     pub metrics: Arc<Metrics>,
     pub limiter: Option<Limiter>,
+    /// Counts attempts to log in or register.
+    pub login_limiter: Option<Limiter>,
+    pub accounts: Arc<Accounts>,
+    /// Nobody but this machine reaches the hub, unless through a proxy.
+    pub only_local: bool,
     /// Requests from loopback are not limited (`--dev`).
     pub trust_loopback: bool,
     /// Whether `/metrics` is answered beside the API, and not on an address of its own.
@@ -111,7 +119,8 @@ fn configure(routes: &mut web::ServiceConfig, context: &Context) {
         .service(get("/health/ready", health::ready))
         .service(get("/health/db", health::database))
         .service(get("/health/redis", health::redis))
-        .service(get("/api/v1/ws/stats", stats::stats));
+        .service(get("/api/v1/ws/stats", stats::stats))
+        .configure(accounts::routes);
     if context.serve_metrics {
         routes.service(get("/metrics", metrics::metrics));
     }

@@ -38,8 +38,8 @@ pub(super) async fn share(
 
 fn preflight() -> HttpResponse {
     HttpResponse::NoContent()
-        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"))
-        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "Authorization"))
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE"))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type"))
         .insert_header((ACCESS_CONTROL_MAX_AGE, "600"))
         .finish()
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::*;
+use crate::auth::accounts::without_database;
 use crate::auth::{Grant, Options, Origins, Policy, Proxies, mint};
 use crate::clock;
 use crate::domain::{OrgId, Rate, Role, UserId};
@@ -59,8 +60,13 @@ fn fixture_with(change: impl FnOnce(&mut Context)) -> Fixture {
         proxies: Proxies::new(&["192.0.2.9"]).expect("proxies"),
         dev: false,
     };
+    let authenticator = Arc::new(Authenticator::new(options, metrics.clone()));
+    let accounts = Arc::new(without_database(SECRET, authenticator.directory(), &metrics));
     let mut context = Context {
-        authenticator: Arc::new(Authenticator::new(options, metrics.clone())),
+        authenticator,
+        accounts,
+        login_limiter: None,
+        only_local: false,
         vitals: patient.clone(),
         metrics,
         limiter: None,
@@ -291,6 +297,6 @@ async fn pages_of_other_origins_are_turned_away_and_those_allowed_may_read() {
     let answer = fixture.ask(preflight).await;
     assert_eq!(
         (answer.status, answer.header("access-control-allow-headers")),
-        (StatusCode::NO_CONTENT, "Authorization")
+        (StatusCode::NO_CONTENT, "Authorization, Content-Type")
     );
 }
