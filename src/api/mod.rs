@@ -5,6 +5,7 @@
 
 mod caller;
 mod chat;
+mod compression;
 mod health;
 mod idempotency;
 mod input;
@@ -12,6 +13,7 @@ mod limit;
 mod metrics;
 mod origins;
 mod problem;
+mod request_id;
 mod resource;
 mod sockets;
 mod stats;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
 use actix_web::{App, Error, web};
 
 pub use chat::Chat;
@@ -88,8 +90,12 @@ pub fn app(
     App::new()
         .configure(|routes| configure(routes, &context, chat))
         .app_data(context)
+        .wrap(from_fn(compression::spare_small))
+        .wrap(Compress::default())
+        .wrap(from_fn(compression::forget_identity))
         .wrap(from_fn(origins::share))
         .wrap(from_fn(limit::enforce))
+        .wrap(from_fn(request_id::echo))
         .wrap(security_headers())
 }
 
@@ -119,6 +125,7 @@ fn configure(routes: &mut web::ServiceConfig, context: &Context, chat: Option<we
         .service(at("/health/ready").get(health::ready))
         .service(at("/health/db").get(health::database))
         .service(at("/health/redis").get(health::redis))
+        .service(at("/api/v1/chat/health").get(health::ready))
         .service(at("/api/v1/ws/stats").get(stats::stats));
     if let Some(chat) = chat {
         routes.app_data(chat).configure(chat::routes);
