@@ -24,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use crate::api::{self, Context, Limiter, Memory};
+use crate::api::{self, Chat, Context, Limiter, Memory};
 use crate::clock;
 use crate::config::{Config, Listen};
 use crate::dialects;
@@ -166,9 +166,12 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
         health: Memory::default(),
     });
 
+    let chat =
+        Data::new(Chat { hub: hub.clone(), reads: store.reads(), max_text_bytes: config.limits.max_text_bytes.0 });
+
     let workers = config.server.workers.map_or_else(available_cores, std::num::NonZeroUsize::get);
     let mut listeners = Listeners::new(workers);
-    let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &door)?;
+    let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &chat, &door)?;
     let server = listeners.run();
     let stop = server.handle();
     let mut server = actix_web::rt::spawn(server);
@@ -196,13 +199,15 @@ fn bind(
     listeners: &mut Listeners,
     tls: Option<&Arc<ServerConfig>>,
     context: &Data<Context>,
+    chat: &Data<Chat>,
     door: &Arc<Door>,
 ) -> Result<Vec<SocketAddr>, RunError> {
     let mut bound = Vec::new();
     for listen in &config.server.listen {
         bound.extend(bind_each(listen, |address| {
-            let context = context.clone();
-            listeners.bind(address, tls, move || api::app(context.clone()), Door::handler(door))
+            let (context, chat) = (context.clone(), chat.clone());
+            let app = move || api::app(context.clone(), Some(chat.clone()));
+            listeners.bind(address, tls, app, Door::handler(door))
         })?);
     }
     if let Some(listen) = &config.server.metrics_listen {
