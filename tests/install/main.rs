@@ -12,8 +12,10 @@ mod client;
 mod hub;
 mod nginx;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::sql_types::{BigInt, Text};
@@ -117,7 +119,7 @@ fn limits_and_the_audit_log_see_the_client_and_not_the_proxy() {
     let start = Instant::now();
     while !(known("127.0.0.2") && known("127.0.0.3")) {
         assert!(start.elapsed() < Duration::from_secs(20), "the audit log does not name the clients");
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
     assert!(!known("127.0.0.1") && !known("192.0.2.7"), "the audit log names who was not there");
 }
@@ -225,11 +227,49 @@ fn plain_requests_pass_as_they_are() {
 
     assert_eq!(visitor.get("/api/v1/ws/stats").status, 401);
     assert_eq!(visitor.get("/api/v1/ws/messages").status, 426, "no socket without an upgrade");
-    let other = visitor.ask("GET", "/api/v1/ws/messages", NAME, "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n");
-    assert_eq!(other.status, 426, "no upgrade but to WebSocket is passed on");
     assert_eq!(visitor.get("/metrics").status, 404, "metrics have an address of their own");
     let enormous = visitor.ask("POST", "/api/v1/rooms", NAME, "Content-Length: 27262977\r\n");
     assert_eq!(enormous.status, 413);
+}
+
+#[test]
+fn what_the_hub_is_told_is_what_the_proxy_knows() {
+    let echo = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nginx = Nginx::before(echo.local_addr().unwrap());
+    // Answers two requests with their heads.
+    let echo = thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = echo.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", head.len());
+            stream.write_all(&[answer.as_bytes(), &head].concat()).unwrap();
+        }
+    });
+    let forged = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: evil.example\r\n\
+                  Forwarded: for=192.0.2.1\r\n";
+    let told = |upgrade: &str| {
+        let answer = Visitor::at(&nginx, 2).ask("GET", "/a%20b?c=d", NAME, &format!("{forged}{upgrade}"));
+        let mut lines: Vec<_> = answer.body.trim_end().lines().map(str::to_owned).collect();
+        assert_eq!(lines.remove(0), "GET /a%20b?c=d HTTP/1.1");
+        lines.sort();
+        lines
+    };
+    let mut expected = vec![
+        "Host: chat.example.com",
+        "X-Forwarded-For: 127.0.0.2",
+        "X-Forwarded-Host: chat.example.com",
+        "X-Forwarded-Proto: https",
+    ];
+    assert_eq!(told("Upgrade: h2c\r\n"), expected, "only an upgrade to WebSocket is passed on");
+    expected.splice(0..0, ["Connection: upgrade"]);
+    expected.insert(2, "Upgrade: websocket");
+    assert_eq!(told("Upgrade: WebSocket\r\n"), expected);
+    echo.join().unwrap();
 }
 
 #[test]
@@ -257,7 +297,7 @@ fn no_token_is_written_to_the_logs_of_the_proxy() {
     let start = Instant::now();
     while lines() < 2 {
         assert!(start.elapsed() < Duration::from_secs(20), "two visits are not in the log");
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
     for log in ["tertulia.access.log", "tertulia.error.log", "error.log"] {
         let text = nginx.log(log);
