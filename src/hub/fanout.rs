@@ -241,7 +241,7 @@ impl Fanout {
                 }
             }
             Op::Answer { slot, event, tag } => self.answer(slot, &event, &tag),
-            Op::Own { room, slot, seq, event, tag } => self.own(room, Entry::Own { slot, seq, event, tag }),
+            Op::Own { room, slot, numbers, event, tag } => self.own(room, Entry::Own { slot, numbers, event, tag }),
             Op::Join(join) => self.join(&join),
             Op::Leave { room, slot, answer } => {
                 let owed = self.remove(room, slot);
