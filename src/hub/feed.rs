@@ -215,14 +215,13 @@ impl Feed {
         self.live.is_empty() && self.catching.is_empty()
     }
 
-    /// Puts a session in, that was told `last_seq` as the room's end; `newest` is the newest change of anything there.
+    /// Puts a session in, that was told `last_seq` as the room's end. `after`: there is something for it to read.
     /// Returns whether it must catch up.
-    pub(super) fn join(&mut self, slot: u32, epoch: u64, after: Option<After>, last_seq: u64, newest: u64) -> bool {
+    pub(super) fn join(&mut self, slot: u32, epoch: u64, after: Option<After>, last_seq: u64) -> bool {
         let cursor = match after {
-            Some(After::Seq(seq)) if seq < last_seq => After::Seq(seq),
-            Some(After::Pos(pos)) if pos < newest => After::Pos(pos),
-            _ if last_seq > self.seq => After::Seq(last_seq),
-            _ => {
+            Some(cursor) => cursor,
+            None if last_seq > self.seq => After::Seq(last_seq),
+            None => {
                 self.live.insert(slot);
                 return false;
             }
