@@ -26,7 +26,7 @@ use actix_web::{App, Error, FromRequest, Resource, Responder, web};
 
 pub use health::Memory;
 pub use limit::{Limiter, one_host};
-pub use problem::Problem;
+pub use problem::{Problem, read_only};
 
 use crate::auth::Authenticator;
 use crate::domain::Timestamp;
@@ -65,9 +65,10 @@ pub struct Context {
     pub health: health::Memory,
 }
 
-/// The whole of what is served over plain HTTP.
+/// The whole of what is served over plain HTTP; `pages` adds what is not part of the API.
 pub fn app(
     context: web::Data<Context>,
+    pages: impl FnOnce(&mut web::ServiceConfig),
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -79,6 +80,7 @@ pub fn app(
 > {
     App::new()
         .configure(|routes| configure(routes, &context))
+        .configure(pages)
         .app_data(context)
         .wrap(from_fn(origins::share))
         .wrap(from_fn(limit::enforce))

@@ -92,7 +92,7 @@ pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
 }
 
 /// For methods that a resource does not have.
-pub(super) async fn read_only(request: HttpRequest) -> HttpResponse {
+pub async fn read_only(request: HttpRequest) -> HttpResponse {
     let detail = format!("{} is not possible here: expected GET", request.method());
     let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).error_response();
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
