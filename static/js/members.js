@@ -42,13 +42,15 @@ export function Members({ model, room, onClose }) {
     const user = now ? { ...member, online: now !== "offline", status: now } : member;
     const isMe = member.user_id === model.me.id;
     const mayChange = !isMe && !isDirect && (isOwner || (isModerator && member.role === "member"));
+    const mayRole = isOwner && !isMe && !isDirect;
     return html`<li key=${member.user_id}>
       <${Person} user=${{ ...user, id: member.user_id }}>
-        <small>${[isMe && t("you"), t(member.role), member.muted && t("muted")].filter(Boolean).join(" · ")}</small>
+        ${mayRole
+          ? html`<select aria-label="${t("role")}: ${member.name}" value=${member.role} onChange=${(event) => change(member, { role: event.target.value })}>
+              ${ROLES.map((role) => html`<option key=${role} value=${role}>${t(role)}</option>`)}
+            </select>`
+          : html`<small>${[isMe && t("you"), t(member.role), member.muted && t("muted")].filter(Boolean).join(" · ")}</small>`}
       <//>
-      ${isOwner && !isMe && !isDirect && html`<select aria-label="${t("role")}: ${member.name}" value=${member.role} onChange=${(event) => change(member, { role: event.target.value })}>
-        ${ROLES.map((role) => html`<option key=${role} value=${role}>${t(role)}</option>`)}
-      </select>`}
       ${mayChange && html`
         <${IconButton} icon="mute" class=${member.muted ? "on" : ""} label="${member.muted ? t("unmute") : t("mute")}: ${member.name}" onClick=${() => change(member, { muted: !member.muted })} />
         <${IconButton} icon="close" label="${t("remove")}: ${member.name}" onClick=${() => remove(member)} />`}
