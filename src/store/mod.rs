@@ -5,9 +5,11 @@
 //!
 //! - Every message has the next `seq` of its room and every change the next `pos` of its organization, without gaps, in
 //!   the order of commits (`batch::plan`). An organization's row is the lock on its numbering (`batch`).
+//! - What changes a stored message, a room or its members goes one by one, under the same lock (`amend`).
 //! - Every write that was taken gets one outcome, after its commit or after its failure, in order (`intake`).
 //! - Nothing here panics, hangs for ever or grows without bound because a database is slow, stopped or gone.
 
+mod amend;
 mod audit;
 mod batch;
 mod connection;

@@ -9,10 +9,10 @@ use diesel::sql_types::BigInt;
 use super::batch::mark_kind;
 use super::connection::{Connection, on};
 use super::reader::Query;
-use super::rows::{MessageRow, StandingRow, spelled};
+use super::rows::{self, MessageRow, StandingRow, membership, spelled};
 use super::schema::{self, marks, members, messages, organizations, rooms};
 use super::values::{Key, number, stored};
-use crate::domain::{ContactId, Event, Mark, Membership, MessageId, OrgId, RoomId, Timestamp, UserId};
+use crate::domain::{ContactId, Deletion, Event, Mark, Message, MessageId, OrgId, RoomId, Timestamp, UserId};
 use crate::hub::ports::{Access, After, Head, Page};
 
 /// How many rooms are asked about in one statement.
@@ -30,7 +30,8 @@ impl Query for AccessOf {
 
     /// One statement, and with it one snapshot.
     fn run(&self, connection: &mut Connection) -> QueryResult<Option<Access>> {
-        type Row = (String, Option<i64>, Option<Key>, Option<String>, i64, Option<i64>, i64);
+        type Place = Option<(String, bool, bool)>;
+        type Row = (String, Option<i64>, Option<Key>, Place, i64, Option<i64>, i64);
         let row: Option<Row> = on!(connection, c => rooms::table
             .inner_join(organizations::table.on(organizations::id.eq(rooms::organization_id)))
             .left_join(members::table.on(members::room_id.eq(rooms::id).and(members::user_id.eq(Key(self.user.0)))))
@@ -40,7 +41,7 @@ impl Query for AccessOf {
                 rooms::kind,
                 rooms::archived_at,
                 rooms::contact_id,
-                members::role.nullable(),
+                (members::role, members::muted, members::banned).nullable(),
                 rooms::acl_version,
                 messages::table
                     .filter(messages::room_id.eq(rooms::id))
@@ -50,12 +51,12 @@ impl Query for AccessOf {
             ))
             .get_result(c)
             .optional())?;
-        row.map(|(kind, archived_at, contact, role, acl_version, last_seq, last_pos)| {
+        row.map(|(kind, archived_at, contact, member, acl_version, last_seq, last_pos)| {
             Ok(Access {
                 kind: spelled(&kind)?,
                 archived: archived_at.is_some(),
                 contact: contact.map(|id| ContactId(id.0)),
-                member: role.as_deref().map(spelled).transpose()?.map(Membership::new),
+                member: member.map(|(role, muted, banned)| membership(&role, muted, banned)).transpose()?,
                 acl_version: number(acl_version),
                 last_seq: number(last_seq.unwrap_or(0)),
                 last_pos: number(last_pos),
@@ -124,6 +125,7 @@ impl Query for PageOf {
             After::Pos(pos) => connection.snapshot(|connection| {
                 let seq = last_seq_until(connection, self.room, pos)?;
                 let mut items = self.messages(connection, seq, |_, pos| pos)?;
+                items.extend(self.changes(connection, seq, pos)?);
                 items.extend(self.marks(connection, pos)?);
                 items.sort_by_key(|(pos, _)| *pos);
                 Ok(items)
@@ -156,12 +158,27 @@ impl PageOf {
             .limit(self.limit())
             .select((MessageRow::as_select(), StandingRow::as_select()))
             .load(c))?;
-        rows.into_iter()
-            .map(|(row, standing)| {
-                let message = row.into_message(&standing.into_standing()?)?;
-                Ok((cursor(message.seq, message.pos), Event::Message(Arc::new(message))))
-            })
-            .collect()
+        let messages = rows::messages(connection, rows)?;
+        Ok(messages.into_iter().map(|it| (cursor(it.seq, it.pos), Event::Message(Arc::new(it)))).collect())
+    }
+
+    /// What was changed after `pos` of the messages up to `seq`. A message on the page before, which told its present
+    /// state, is told again if that was reached after the page's end: whoever asks for a page does not say where it began.
+    fn changes(&self, connection: &mut Connection, seq: u64, pos: u64) -> QueryResult<Vec<(u64, Event)>> {
+        let rows: Vec<(MessageRow, StandingRow)> = on!(connection, c => messages::table
+            .inner_join(rooms::table.on(rooms::id.eq(messages::room_id)))
+            .filter(messages::room_id.eq(Key(self.room.0)))
+            // As the index says it, for the planner.
+            .filter(messages::changed_pos.is_not_null())
+            .filter(messages::changed_pos.gt(stored(pos)))
+            .filter(messages::seq.le(stored(seq)))
+            .order(messages::changed_pos)
+            .limit(self.limit())
+            .select((MessageRow::as_select(), StandingRow::as_select()))
+            .load(c))?;
+        let deleters: Vec<Option<UserId>> = rows.iter().map(|(row, _)| row.deleted_by()).collect();
+        let messages = rows::messages(connection, rows)?.into_iter().zip(deleters);
+        Ok(messages.map(|(message, by)| (message.changed_pos, changed(message, by))).collect())
     }
 
     fn marks(&self, connection: &mut Connection, pos: u64) -> QueryResult<Vec<(u64, Event)>> {
@@ -187,6 +204,16 @@ impl PageOf {
                 Ok((number(pos), Event::Marked(mark)))
             })
             .collect()
+    }
+}
+
+/// What has become of a message that was known before.
+fn changed(message: Message, deleted_by: Option<UserId>) -> Event {
+    match message.deleted_at {
+        Some(at) => {
+            Event::Deleted(Deletion { room: message.room, message: message.id, seq: message.seq, by: deleted_by, at })
+        }
+        None => Event::Edited { message: Arc::new(message), by: None },
     }
 }
 

@@ -2,16 +2,23 @@
 
 #![allow(clippy::ref_option_ref, reason = "in what `Insertable` writes")]
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use diesel::prelude::*;
 use diesel::result::Error::DeserializationError;
 use uuid::Uuid;
 
-use super::schema::{marks, members, messages, rooms};
+use super::connection::{Connection, on};
+use super::schema::{marks, members, messages, reactions, rooms};
 use super::status::{Standing, Watermark};
 use super::values::{Key, Said, Saying, number, stored};
-use crate::domain::{ContactId, Message, MessageId, OrgId, RoomId, SenderType, Timestamp, UserId};
+use crate::domain::{
+    ContactId, Member, Membership, Message, MessageId, OrgId, Reactions, Room, RoomId, SenderType, Timestamp, UserId,
+};
+
+/// How many messages are asked about in one statement.
+const MESSAGES_AT_ONCE: usize = 1_000;
 
 /// A message on its way into the table.
 #[derive(Insertable)]
@@ -84,6 +91,10 @@ pub(crate) struct MessageRow {
     reply_to_id: Option<Key>,
     client_message_id: Option<String>,
     created_at: i64,
+    changed_pos: Option<i64>,
+    edited_at: Option<i64>,
+    deleted_at: Option<i64>,
+    deleted_by: Option<Key>,
 }
 
 impl MessageRow {
@@ -91,8 +102,13 @@ impl MessageRow {
         MessageId(self.id.0)
     }
 
-    /// The message, in the state that the room's `standing` gives it.
-    pub(crate) fn into_message(self, standing: &Standing) -> QueryResult<Message> {
+    /// Who made a tombstone of it.
+    pub(crate) fn deleted_by(&self) -> Option<UserId> {
+        self.deleted_by.map(|it| UserId(it.0))
+    }
+
+    /// The message with its `reactions`, in the state that the room's `standing` gives it.
+    pub(crate) fn into_message(self, standing: &Standing, reactions: Vec<Reactions>) -> QueryResult<Message> {
         let (seq, pos) = (number(self.seq), number(self.pos));
         let sender_type: SenderType = spelled(&self.sender_type)?;
         let user = (sender_type != SenderType::Contact).then_some(UserId(self.sender_id.0));
@@ -103,7 +119,7 @@ impl MessageRow {
             room: RoomId(self.room_id.0),
             seq,
             pos,
-            changed_pos: pos,
+            changed_pos: self.changed_pos.map_or(pos, number),
             sender_type,
             direction,
             user,
@@ -114,12 +130,50 @@ impl MessageRow {
             status: standing.status(seq, user, direction),
             reply_to: self.reply_to_id.map(|it| MessageId(it.0)),
             client_message_id: self.client_message_id.map(Into::into),
-            reactions: Vec::new(),
+            reactions,
             created_at: Timestamp::from_micros(self.created_at),
-            edited_at: None,
-            deleted_at: None,
+            edited_at: self.edited_at.map(Timestamp::from_micros),
+            deleted_at: self.deleted_at.map(Timestamp::from_micros),
         })
     }
+}
+
+/// The messages of these rows, in their order, with who answered them with what.
+pub(crate) fn messages(connection: &mut Connection, rows: Vec<(MessageRow, StandingRow)>) -> QueryResult<Vec<Message>> {
+    let mut reactions = reactions(connection, rows.iter().map(|(row, _)| row))?;
+    rows.into_iter()
+        .map(|(row, standing)| {
+            let reactions = reactions.remove(&row.id()).unwrap_or_default();
+            row.into_message(&standing.into_standing()?, reactions)
+        })
+        .collect()
+}
+
+/// What people put under these messages. Only those that have changed can have any, so that for most pages this asks
+/// nothing.
+pub(crate) fn reactions<'a>(
+    connection: &mut Connection,
+    rows: impl Iterator<Item = &'a MessageRow>,
+) -> QueryResult<HashMap<MessageId, Vec<Reactions>>> {
+    let ids: Vec<Key> =
+        rows.filter(|row| row.changed_pos.is_some() && row.deleted_at.is_none()).map(|row| row.id).collect();
+    let mut found: HashMap<MessageId, Vec<Reactions>> = HashMap::new();
+    for ids in ids.chunks(MESSAGES_AT_ONCE) {
+        let rows: Vec<(Key, String, Key)> = on!(connection, c => reactions::table
+            .filter(reactions::message_id.eq_any(ids))
+            .order(reactions::pos)
+            .select((reactions::message_id, reactions::emoji, reactions::user_id))
+            .load(c))?;
+        for (message, emoji, user) in rows {
+            let of_message = found.entry(MessageId(message.0)).or_default();
+            let user = UserId(user.0);
+            match of_message.iter_mut().find(|it| *it.emoji == *emoji) {
+                Some(same) => same.users.push(user),
+                None => of_message.push(Reactions { emoji: emoji.into(), users: vec![user] }),
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The columns of a room that its messages' status hangs on.
@@ -152,12 +206,67 @@ impl StandingRow {
     }
 }
 
+/// A room as it stands in the table.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = rooms)]
+pub(crate) struct RoomRow {
+    id: Key,
+    organization_id: Key,
+    kind: String,
+    name: Option<String>,
+    contact_id: Option<Key>,
+    acl_version: i64,
+    created_at: i64,
+    updated_at: i64,
+    archived_at: Option<i64>,
+}
+
+impl RoomRow {
+    pub(crate) fn into_room(self) -> QueryResult<Room> {
+        Ok(Room {
+            id: RoomId(self.id.0),
+            organization: OrgId(self.organization_id.0),
+            kind: spelled(&self.kind)?,
+            name: self.name.map(Into::into),
+            contact: self.contact_id.map(|it| ContactId(it.0)),
+            version: number(self.acl_version),
+            created_at: Timestamp::from_micros(self.created_at),
+            updated_at: Timestamp::from_micros(self.updated_at),
+            archived_at: self.archived_at.map(Timestamp::from_micros),
+        })
+    }
+}
+
+/// A user's place in a room as it stands in the table.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = members)]
+pub(crate) struct MemberRow {
+    room_id: Key,
+    user_id: Key,
+    role: String,
+    muted: bool,
+    banned: bool,
+    joined_at: i64,
+}
+
+impl MemberRow {
+    pub(crate) fn into_member(self) -> QueryResult<Member> {
+        Ok(Member {
+            room: RoomId(self.room_id.0),
+            user: UserId(self.user_id.0),
+            membership: membership(&self.role, self.muted, self.banned)?,
+            joined_at: Timestamp::from_micros(self.joined_at),
+        })
+    }
+}
+
 #[derive(Insertable)]
 #[diesel(table_name = rooms)]
-pub(crate) struct NewRoomRow {
+pub(crate) struct NewRoomRow<'a> {
     pub(crate) id: Key,
     pub(crate) organization_id: Key,
     pub(crate) kind: &'static str,
+    pub(crate) name: Option<&'a str>,
     pub(crate) acl_version: i64,
     pub(crate) read_seq: i64,
     pub(crate) read_rest: i64,
@@ -186,6 +295,11 @@ pub(crate) struct NewMarkRow {
     pub(crate) seq: i64,
     pub(crate) pos: i64,
     pub(crate) at: i64,
+}
+
+/// What a user is in a room, from the columns of their place.
+pub(crate) fn membership(role: &str, muted: bool, banned: bool) -> QueryResult<Membership> {
+    Ok(Membership { role: spelled(role)?, muted, banned })
 }
 
 /// A word of the hub in a column. A word that this release does not know is an error, not a guess.

@@ -6,9 +6,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Handler, Message, SyncContext};
+use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 use diesel::result::DatabaseErrorKind as Kind;
 use diesel::result::Error;
@@ -18,7 +19,7 @@ use super::batch::{self, Care, Job, Memory, Verdict};
 use super::connection::{Connection, on};
 use super::intake::{Chores, Intake, Turn};
 use super::link::{Down, Link};
-use super::{audit, people};
+use super::{amend, audit, people};
 use crate::clock;
 use crate::domain::{Reject, RejectCode};
 use crate::metrics::Metrics;
@@ -26,6 +27,10 @@ use crate::metrics::Metrics;
 /// Messages are rarely sent twice, and the unique index notices. After it has, they are looked up first for so many batches,
 /// so that somebody who keeps sending the same costs the others little.
 const CAREFUL_BATCHES: u32 = 64;
+/// How often the writer looks for what is to be removed, while there is little of it.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How often it removes some of it, while there is much.
+const SWEEP_PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Writer {
     intake: Arc<Intake>,
@@ -34,6 +39,8 @@ pub(crate) struct Writer {
     memory: Memory,
     /// For so many batches yet, messages are looked up before they are stored.
     careful: u32,
+    /// When to look for what is to be removed.
+    sweep_at: Instant,
 }
 
 impl Actor for Writer {
@@ -67,7 +74,7 @@ impl Handler<Run> for Writer {
 
 impl Writer {
     pub(crate) fn new(intake: Arc<Intake>, metrics: Arc<Metrics>, link: Link) -> Self {
-        Self { intake, metrics, link, memory: Memory::default(), careful: 0 }
+        Self { intake, metrics, link, memory: Memory::default(), careful: 0, sweep_at: Instant::now() }
     }
 
     fn turn(&mut self, turn: Turn) {
@@ -85,6 +92,9 @@ impl Writer {
             Turn::Chores(chores) => self.chores(chores),
             Turn::Idle => self.look_around(),
             Turn::Closed => {}
+        }
+        if self.sweep_at <= Instant::now() {
+            self.sweep();
         }
     }
 
@@ -111,14 +121,29 @@ impl Writer {
         self.metrics.store_up.set(0);
     }
 
+    /// Stores `jobs` in their order: messages and marks a batch at a time, amendments as many as follow each other.
     fn store(&mut self, jobs: &mut [Job]) -> Vec<Verdict> {
+        let mut verdicts = Vec::with_capacity(jobs.len());
+        for run in jobs.chunk_by_mut(|one, next| one.amends() == next.amends()) {
+            // What comes after something that is not known to be stored is not stored before it.
+            let of_run = if verdicts.last().is_some_and(|it| matches!(it, Verdict::Failed)) {
+                failed(run)
+            } else {
+                self.store_run(run)
+            };
+            append(&mut verdicts, of_run);
+        }
+        verdicts
+    }
+
+    fn store_run(&mut self, jobs: &mut [Job]) -> Vec<Verdict> {
         let care = if self.careful > 0 { Care::Careful } else { Care::Hopeful };
         self.careful = self.careful.saturating_sub(1);
         let mut memory = std::mem::take(&mut self.memory);
         let Ok(connection) = self.ready() else { return failed(jobs) };
-        let mut outcome = batch::run(connection, &mut memory, jobs, care);
+        let mut outcome = run(connection, &mut memory, jobs, care);
         if care == Care::Hopeful && matches!(outcome, Err(Error::DatabaseError(Kind::UniqueViolation, _))) {
-            outcome = batch::run(connection, &mut memory, jobs, Care::Careful);
+            outcome = run(connection, &mut memory, jobs, Care::Careful);
             self.careful = CAREFUL_BATCHES;
         }
         self.memory = memory;
@@ -135,7 +160,7 @@ impl Writer {
     /// Runs jobs that may be stored already; in halves where one of them is at fault.
     fn again(&mut self, jobs: &mut [Job]) -> Vec<Verdict> {
         let Ok(connection) = self.link.get() else { return failed(jobs) };
-        let error = match batch::run(connection, &mut self.memory, jobs, Care::Again) {
+        let error = match run(connection, &mut self.memory, jobs, Care::Again) {
             Ok(verdicts) => return verdicts,
             Err(error) => error,
         };
@@ -151,11 +176,7 @@ impl Writer {
         }
         let (left, right) = jobs.split_at_mut(jobs.len() / 2);
         let mut verdicts = self.again(left);
-        let offset = verdicts.len();
-        verdicts.extend(self.again(right).into_iter().map(|verdict| match verdict {
-            Verdict::Repeats(first) => Verdict::Repeats(first + offset),
-            other => other,
-        }));
+        append(&mut verdicts, self.again(right));
         verdicts
     }
 
@@ -185,6 +206,23 @@ impl Writer {
         self.metrics.audit_dropped.inc_by(dropped as u64);
     }
 
+    /// Removes what nobody can reach any more, some at a time: old keys of requests, messages of rooms that are gone.
+    fn sweep(&mut self) {
+        self.sweep_at = Instant::now() + SWEEP_INTERVAL;
+        let Ok(connection) = self.ready() else { return };
+        let more = batch::sweep(connection, clock::now()).and_then(|keys| Ok(amend::sweep(connection)? || keys));
+        match more {
+            Ok(true) => self.sweep_at = Instant::now() + SWEEP_PAUSE,
+            Ok(false) => {}
+            Err(error) => {
+                warn!("What is not needed any more could not be removed: {error}");
+                if self.link.renew().is_err() {
+                    self.down();
+                }
+            }
+        }
+    }
+
     /// While nobody asks: notices a database that has gone, and one that has come back.
     fn look_around(&mut self) {
         let Ok(connection) = self.ready() else { return };
@@ -192,6 +230,24 @@ impl Writer {
             self.metrics.store_up.set(0);
         }
     }
+}
+
+/// Stores a run of `jobs` that are alike, all or none.
+fn run(connection: &mut Connection, memory: &mut Memory, jobs: &mut [Job], care: Care) -> QueryResult<Vec<Verdict>> {
+    if jobs.first().is_some_and(Job::amends) {
+        amend::run(connection, memory, jobs, care == Care::Again)
+    } else {
+        batch::run(connection, memory, jobs, care)
+    }
+}
+
+/// Puts the verdicts of a run behind those of the runs before it.
+fn append(verdicts: &mut Vec<Verdict>, of_run: Vec<Verdict>) {
+    let offset = verdicts.len();
+    verdicts.extend(of_run.into_iter().map(|verdict| match verdict {
+        Verdict::Repeats(first) => Verdict::Repeats(first + offset),
+        other => other,
+    }));
 }
 
 fn failed(jobs: &[Job]) -> Vec<Verdict> {

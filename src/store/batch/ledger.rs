@@ -8,12 +8,15 @@ use std::collections::{HashMap, HashSet};
 use diesel::QueryResult;
 use uuid::Uuid;
 
+use super::super::amend;
 use super::super::connection::Connection;
 use super::super::rows::{self, MessageRow};
 use super::super::status::Standing;
 use super::super::values::{Key, number};
+use super::requests::Requests;
 use super::{Care, Job, Work, tables};
-use crate::domain::{MarkKind, Message, MessageId, OrgId, RoomId, UserId};
+use crate::clock;
+use crate::domain::{MarkKind, Message, MessageId, OrgId, Reactions, RoomId, UserId};
 
 /// Beyond so many rooms nothing more is remembered until the next batch forgets the rest.
 const REMEMBERED_ROOMS: usize = 100_000;
@@ -81,7 +84,10 @@ impl Memory {
         let id = jobs.first()?.organization;
         let organization = self.organizations.get(&id)?;
         let known = jobs.iter().all(|job| match &job.work {
-            Work::Message(message) => job.organization == id && organization.rooms.contains_key(&message.room),
+            Work::Message(message) => {
+                let plain = message.reply_to.is_none() && job.request.is_none();
+                plain && job.organization == id && organization.rooms.contains_key(&message.room)
+            }
             _ => false,
         });
         let organization = known.then(|| self.organizations.remove(&id)).flatten()?;
@@ -101,13 +107,15 @@ impl Memory {
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) organizations: HashMap<OrgId, Organization>,
-    /// Rooms that were asked for and belong to organizations of which the lock is not held.
+    /// Rooms that were asked for and belong to organizations of which the lock is not held, and ids of rooms that are gone
+    /// but not cleared away yet.
     pub(crate) foreign: HashSet<RoomId>,
-    /// Per job: the message that it repeats.
-    pub(crate) known: HashMap<usize, MessageRow>,
+    /// Per job: the message that it repeats, and what people put under it.
+    pub(crate) known: HashMap<usize, (MessageRow, Vec<Reactions>)>,
     pub(crate) marks: HashMap<MarkKey, Stand>,
-    /// Messages that marks name.
+    /// Messages that marks and answers name.
     pub(crate) places: HashMap<MessageId, (RoomId, u64)>,
+    pub(crate) requests: Requests,
 }
 
 impl Ledger {
@@ -124,7 +132,16 @@ impl Ledger {
         if care != Care::Hopeful {
             ledger.load_known(connection, jobs, care)?;
         }
+        ledger.requests = Requests::load(connection, jobs, clock::now())?;
         ledger.load_marks(connection, jobs)?;
+        ledger.load_places(connection, jobs)?;
+        Ok(ledger)
+    }
+
+    /// Only takes the locks, for changes that read what they need themselves.
+    pub(crate) fn locked(connection: &mut Connection, memory: &mut Memory, jobs: &[Job]) -> QueryResult<Self> {
+        let mut ledger = Self::default();
+        ledger.lock(connection, memory, jobs)?;
         Ok(ledger)
     }
 
@@ -176,6 +193,16 @@ impl Ledger {
                 }
             }
         }
+        let new: Vec<Key> = jobs
+            .iter()
+            .filter_map(|job| match &job.work {
+                Work::Room(room) => Some(Key(room.id.0)),
+                _ => None,
+            })
+            .collect();
+        if !new.is_empty() {
+            self.foreign.extend(amend::unfinished(connection, &new)?.into_iter().map(|id| RoomId(id.0)));
+        }
         Ok(())
     }
 
@@ -188,27 +215,32 @@ impl Ledger {
         };
         let keys: Vec<SentBefore<'_>> =
             messages().filter_map(|(index, message)| SentBefore::of(index, message)).collect();
+        let mut known = HashMap::new();
         if !keys.is_empty() {
-            self.known.extend(tables::sent_before(connection, &keys)?);
+            known.extend(tables::sent_before(connection, &keys)?);
         }
         if care == Care::Again {
             let ids: Vec<Key> = messages().map(|(_, message)| Key(message.id.0)).collect();
             let mut stored: HashMap<MessageId, MessageRow> =
                 tables::messages(connection, &ids)?.into_iter().map(|row| (row.id(), row)).collect();
-            self.known.extend(messages().filter_map(|(index, it)| Some((index, stored.remove(&it.id)?))));
+            known.extend(messages().filter_map(|(index, it)| Some((index, stored.remove(&it.id)?))));
         }
+        let reactions = rows::reactions(connection, known.values())?;
+        self.known.extend(known.into_iter().map(|(index, row)| {
+            let reactions = reactions.get(&row.id()).cloned().unwrap_or_default();
+            (index, (row, reactions))
+        }));
         Ok(())
     }
 
     fn load_marks(&mut self, connection: &mut Connection, jobs: &[Job]) -> QueryResult<()> {
-        let mut users: Vec<(Key, Key)> = Vec::new();
-        let mut named: Vec<Key> = Vec::new();
-        for job in jobs {
-            if let Work::Mark(mark) = &job.work {
-                users.push((Key(mark.room.0), Key(mark.user.0)));
-                named.extend(mark.message.map(|id| Key(id.0)));
-            }
-        }
+        let mut users: Vec<(Key, Key)> = jobs
+            .iter()
+            .filter_map(|job| match &job.work {
+                Work::Mark(mark) => Some((Key(mark.room.0), Key(mark.user.0))),
+                _ => None,
+            })
+            .collect();
         if users.is_empty() {
             return Ok(());
         }
@@ -218,6 +250,19 @@ impl Ledger {
             let stand = Stand { seq: number(seq), pos: number(pos), at };
             self.marks.insert((RoomId(room.0), UserId(user.0), tables::mark_kind(&kind)?), stand);
         }
+        Ok(())
+    }
+
+    fn load_places(&mut self, connection: &mut Connection, jobs: &[Job]) -> QueryResult<()> {
+        let named: Vec<Key> = jobs
+            .iter()
+            .filter_map(|job| match &job.work {
+                Work::Mark(mark) => mark.message,
+                Work::Message(message) => message.reply_to,
+                _ => None,
+            })
+            .map(|id| Key(id.0))
+            .collect();
         if !named.is_empty() {
             for (id, room, seq) in tables::places(connection, &named)? {
                 self.places.insert(MessageId(id.0), (RoomId(room.0), number(seq)));

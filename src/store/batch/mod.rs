@@ -6,6 +6,7 @@
 mod ledger;
 mod plan;
 mod postgres;
+mod requests;
 mod sqlite;
 mod tables;
 
@@ -14,21 +15,33 @@ use std::time::Instant;
 
 use diesel::{PgConnection, QueryResult};
 
-pub(crate) use ledger::Memory;
-pub(crate) use tables::mark_kind;
+pub(crate) use ledger::{Ledger, Memory, Organization};
+pub(crate) use requests::sweep;
+pub(crate) use tables::{advance, mark_kind};
 
 use super::connection::Connection;
 use crate::clock;
 use crate::domain::{Mark, Message, MessageId, MessageStatus, OrgId, Reject, Timestamp};
-use crate::hub::ports::{Amendment, Change, NewMark, NewMessage, NewRoom, Outcome, Ticket, Write, WriteError, Written};
-use ledger::Ledger;
+use crate::hub::ports::{
+    Amended, Amendment, Change, NewMark, NewMessage, NewRoom, Outcome, Ticket, Write, WriteError, Written,
+};
+use requests::Request;
 
 /// A change that waits to be stored.
 pub(crate) struct Job {
     pub(crate) ticket: Ticket,
     pub(crate) organization: OrgId,
     pub(crate) work: Work,
+    /// The key that makes it the same as an earlier one.
+    pub(crate) request: Option<Box<Request>>,
     pub(crate) since: Instant,
+}
+
+impl Job {
+    /// Whether it takes statements of its own (`amend`), rather than a share in those of a batch.
+    pub(crate) fn amends(&self) -> bool {
+        matches!(self.work, Work::Amend(_))
+    }
 }
 
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
@@ -41,14 +54,21 @@ pub(crate) enum Work {
 }
 
 impl From<Write> for Job {
-    fn from(write: Write) -> Self {
+    fn from(mut write: Write) -> Self {
+        let request =
+            match &mut write.change {
+                Change::Message(new) => new.draft.idempotency.take().map(|it| {
+                    Box::new(Request { user: new.user, key: without_nul(it.key), fingerprint: it.fingerprint })
+                }),
+                _ => None,
+            };
         let work = match write.change {
             Change::Message(new) => Work::Message(message(write.organization, *new)),
             Change::Room(new) => Work::Room(new),
             Change::Mark(new) => Work::Mark(new),
             Change::Amend(amendment) => Work::Amend(amendment),
         };
-        Self { ticket: write.ticket, organization: write.organization, work, since: Instant::now() }
+        Self { ticket: write.ticket, organization: write.organization, work, request, since: Instant::now() }
     }
 }
 
@@ -106,6 +126,10 @@ pub(crate) enum Verdict {
         mark: Mark,
         pos: Option<u64>,
     },
+    Amended {
+        amended: Amended,
+        pos: Option<u64>,
+    },
     Refused(Reject),
     Failed,
 }
@@ -141,6 +165,7 @@ pub(crate) fn run(
         let mut verdicts = plan.verdicts;
         tables::add_rooms(connection, &plan.rooms, &plan.members)?;
         tables::add_messages(connection, jobs, &verdicts)?;
+        ledger.requests.write(connection, jobs, &verdicts)?;
         tables::put_marks(connection, &plan.marks)?;
         tables::put_standings(connection, &plan.standings)?;
         tables::advance(connection, &ledger)?;
@@ -210,6 +235,7 @@ pub(crate) fn answers(jobs: Vec<Job>, verdicts: Vec<Verdict>) -> Vec<Written> {
             (Verdict::Message { message, duplicate }, _) => Ok(Outcome::Message { message, duplicate }),
             (Verdict::Room { created }, _) => Ok(Outcome::Room { created }),
             (Verdict::Mark { mark, pos }, _) => Ok(Outcome::Mark { mark, pos }),
+            (Verdict::Amended { amended, pos }, _) => Ok(Outcome::Amended { amended, pos }),
             (Verdict::Refused(reject), _) => Err(WriteError::Refused(reject)),
             (Verdict::Stored | Verdict::Failed, _) => Err(WriteError::Failed),
         };
