@@ -11,7 +11,8 @@ use actix_web::{FromRequest, HttpRequest};
 use super::{Context, Problem};
 use crate::auth::Knock;
 use crate::clock;
-use crate::domain::{Identity, Reject, Role};
+use crate::domain::{Identity, Reject, Role, Scope};
+use crate::store::read::Viewer;
 
 /// What the request shows of itself, as `auth` wants it.
 pub(super) fn knock(head: &RequestHead) -> Knock<'_> {
@@ -23,6 +24,32 @@ pub(super) fn knock(head: &RequestHead) -> Knock<'_> {
 pub(super) struct Caller(Arc<Identity>);
 
 impl Caller {
+    pub(super) fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.0)
+    }
+
+    /// Whoever looks at something: somebody of an organization, with a credential that may read.
+    pub(super) fn viewer(&self) -> Result<Viewer, Problem> {
+        self.must_have(Scope::ChatRead)?;
+        self.member()
+    }
+
+    /// Whoever changes something: somebody of an organization. Whether they may, the hub says.
+    pub(super) fn member(&self) -> Result<Viewer, Problem> {
+        Viewer::new(&self.0).ok_or_else(|| {
+            let message = "Your token names no organization: expected the claim organization_id";
+            Reject { message: message.into(), ..Reject::forbidden() }.into()
+        })
+    }
+
+    fn must_have(&self, scope: Scope) -> Result<(), Problem> {
+        if self.0.scopes.has(scope) {
+            return Ok(());
+        }
+        let message = format!("Your key lacks the scope {}", scope.as_str());
+        Err(Reject { message: message.into(), ..Reject::forbidden() }.into())
+    }
+
     pub(super) fn must_be_one_of(&self, roles: &[Role]) -> Result<(), Problem> {
         if roles.contains(&self.0.role) {
             return Ok(());

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError as _};
 use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
 
 use super::caller::knock;
 use super::{Context, Problem};
@@ -20,10 +23,15 @@ use crate::domain::{Rate, Reject};
 /// After so many requests, addresses that have been quiet are forgotten.
 const SWEEP_EVERY: u32 = 4_096;
 
+pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+pub(super) const RATE_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+pub(super) const RATE_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
 /// One bucket for each address. An IPv6 host has a whole /64 to choose from, so that counts as one.
 pub struct Limiter {
-    buckets: DefaultKeyedRateLimiter<IpAddr>,
+    buckets: RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock, StateInformationMiddleware>,
     clock: DefaultClock,
+    quota: Quota,
     since_sweep: AtomicU32,
 }
 
@@ -32,16 +40,38 @@ impl Limiter {
         let quota = Quota::with_period(rate.period / rate.events.get())
             .unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX))
             .allow_burst(rate.burst);
-        Self { buckets: RateLimiter::keyed(quota), clock: DefaultClock::default(), since_sweep: AtomicU32::new(0) }
+        Self {
+            buckets: RateLimiter::keyed(quota).with_middleware(),
+            clock: DefaultClock::default(),
+            quota,
+            since_sweep: AtomicU32::new(0),
+        }
     }
 
-    /// `Err`: how long until the address may ask again.
-    fn take(&self, address: IpAddr) -> Result<(), Duration> {
+    /// What is left to the address. `Err`: how long until it may ask again.
+    fn take(&self, address: IpAddr) -> Result<u32, Duration> {
         if self.since_sweep.fetch_add(1, Ordering::Relaxed) == SWEEP_EVERY {
             self.since_sweep.store(0, Ordering::Relaxed);
             self.buckets.retain_recent();
         }
-        self.buckets.check_key(&one_host(address)).map_err(|wait| wait.wait_time_from(self.clock.now()))
+        match self.buckets.check_key(&one_host(address)) {
+            Ok(state) => Ok(state.remaining_burst_capacity()),
+            Err(wait) => Err(wait.wait_time_from(self.clock.now())),
+        }
+    }
+
+    /// Tells the caller how much is left, and in how many seconds all of it is there again
+    /// (draft-ietf-httpapi-ratelimit-headers, before it had one header).
+    fn tell(&self, left: Result<u32, Duration>, headers: &mut HeaderMap) {
+        let most = self.quota.burst_size().get();
+        let (remaining, reset) = match left {
+            Ok(remaining) => (remaining, self.quota.replenish_interval() * most.saturating_sub(remaining)),
+            Err(wait) => (0, wait),
+        };
+        let reset = reset.as_secs() + u64::from(reset.subsec_nanos() > 0);
+        headers.insert(RATE_LIMIT, HeaderValue::from(most));
+        headers.insert(RATE_REMAINING, HeaderValue::from(remaining));
+        headers.insert(RATE_RESET, HeaderValue::from(reset));
     }
 }
 
@@ -55,26 +85,32 @@ pub fn one_host(address: IpAddr) -> IpAddr {
 
 /// Monitoring must get through whatever else goes on.
 fn is_exempt(path: &str) -> bool {
-    path == "/metrics" || path == "/health" || path.starts_with("/health/")
+    matches!(path, "/metrics" | "/health" | "/api/v1/chat/health" | "/api/v1/auth/health")
+        || path.starts_with("/health/")
 }
 
 pub(super) async fn enforce(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if let Some(context) = request.app_data::<Data<Context>>()
-        && let Some(limiter) = &context.limiter
-        && !is_exempt(request.path())
-    {
-        let address = context.authenticator.client_address(&knock(request.head()));
-        let is_trusted = context.trust_loopback && address.to_canonical().is_loopback();
-        if !is_trusted && let Err(wait) = limiter.take(address) {
+    let Some(context) = request.app_data::<Data<Context>>().cloned() else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    let address = context.authenticator.client_address(&knock(request.head()));
+    let is_trusted = context.trust_loopback && address.to_canonical().is_loopback();
+    let Some(limiter) = context.limiter.as_ref().filter(|_| !is_trusted && !is_exempt(request.path())) else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    let left = limiter.take(address);
+    let mut response = match left {
+        Ok(_) => next.call(request).await?.map_into_boxed_body(),
+        Err(wait) => {
             let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let refusal = Problem::from(Reject::rate_limited(wait)).error_response();
-            return Ok(request.into_response(refusal));
+            request.into_response(Problem::from(Reject::rate_limited(wait)).error_response())
         }
-    }
-    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    };
+    limiter.tell(left, response.headers_mut());
+    Ok(response)
 }
 
 #[cfg(test)]

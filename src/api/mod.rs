@@ -4,13 +4,20 @@
 //! `/metrics` counts against the caller's rate limit.
 
 mod caller;
+mod chat;
+mod compression;
 mod health;
+mod idempotency;
+mod input;
 mod limit;
 mod metrics;
 mod origins;
 mod problem;
+mod request_id;
+mod resource;
 mod sockets;
 mod stats;
+mod validators;
 
 #[cfg(test)]
 mod tests;
@@ -20,10 +27,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{Handler, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::{DefaultHeaders, from_fn};
-use actix_web::{App, Error, FromRequest, Resource, Responder, web};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
+use actix_web::{App, Error, web};
 
+pub use chat::Chat;
 pub use health::Memory;
 pub use limit::{Limiter, one_host};
 pub use problem::{Problem, read_only};
@@ -32,6 +40,7 @@ use crate::auth::Authenticator;
 use crate::domain::Timestamp;
 use crate::hub::handle::Snapshot;
 use crate::metrics::Metrics;
+use resource::at;
 
 pub type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -65,9 +74,11 @@ pub struct Context {
     pub health: health::Memory,
 }
 
-/// The whole of what is served over plain HTTP; `pages` adds what is not part of the API.
+/// The whole of what is served over plain HTTP. Without `chat` there are no rooms and no people; `pages` adds what is not
+/// part of the API.
 pub fn app(
     context: web::Data<Context>,
+    chat: Option<web::Data<Chat>>,
     pages: impl FnOnce(&mut web::ServiceConfig),
 ) -> App<
     impl ServiceFactory<
@@ -79,11 +90,15 @@ pub fn app(
     >,
 > {
     App::new()
-        .configure(|routes| configure(routes, &context))
+        .configure(|routes| configure(routes, &context, chat))
         .configure(pages)
         .app_data(context)
+        .wrap(from_fn(compression::spare_small))
+        .wrap(Compress::default())
+        .wrap(from_fn(compression::forget_identity))
         .wrap(from_fn(origins::share))
         .wrap(from_fn(limit::enforce))
+        .wrap(from_fn(request_id::echo))
         .wrap(security_headers())
 }
 
@@ -100,40 +115,31 @@ pub fn metrics_app(
     >,
 > {
     App::new()
-        .service(get("/metrics", metrics::metrics))
+        .service(at("/metrics").get(metrics::metrics))
         .default_service(web::to(problem::not_found))
         .app_data(context)
         .wrap(security_headers())
 }
 
-fn configure(routes: &mut web::ServiceConfig, context: &Context) {
+fn configure(routes: &mut web::ServiceConfig, context: &Context, chat: Option<web::Data<Chat>>) {
     routes
-        .service(get("/health", health::all))
-        .service(get("/health/live", health::live))
-        .service(get("/health/ready", health::ready))
-        .service(get("/health/db", health::database))
-        .service(get("/health/redis", health::redis))
-        .service(get("/api/v1/ws/stats", stats::stats));
+        .service(at("/health").get(health::all))
+        .service(at("/health/live").get(health::live))
+        .service(at("/health/ready").get(health::ready))
+        .service(at("/health/db").get(health::database))
+        .service(at("/health/redis").get(health::redis))
+        .service(at("/api/v1/chat/health").get(health::ready))
+        .service(at("/api/v1/ws/stats").get(stats::stats));
+    if let Some(chat) = chat {
+        routes.app_data(chat).configure(chat::routes);
+    }
     if context.serve_metrics {
-        routes.service(get("/metrics", metrics::metrics));
+        routes.service(at("/metrics").get(metrics::metrics));
     }
     for path in &context.sockets {
-        routes.service(get(path, sockets::upgrade_required));
+        routes.service(at(path).get(sockets::upgrade_required));
     }
     routes.default_service(web::to(problem::not_found));
-}
-
-/// A resource that can be read, and nothing else.
-fn get<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args> + Clone,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::resource(path.to_owned())
-        .route(web::get().to(handler.clone()))
-        .route(web::head().to(handler))
-        .default_service(web::to(problem::read_only))
 }
 
 /// None of this is a page: nothing in it may be framed, guessed at or run.

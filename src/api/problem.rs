@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::body::BoxBody;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde_json::json;
 
@@ -18,13 +18,21 @@ pub struct Problem {
     /// The same words as on sockets.
     pub code: &'static str,
     pub detail: Cow<'static, str>,
+    /// The field of the body or the query that is at fault.
+    pub field: Option<Cow<'static, str>>,
     /// When it makes sense to try again.
     pub retry_after_secs: Option<u64>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after_secs: None }
+        Self { status, code, detail: detail.into(), field: None, retry_after_secs: None }
+    }
+
+    /// `field` is wrong; `detail` says what it should have been.
+    pub fn invalid(field: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
+        let code = RejectCode::InvalidPayload.as_str();
+        Self { field: Some(field.into()), ..Self::new(StatusCode::BAD_REQUEST, code, detail) }
     }
 
     pub fn unavailable(detail: &'static str) -> Self {
@@ -50,7 +58,8 @@ impl From<Reject> for Problem {
             RejectCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let retry_after_secs = reject.retry_after_ms.map(|ms| ms.div_ceil(1_000));
-        Self { status, code: reject.code.as_str(), detail: reject.message, retry_after_secs }
+        let field = reject.field.map(Cow::Borrowed);
+        Self { status, code: reject.code.as_str(), detail: reject.message, field, retry_after_secs }
     }
 }
 
@@ -75,10 +84,12 @@ impl ResponseError for Problem {
         }
         let title = self.status.canonical_reason().unwrap_or("Error");
         let (status, code, detail) = (self.status.as_u16(), self.code, &self.detail);
-        response.content_type("application/problem+json").body(
-            json!({ "type": "about:blank", "title": title, "status": status, "code": code, "detail": detail })
-                .to_string(),
-        )
+        let mut body =
+            json!({ "type": "about:blank", "title": title, "status": status, "code": code, "detail": detail });
+        if let Some(field) = &self.field {
+            body["field"] = field.as_ref().into();
+        }
+        response.content_type("application/problem+json").body(body.to_string())
     }
 }
 
@@ -92,9 +103,14 @@ pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
 }
 
 /// For methods that a resource does not have.
+pub(super) fn other_method(method: &Method, allow: &str) -> HttpResponse {
+    let detail = format!("{method} is not possible here: expected {allow}");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).error_response()
+}
+
+/// For methods that something that can only be read does not have.
 pub async fn read_only(request: HttpRequest) -> HttpResponse {
-    let detail = format!("{} is not possible here: expected GET", request.method());
-    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).error_response();
+    let mut response = other_method(request.method(), "GET, HEAD");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }

@@ -93,7 +93,7 @@ impl Answer {
 
 impl Fixture {
     async fn ask(&self, request: TestRequest) -> Answer {
-        let app = init_service(app(self.context.clone(), |_| ())).await;
+        let app = init_service(app(self.context.clone(), None, |_| ())).await;
         let response = call_service(&app, request.to_request()).await;
         let (status, headers) = (response.status(), response.headers().clone());
         Answer { status, headers, body: read_body(response).await.to_vec() }
@@ -247,6 +247,8 @@ async fn one_address_may_ask_so_often_and_monitoring_always() {
     let refused = fixture.ask(from_address("192.0.2.1", "/x")).await;
     assert_eq!((refused.status, &refused.json()["code"]), (StatusCode::TOO_MANY_REQUESTS, &"rate_limited".into()));
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|secs| secs > 3_000));
+    assert_eq!((refused.header("ratelimit-limit"), refused.header("ratelimit-remaining")), ("1", "0"));
+    assert!(refused.header("ratelimit-reset").parse::<u64>().is_ok_and(|secs| secs > 3_000));
     assert_eq!(fixture.ask(from_address("192.0.2.1", "/health")).await.status, StatusCode::OK);
     assert_eq!(fixture.ask(from_address("192.0.2.1", "/metrics")).await.status, StatusCode::OK);
     assert_eq!(fixture.ask(from_address("192.0.2.2", "/x")).await.status, StatusCode::NOT_FOUND);
@@ -289,8 +291,34 @@ async fn pages_of_other_origins_are_turned_away_and_those_allowed_may_read() {
         .insert_header(("Origin", "https://app.example.com"))
         .insert_header(("Access-Control-Request-Method", "GET"));
     let answer = fixture.ask(preflight).await;
-    assert_eq!(
-        (answer.status, answer.header("access-control-allow-headers")),
-        (StatusCode::NO_CONTENT, "Authorization")
-    );
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    for header in ["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "X-Request-Id"] {
+        assert!(answer.header("access-control-allow-headers").contains(header), "{header}");
+    }
+    for method in ["GET", "POST", "PUT", "DELETE"] {
+        assert!(answer.header("access-control-allow-methods").contains(method), "{method}");
+    }
+}
+
+#[actix::test]
+async fn a_request_has_one_name_everywhere() {
+    let fixture = fixture();
+    let named = TestRequest::get().uri("/health/live").insert_header(("X-Request-Id", "req-1"));
+    assert_eq!(fixture.ask(named).await.header("x-request-id"), "req-1");
+    let spoiled = TestRequest::get().uri("/nowhere").insert_header(("X-Request-Id", "two words"));
+    let answer = fixture.ask(spoiled).await;
+    assert!(Uuid::parse_str(answer.header("x-request-id")).is_ok());
+}
+
+#[actix::test]
+async fn what_is_large_is_compressed_for_whoever_can_read_it() {
+    let fixture = fixture();
+    let asking = |path: &str| TestRequest::get().uri(path).insert_header(("Accept-Encoding", "gzip, br"));
+    let large = fixture.ask(asking("/metrics")).await;
+    assert!(["gzip", "br"].contains(&large.header("content-encoding")), "{}", large.header("content-encoding"));
+    assert!(large.header("vary").to_ascii_lowercase().contains("accept-encoding"));
+    let small = fixture.ask(asking("/health/live")).await;
+    assert_eq!(small.header("content-encoding"), "");
+    assert_eq!(small.json()["status"], "ok");
+    assert_eq!(fixture.get("/metrics").await.header("content-encoding"), "");
 }

@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use crate::api::{self, Context, Limiter, Memory};
+use crate::api::{self, Chat, Context, Limiter, Memory};
 use crate::clock;
 use crate::config::{Config, Listen};
 use crate::dialects;
@@ -159,10 +159,13 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
         health: Memory::default(),
     });
 
+    let chat =
+        Data::new(Chat { hub: hub.clone(), reads: store.reads(), max_text_bytes: config.limits.max_text_bytes.0 });
+
     let workers = config.server.workers.map_or_else(available_cores, std::num::NonZeroUsize::get);
     let mut listeners = Listeners::new(workers);
     let pages = Arc::new(settings::pages(&config)?);
-    let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &pages, &door)?;
+    let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &chat, &pages, &door)?;
     let server = listeners.run();
     let stop = server.handle();
     let mut server = actix_web::rt::spawn(server);
@@ -189,16 +192,17 @@ fn bind(
     listeners: &mut Listeners,
     tls: Option<&Arc<ServerConfig>>,
     context: &Data<Context>,
+    chat: &Data<Chat>,
     pages: &Arc<Pages>,
     door: &Arc<Door>,
 ) -> Result<Vec<SocketAddr>, RunError> {
     let mut bound = Vec::new();
     for listen in &config.server.listen {
         bound.extend(bind_each(listen, |address| {
-            let (context, pages) = (context.clone(), pages.clone());
+            let (context, chat, pages) = (context.clone(), chat.clone(), pages.clone());
             let app = move || {
                 let pages = pages.clone();
-                api::app(context.clone(), move |routes| web::configure(routes, &pages))
+                api::app(context.clone(), Some(chat.clone()), move |routes| web::configure(routes, &pages))
             };
             listeners.bind(address, tls, app, Door::handler(door))
         })?);

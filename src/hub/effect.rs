@@ -17,10 +17,10 @@ pub enum Effect {
     Deliver { workers: SmallVec<[u16; 4]>, skip: SmallVec<[Seat; 1]>, delivery: Delivery },
     /// Read what a user may do in a room; comes back as `Input::AccessLoaded`.
     LoadAccess { organization: OrgId, room: RoomId, user: UserId },
-    /// Hand to the writer; comes back as `Input::Written`, or `Input::Busy` if it was not taken.
+    /// Hand to the writer, an amendment under an id of its own; comes back as `Input::Written`, or `Input::Busy` if it was not taken.
     Write(Write),
-    /// Ask the store where these rooms stand; comes back as `Input::Heads`.
-    CompareHeads(Vec<RoomId>),
+    /// Ask the store where these rooms stand; comes back as `Input::Heads` under the same number.
+    CompareHeads { rooms: Vec<RoomId>, comparison: u64 },
     /// End a connection.
     End(ConnId, CloseReason),
     /// The answer to a caller that has no connection.
@@ -73,18 +73,21 @@ pub enum Op {
         event: Event,
         tag: Tag,
     },
-    /// The acknowledgement of a connection's own message, which takes that message's place in the order of the room.
+    /// The acknowledgement of a connection's own message or change, in its place in the order of the room.
     Own {
         room: RoomId,
         slot: u32,
-        seq: u64,
+        /// The number of the message; `None`: a change of one.
+        seq: Option<u64>,
         event: Event,
         tag: Tag,
     },
-    /// The store has more of this room than was delivered: fill up to `last_seq`.
+    /// The store has more of this room than was delivered: fill up to `last_seq`, and then with what has changed after
+    /// `changes`, if anything has.
     Fill {
         room: RoomId,
         last_seq: u64,
+        changes: Option<u64>,
     },
     /// The connection is gone; its slot may be used again.
     Forget {
@@ -101,6 +104,8 @@ pub struct Join {
     pub watch: bool,
     pub last_seq: u64,
     pub last_pos: u64,
+    /// The newest change that is known of: whoever resumes before it has something to read.
+    pub changed_pos: u64,
     pub members: usize,
     pub tag: Tag,
 }

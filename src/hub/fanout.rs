@@ -222,7 +222,7 @@ impl Fanout {
                 Accept::Deliver => {}
                 Accept::Drop => return None,
                 Accept::Hold(from) => {
-                    self.ask_for_room(delivery.room, from);
+                    self.ask_for_room(delivery.room, from.map(After::Seq));
                     return None;
                 }
             }
@@ -250,9 +250,9 @@ impl Fanout {
                 }
                 self.pay(slot, owed);
             }
-            Op::Fill { room, last_seq } => {
+            Op::Fill { room, last_seq, changes } => {
                 self.epoch += 1;
-                let from = self.rooms.get_mut(&room).and_then(|feed| feed.begin_fill(last_seq, self.epoch));
+                let from = self.rooms.get_mut(&room).and_then(|feed| feed.begin_fill(last_seq, changes, self.epoch));
                 self.ask_for_room(room, from);
             }
             Op::Forget { slot, rooms } => {
@@ -283,7 +283,7 @@ impl Fanout {
             Event::Joined { room: join.room, last_seq: join.last_seq, last_pos: join.last_pos, members: join.members };
         self.answer(join.slot, &joined, &join.tag);
         self.epoch += 1;
-        let feed = self.rooms.entry(join.room).or_insert_with(|| Feed::new(join.last_seq, join.last_pos));
+        let feed = self.rooms.entry(join.room).or_insert_with(|| Feed::new(join.last_seq));
         if join.watch {
             feed.watchers.insert(join.slot);
         } else {
@@ -292,7 +292,7 @@ impl Fanout {
         if was_here && after.is_none() {
             return;
         }
-        if feed.join(join.slot, self.epoch, after, join.last_seq, join.last_pos) {
+        if feed.join(join.slot, self.epoch, after, join.last_seq, join.last_pos.max(join.changed_pos)) {
             self.bring_up(join.room, join.slot);
         }
     }
@@ -344,28 +344,45 @@ impl Fanout {
     /// Tells the live sessions what only the store had, and then what waited for it.
     fn fill(&mut self, request: PageRequest, page: Page) {
         let room = request.room;
-        for (_, event) in page.items {
-            let Event::Message(message) = &event else { continue };
-            let numbers = Numbers { seq: Some(message.seq), pos: message.pos };
-            let broadcast = Broadcast::new(event, self.now);
-            let entry = Entry::Told { numbers, skip: SmallVec::new(), broadcast: broadcast.clone() };
-            if self.rooms.get_mut(&room).is_some_and(|feed| feed.filled(&entry)) {
-                self.tell_live(room, &broadcast);
-            }
+        let last = page.items.last().map(|(number, _)| *number);
+        for (number, event) in page.items {
+            self.fill_with(&request, number, event);
         }
         let Some(feed) = self.rooms.get_mut(&room) else { return };
-        let next = PageRequest { after: After::Seq(feed.filled_to()), ..request };
-        if feed.is_filled() {
-            for entry in feed.end_fill() {
-                self.tell_held(room, entry);
+        if let After::Pos(pos) = request.after {
+            feed.changes_filled(last.unwrap_or(pos), page.more);
+        }
+        match feed.fill_from() {
+            None => {
+                for entry in feed.end_fill() {
+                    self.tell_held(room, entry);
+                }
             }
-        } else if next == request {
             // The store does not show what it is known to have: let it come to itself.
-            self.failed.push(next);
-        } else {
-            self.requests.push(next);
+            Some(after) if after == request.after && matches!(after, After::Seq(_)) => self.failed.push(request),
+            Some(after) => self.requests.push(PageRequest { after, ..request }),
         }
         self.bring_up_all(room);
+    }
+
+    fn fill_with(&mut self, request: &PageRequest, pos: u64, event: Event) {
+        let Some(feed) = self.rooms.get_mut(&request.room) else { return };
+        let (numbers, event) = match (request.after, event) {
+            (After::Seq(_), Event::Message(message)) => {
+                (Numbers { seq: Some(message.seq), pos: message.pos }, Event::Message(message))
+            }
+            (After::Seq(_), _) => return,
+            (After::Pos(_), event) => match feed.changed(event) {
+                Some(event) => (Numbers { seq: None, pos }, event),
+                None => return,
+            },
+        };
+        let broadcast = Broadcast::new(event, self.now);
+        let entry = Entry::Told { numbers, skip: SmallVec::new(), broadcast: broadcast.clone() };
+        let is_news = if numbers.seq.is_some() { feed.filled(&entry) } else { feed.take_in(&entry) };
+        if is_news {
+            self.tell_live(request.room, &broadcast);
+        }
     }
 
     fn tell_held(&mut self, room: RoomId, entry: Entry) {
@@ -384,9 +401,8 @@ impl Fanout {
         self.queue_all(&delivery, &SmallVec::new(), count);
     }
 
-    fn ask_for_room(&mut self, room: RoomId, from: Option<u64>) {
-        if let Some(seq) = from {
-            let after = After::Seq(seq);
+    fn ask_for_room(&mut self, room: RoomId, from: Option<After>) {
+        if let Some(after) = from {
             self.requests.push(PageRequest { room, after, reader: Reader::Room, epoch: self.epoch });
         }
     }

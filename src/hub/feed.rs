@@ -15,18 +15,21 @@ use smallvec::SmallVec;
 use super::effect::Numbers;
 use super::outlet::Broadcast;
 use super::ports::{After, Page};
-use crate::domain::{Event, Tag};
+use crate::domain::{Deletion, Event, Tag};
 
 pub(super) type Slots = IndexSet<u32, FxBuildHasher>;
 
-/// Delivered events that are kept for a session that catches up; older ones it reads from the store again.
+/// Delivered messages that are kept for a session that catches up; older ones it reads from the store again.
 const SINCE_LIMIT: usize = 256;
+
+/// As many delivered changes of messages are kept for it: to read them again costs more.
+const CHANGES_LIMIT: usize = 4_096;
 
 /// A stored event of the room, or a connection's acknowledgement in its place among them.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
     Told { numbers: Numbers, skip: SmallVec<[u32; 1]>, broadcast: Arc<Broadcast> },
-    Own { slot: u32, seq: u64, event: Event, tag: Tag },
+    Own { slot: u32, seq: Option<u64>, event: Event, tag: Tag },
 }
 
 /// A session on its way to live.
@@ -45,6 +48,10 @@ pub(super) struct CatchUp {
     asked: bool,
     /// What was delivered since it joined, in order.
     since: VecDeque<Entry>,
+    /// Changes after this `pos` were not kept, and are read once it has all messages.
+    changes: Option<u64>,
+    /// It reads such changes: messages up to this `seq` are told to it already.
+    told: u64,
 }
 
 /// What to do next for a session that catches up.
@@ -65,33 +72,59 @@ pub(super) enum Next {
 impl CatchUp {
     fn new(slot: u32, epoch: u64, cursor: After, until: u64) -> Self {
         let (page, since) = (VecDeque::new(), VecDeque::new());
-        Self { slot, epoch, cursor, until, page, more: true, asked: false, since }
+        Self { slot, epoch, cursor, until, page, more: true, asked: false, since, changes: None, told: 0 }
     }
 
     fn remember(&mut self, entry: &Entry) {
         self.since.push_back(entry.clone());
-        if self.since.len() > SINCE_LIMIT {
-            // Acknowledgements are nowhere else; messages are in the store.
-            if let Some(oldest) = self.since.iter().position(|entry| matches!(entry, Entry::Told { .. })) {
-                self.since.remove(oldest);
-                self.more = true;
+        if self.since.len() <= SINCE_LIMIT {
+            return;
+        }
+        // Acknowledgements are nowhere else; the rest is in the store.
+        let oldest = |is_message: bool, limit: usize| {
+            let is_it =
+                |entry: &Entry| matches!(entry, Entry::Told { numbers, .. } if numbers.seq.is_some() == is_message);
+            let count = self.since.iter().filter(|entry| is_it(entry)).count();
+            if count > limit { self.since.iter().position(is_it) } else { None }
+        };
+        if let Some(index) = oldest(true, SINCE_LIMIT) {
+            self.since.remove(index);
+            self.more = true;
+        } else if let Some(index) = oldest(false, CHANGES_LIMIT)
+            && let Some(Entry::Told { numbers, .. }) = self.since.remove(index)
+        {
+            match self.cursor {
+                After::Pos(_) => self.more = true,
+                // Those who read by `seq` are told a changed message once: they would miss it.
+                After::Seq(_) => {
+                    let before = numbers.pos.saturating_sub(1);
+                    self.changes = Some(self.changes.map_or(before, |pos| pos.min(before)));
+                }
             }
         }
     }
 
     fn next(&mut self, delivered: u64) -> Next {
-        if let Some((number, event)) = self.page.pop_front() {
+        while let Some((number, event)) = self.page.pop_front() {
             self.cursor = match self.cursor {
                 After::Seq(_) => After::Seq(number),
                 After::Pos(_) => After::Pos(number),
             };
-            return self.take_own(&event).unwrap_or(Next::Alone(event, None));
+            if let Some(event) = as_told(event, self.told) {
+                return self.take_own(&event).unwrap_or(Next::Alone(event, None));
+            }
         }
         if self.asked {
             return Next::Wait;
         }
         if self.more {
             (self.more, self.asked) = (false, true);
+            return Next::Read(self.cursor);
+        }
+        if let Some(pos) = self.changes.take()
+            && let After::Seq(told) = self.cursor
+        {
+            (self.cursor, self.told, self.asked) = (After::Pos(pos), told, true);
             return Next::Read(self.cursor);
         }
         while let Some(entry) = self.since.pop_front() {
@@ -128,7 +161,7 @@ impl CatchUp {
     /// If `event` is this session's own message whose acknowledgement waits: that, in its place.
     fn take_own(&mut self, event: &Event) -> Option<Next> {
         let Event::Message(message) = event else { return None };
-        let is_it = |entry: &Entry| matches!(entry, Entry::Own { seq, .. } if *seq == message.seq);
+        let is_it = |entry: &Entry| matches!(entry, Entry::Own { seq, .. } if *seq == Some(message.seq));
         let index = self.since.iter().position(is_it)?;
         match self.since.remove(index)? {
             Entry::Own { event, tag, .. } => Some(Next::Alone(event, tag)),
@@ -145,6 +178,10 @@ impl CatchUp {
 struct Fill {
     epoch: u64,
     target: u64,
+    /// Then what has changed after this `pos` is told.
+    changes: Option<u64>,
+    /// And then once more: another comparison has found something since that was begun.
+    again: Option<u64>,
     held: VecDeque<Entry>,
 }
 
@@ -161,9 +198,8 @@ pub(super) enum Accept {
 
 #[derive(Debug)]
 pub(super) struct Feed {
-    /// The last message, and the last change, that were delivered.
+    /// The last message that was delivered.
     seq: u64,
-    pos: u64,
     pub(super) live: Slots,
     pub(super) watchers: Slots,
     catching: Vec<CatchUp>,
@@ -171,20 +207,21 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(seq: u64, pos: u64) -> Self {
+    pub(super) fn new(seq: u64) -> Self {
         let (live, watchers) = (Slots::default(), Slots::default());
-        Self { seq, pos, live, watchers, catching: Vec::new(), fill: None }
+        Self { seq, live, watchers, catching: Vec::new(), fill: None }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.live.is_empty() && self.catching.is_empty()
     }
 
-    /// Puts a session in, that was told `last_seq` and `last_pos` as the room's end. Returns whether it must catch up.
-    pub(super) fn join(&mut self, slot: u32, epoch: u64, after: Option<After>, last_seq: u64, last_pos: u64) -> bool {
+    /// Puts a session in, that was told `last_seq` as the room's end; `newest` is the newest change of anything there.
+    /// Returns whether it must catch up.
+    pub(super) fn join(&mut self, slot: u32, epoch: u64, after: Option<After>, last_seq: u64, newest: u64) -> bool {
         let cursor = match after {
             Some(After::Seq(seq)) if seq < last_seq => After::Seq(seq),
-            Some(After::Pos(pos)) if pos < last_pos => After::Pos(pos),
+            Some(After::Pos(pos)) if pos < newest => After::Pos(pos),
             _ if last_seq > self.seq => After::Seq(last_seq),
             _ => {
                 self.live.insert(slot);
@@ -235,12 +272,12 @@ impl Feed {
                         return Accept::Drop;
                     }
                     if seq > self.seq + 1 {
-                        self.fill = Some(Fill { epoch, target: seq - 1, held: VecDeque::from([entry.clone()]) });
+                        let held = VecDeque::from([entry.clone()]);
+                        self.fill = Some(Fill { epoch, target: seq - 1, changes: None, again: None, held });
                         return Accept::Hold(Some(self.seq));
                     }
                     self.seq = seq;
                 }
-                self.pos = self.pos.max(numbers.pos);
                 for catch in &mut self.catching {
                     catch.remember(entry);
                 }
@@ -249,17 +286,30 @@ impl Feed {
         }
     }
 
-    /// The store is known to have messages up to `last_seq`. `Some`: read the room from here.
-    pub(super) fn begin_fill(&mut self, last_seq: u64, epoch: u64) -> Option<u64> {
+    /// The store is known to have messages up to `last_seq`, and changes after `changes`. `Some`: read the room from here.
+    pub(super) fn begin_fill(&mut self, last_seq: u64, changes: Option<u64>, epoch: u64) -> Option<After> {
         if let Some(fill) = &mut self.fill {
             fill.target = fill.target.max(last_seq);
+            fill.again = fill.again.into_iter().chain(changes).min();
             return None;
         }
-        if last_seq <= self.seq {
+        if last_seq <= self.seq && changes.is_none() {
             return None;
         }
-        self.fill = Some(Fill { epoch, target: last_seq, held: VecDeque::new() });
-        Some(self.seq)
+        self.fill = Some(Fill { epoch, target: last_seq, changes, again: None, held: VecDeque::new() });
+        self.fill_from()
+    }
+
+    /// From where the fill that goes on is read. `None`: it is complete.
+    pub(super) fn fill_from(&mut self) -> Option<After> {
+        let fill = self.fill.as_mut()?;
+        if self.seq < fill.target {
+            return Some(After::Seq(self.seq));
+        }
+        if fill.changes.is_none() {
+            fill.changes = fill.again.take();
+        }
+        fill.changes.map(After::Pos)
     }
 
     /// Whether `epoch` is the fill that goes on.
@@ -267,20 +317,36 @@ impl Feed {
         self.fill.as_ref().is_some_and(|fill| fill.epoch == epoch)
     }
 
-    /// Where a fill has come to.
-    pub(super) fn filled_to(&self) -> u64 {
-        self.seq
-    }
-
-    pub(super) fn is_filled(&self) -> bool {
-        self.fill.as_ref().is_none_or(|fill| self.seq >= fill.target)
-    }
-
     /// Takes a message from a fill's page in. Returns whether the live sessions are to be told.
     pub(super) fn filled(&mut self, entry: &Entry) -> bool {
-        if self.is_filled() {
+        if self.fill.as_ref().is_none_or(|fill| self.seq >= fill.target) {
             return false;
         }
+        self.take_in(entry)
+    }
+
+    /// What a fill's page says of what has changed, for those who were told all messages so far. `None`: nothing.
+    pub(super) fn changed(&self, event: Event) -> Option<Event> {
+        let of = match &event {
+            Event::Edited { message, .. } => message.seq,
+            Event::Deleted(deletion) => deletion.seq,
+            Event::Marked(mark) => mark.up_to_seq,
+            Event::Message(message) => message.seq,
+            _ => return None,
+        };
+        // The stream brings what lies beyond.
+        if of <= self.seq { as_told(event, self.seq) } else { None }
+    }
+
+    /// Changes up to `pos` are told; `more`: there are others behind it.
+    pub(super) fn changes_filled(&mut self, pos: u64, more: bool) {
+        if let Some(fill) = &mut self.fill {
+            fill.changes = more.then_some(pos);
+        }
+    }
+
+    /// Takes what a fill has read in, past those that wait for it. Returns whether the live sessions are to be told.
+    pub(super) fn take_in(&mut self, entry: &Entry) -> bool {
         let held = self.fill.take();
         let is_news = self.accept(entry, 0) == Accept::Deliver;
         self.fill = held;
@@ -328,6 +394,21 @@ impl Feed {
 
     fn catch_up_mut(&mut self, slot: u32) -> Option<&mut CatchUp> {
         self.catching.iter_mut().find(|catch| catch.slot == slot)
+    }
+}
+
+/// What `event`, read from the store, tells those who were told all messages up to `told`. `None`: nothing.
+fn as_told(event: Event, told: u64) -> Option<Event> {
+    match event {
+        Event::Message(message) if message.seq <= told => {
+            let (room, seq) = (message.room, message.seq);
+            match message.deleted_at {
+                Some(at) => Some(Event::Deleted(Deletion { room, message: message.id, seq, by: None, at })),
+                None if message.changed_pos > message.pos => Some(Event::Edited { message, by: None }),
+                None => None,
+            }
+        }
+        event => Some(event),
     }
 }
 

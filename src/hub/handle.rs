@@ -13,7 +13,7 @@ use super::server::{ChatServer, Drain, FromSession, OnlineQuery, SnapshotQuery};
 pub use super::server::{Snapshot, start};
 pub use super::state::Rules;
 use crate::domain::audit::AuditEntry;
-use crate::domain::{Command, ConnId, Event, Identity, LoginId, OrgId, Reject, RoomId, Tag, UserId};
+use crate::domain::{Command, ConnId, Event, Identity, LoginId, OrgId, Reject, RoomId, Tag, UserId, UserStatus};
 use crate::metrics::Metrics;
 use actix::{Addr, WeakRecipient};
 use tokio::sync::oneshot;
@@ -124,6 +124,11 @@ impl Hub {
     /// The connection hears of its user's rooms from now on.
     pub fn watch(&self, conn: ConnId, tag: Tag) {
         self.post(FromSession::Watch { conn, tag });
+    }
+
+    /// A user wants to be seen in another way: those who want to know hear of it, wherever the user is.
+    pub fn status(&self, organization: OrgId, user: UserId, status: UserStatus) {
+        self.post(FromSession::Status { organization, user, status });
     }
 
     /// Ends the connections of a login session that was ended, or of a key that was revoked.

@@ -6,9 +6,10 @@ use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
+use super::changes::Changes;
 use super::outlet::Seat;
 use super::ports::Access;
-use crate::domain::{Command, ConnId, Identity, Membership, OrgId, RoomId, RoomKind, Tag, Timestamp, UserId};
+use crate::domain::{self, Command, ConnId, Identity, Membership, OrgId, RoomId, RoomKind, Tag, Timestamp, UserId};
 
 /// A connection, as the hub knows it.
 #[derive(Debug)]
@@ -38,8 +39,8 @@ pub struct Facts {
     pub acl_version: u64,
     /// The last message that was delivered, or was there when the room was loaded.
     pub last_seq: u64,
-    /// The change up to which all messages were delivered, or were there when the room was loaded. Marks do not
-    /// move it: one may overtake a message that was committed without the hub being told so.
+    /// The change up to which all messages were delivered, or were there when the room was loaded. Nothing but messages
+    /// moves it: a mark may overtake a message that was committed without the hub being told so.
     pub last_pos: u64,
 }
 
@@ -61,6 +62,8 @@ impl Facts {
 #[derive(Debug)]
 pub struct Present {
     pub role: Option<Membership>,
+    /// The version of the room in which that was their role.
+    acl_version: u64,
     pub conns: SmallVec<[ConnId; 1]>,
 }
 
@@ -78,6 +81,10 @@ pub struct Queue {
     pub commands: Vec<Waiting>,
     /// The room did not exist and has been asked to be made.
     pub created: bool,
+    /// Rights have changed since the store was asked: what it says may be old, so it is asked again.
+    pub is_stale: bool,
+    /// The user is in the room, and it is to be seen whether they still may.
+    pub is_check: bool,
 }
 
 /// A room with connections, or with commands that wait for it.
@@ -88,6 +95,7 @@ pub struct Room {
     pub facts: Option<Facts>,
     /// The newest message and change that were committed while the facts were on their way.
     floor: (u64, u64),
+    pub changes: Changes,
     pub present: IndexMap<UserId, Present, FxBuildHasher>,
     pub queues: FxHashMap<(OrgId, UserId), Queue>,
     /// Users whose last connection was lost a moment ago, until when, and their names.
@@ -108,7 +116,34 @@ impl Room {
             .map_or((access.last_seq.max(self.floor.0), access.last_pos.max(self.floor.1)), |known| {
                 (known.last_seq, known.last_pos)
             });
+        if self.facts.is_none() {
+            self.changes.load(access.last_pos);
+        }
         self.facts = Some(Facts { last_seq: seq, last_pos: pos, ..Facts::of(organization, access) });
+    }
+
+    /// Takes in how the room is after a change of it or its members. Returns whether that is news.
+    pub fn change(&mut self, room: &domain::Room) -> bool {
+        let Some(facts) = self.facts.as_mut().filter(|facts| room.version >= facts.acl_version) else { return false };
+        (facts.kind, facts.archived, facts.acl_version) = (room.kind, room.archived_at.is_some(), room.version);
+        true
+    }
+
+    /// Takes in what a user is in the room in one of its versions, unless a later one is known.
+    pub fn set_role(&mut self, user: UserId, role: Option<Membership>, acl_version: u64) {
+        if let Some(present) = self.present.get_mut(&user).filter(|present| acl_version >= present.acl_version) {
+            (present.role, present.acl_version) = (role, acl_version);
+        }
+    }
+
+    /// What is on its way from the store about anyone's rights may be old.
+    pub fn distrust_loads(&mut self) {
+        self.queues.values_mut().for_each(|queue| queue.is_stale = true);
+    }
+
+    /// The room is gone from the store.
+    pub fn forget(&mut self) {
+        (self.facts, self.floor, self.changes) = (None, (0, 0), Changes::default());
     }
 
     /// Notes the commit of a message, if it has a `seq`, or of another change. Returns whether those in the room have yet to hear of it.
@@ -134,8 +169,9 @@ impl Room {
             self.per_worker.resize(worker + 1, 0);
         }
         self.per_worker[worker] += 1;
-        let present = self.present.entry(user).or_insert_with(|| Present { role, conns: SmallVec::new() });
-        present.role = role;
+        let acl_version = self.facts.as_ref().map_or(0, |facts| facts.acl_version);
+        let arrive = || Present { role, acl_version, conns: SmallVec::new() };
+        let present = self.present.entry(user).or_insert_with(arrive);
         present.conns.push(conn);
         present.conns.len() == 1 && self.departing.remove(&user).is_none()
     }

@@ -3,6 +3,9 @@
 //! The rules are pure: `state` turns what happens into effects, `fanout` turns operations into writes. Around them
 //! stand two actors, `server` (the `ChatServer`) and `delivery` (one per worker thread), that do nothing but run them.
 
+mod access;
+mod amended;
+mod changes;
 mod commands;
 mod delivery;
 pub mod effect;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::effect::{Effect, Numbers, Op};
+use super::membership::Room;
 use super::outlet::Seat;
 use super::ports::{Head, Outcome, Ticket, Unavailable, WriteError, Written};
-use super::state::{Asked, State, Turn};
-use crate::domain::{ConnId, Event, Mark, Message, Reject, RoomId, Tag};
+use super::state::{Amending, Asked, State, Turn};
+use crate::domain::{ConnId, Event, Mark, Message, OrgId, Reject, RoomId, Tag, UserId};
 
 impl State {
     pub(super) fn written(&mut self, written: Written, turn: &mut Turn<'_>) {
@@ -16,12 +17,8 @@ impl State {
                 self.message_stored(conn, tag, message, duplicate, turn);
             }
             (Asked::Mark { askers }, Ok(Outcome::Mark { mark, pos })) => self.mark_stored(askers, mark, pos, turn),
-            (Asked::Room { organization, room, user }, Ok(_)) => {
-                turn.effects.push(Effect::LoadAccess { organization, room, user });
-            }
-            (Asked::Room { organization, room, user }, Err(_)) => {
-                self.access_loaded(organization, room, user, Err(Unavailable), turn);
-            }
+            (Asked::Room { organization, room, user }, made) => self.room_made(organization, room, user, &made, turn),
+            (Asked::Amendment(amending), outcome) => self.amended(amending, outcome, turn),
             (Asked::Message { conn, tag }, outcome) => {
                 let reject = match outcome {
                     Err(WriteError::Refused(reject)) => reject,
@@ -43,7 +40,9 @@ impl State {
 
     pub(super) fn busy(&mut self, ticket: Ticket, turn: &mut Turn<'_>) {
         match self.asked.remove(&ticket) {
-            Some(Asked::Message { conn, tag }) => self.reject(conn, tag, Reject::unavailable(), turn),
+            Some(Asked::Message { conn, tag } | Asked::Amendment(Amending { conn, tag, .. })) => {
+                self.reject(conn, tag, Reject::unavailable(), turn);
+            }
             Some(Asked::Mark { askers }) => {
                 for (conn, tag) in askers {
                     self.reject(conn, tag, Reject::unavailable(), turn);
@@ -53,6 +52,28 @@ impl State {
                 self.access_loaded(organization, room, user, Err(Unavailable), turn);
             }
             None => {}
+        }
+    }
+
+    /// A room that was not there has been asked to be made, by this user or somebody else.
+    fn room_made(
+        &mut self,
+        organization: OrgId,
+        id: RoomId,
+        user: UserId,
+        made: &Result<Outcome, WriteError>,
+        turn: &mut Turn<'_>,
+    ) {
+        if let Some(room) = self.rooms.get_mut(&id) {
+            // Others may be about to hear that there is none.
+            room.distrust_loads();
+            if let Some(queue) = room.queues.get_mut(&(organization, user)) {
+                queue.is_stale = false;
+            }
+        }
+        match made {
+            Ok(_) => turn.effects.push(Effect::LoadAccess { organization, room: id, user }),
+            Err(_) => self.access_loaded(organization, id, user, Err(Unavailable), turn),
         }
     }
 
@@ -68,7 +89,7 @@ impl State {
         let event = Event::Sent { message, duplicate };
         match inside.filter(|_| !duplicate) {
             Some(Seat { worker, slot }) => {
-                turn.effects.push(Effect::Worker(worker, Op::Own { room: room_id, slot, seq, event, tag }));
+                turn.effects.push(Effect::Worker(worker, Op::Own { room: room_id, slot, seq: Some(seq), event, tag }));
             }
             None => self.answer(id, tag, event, turn),
         }
@@ -76,7 +97,7 @@ impl State {
 
     /// A connection's place, if it is in the room. Only such a one may be skipped in a delivery: the delivery may be
     /// held back, and reach whoever has joined by then.
-    fn seat_in(&self, id: ConnId, room: RoomId) -> Option<Seat> {
+    pub(super) fn seat_in(&self, id: ConnId, room: RoomId) -> Option<Seat> {
         let conn = self.conns.get(&id)?;
         conn.rooms.iter().any(|seated| seated.room == room).then_some(conn.seat)
     }
@@ -99,20 +120,29 @@ impl State {
         // Also those whose facts are on their way: they may have been read before.
         let mut rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         rooms.sort_unstable();
+        self.comparisons += 1;
+        self.rooms.values_mut().for_each(Room::distrust_loads);
         if !rooms.is_empty() {
-            turn.effects.push(Effect::CompareHeads(rooms));
+            turn.effects.push(Effect::CompareHeads { rooms, comparison: self.comparisons });
         }
     }
 
-    pub(super) fn heads(&mut self, heads: &[Head], turn: &mut Turn<'_>) {
+    pub(super) fn heads(&mut self, heads: &[Head], comparison: u64, turn: &mut Turn<'_>) {
         for head in heads {
             let Some(room) = self.rooms.get_mut(&head.room) else { continue };
-            if room.advance(Some(head.last_seq), head.last_pos) {
+            let has_more = room.advance(Some(head.last_seq), head.last_pos);
+            if room.facts.is_none() {
+                room.changes.compare_unloaded(head.last_changed_pos);
+                continue;
+            }
+            let changes = room.changes.compare(head.last_changed_pos, comparison);
+            if has_more || changes.is_some() {
                 for worker in room.workers() {
-                    let op = Op::Fill { room: head.room, last_seq: head.last_seq };
+                    let op = Op::Fill { room: head.room, last_seq: head.last_seq, changes };
                     turn.effects.push(Effect::Worker(worker, op));
                 }
             }
         }
+        self.check_everyone();
     }
 }

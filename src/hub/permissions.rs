@@ -1,12 +1,130 @@
 //! Who may do what, for every dialect and for REST alike: the one place where it is decided.
+//!
+//! `member` is what the user is in the room, if anything. The organization has been checked before: another
+//! organization's room is not known to exist.
 
 use super::membership::Facts;
-use crate::domain::{Identity, Membership, Reject, RejectCode, Role, RoomKind};
+use super::ports::{Authority, Reach};
+use crate::domain::{Identity, MemberRole, Membership, Reject, RejectCode, Role, RoomChange, RoomKind, Scope, UserId};
 
-/// Joining, typing, marking and reading history. `member` is what the user is in the room, if anything.
-///
-/// The organization has been checked before: another organization's room is not known to exist.
+/// Joining, marking what was read, and reading the past.
 pub fn enter(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
+    scope(identity, Scope::ChatRead)?;
+    admit(identity, facts, member)
+}
+
+/// Hearing of the rooms that one is in.
+pub fn watch(identity: &Identity) -> Result<(), Reject> {
+    if identity.organization.is_none() {
+        return Err(Reject::forbidden());
+    }
+    scope(identity, Scope::ChatRead)
+}
+
+/// Telling that one is writing. Nothing comes of it, so an archived room does not mind.
+pub fn typing(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
+    scope(identity, Scope::ChatWrite)?;
+    admit(identity, facts, member)?;
+    not_muted(member)
+}
+
+/// Sending: the right to enter, not muted, and a room that is not archived.
+pub fn send(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
+    typing(identity, facts, member)?;
+    not_archived(facts)
+}
+
+/// Putting an emoji under a message, or taking it back.
+pub fn react(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
+    send(identity, facts, member)
+}
+
+/// Editing and deleting messages: whose.
+pub fn amend(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<Reach, Reject> {
+    scope(identity, Scope::ChatWrite)?;
+    if identity.role == Role::Admin {
+        return not_archived(facts).map(|()| Reach::Any);
+    }
+    send(identity, facts, member)?;
+    let is_moderator = member.is_some_and(|it| it.role >= MemberRole::Moderator);
+    Ok(if is_moderator { Reach::Any } else { Reach::Own })
+}
+
+/// Making a room.
+pub fn create(identity: &Identity, kind: RoomKind) -> Result<(), Reject> {
+    scope(identity, Scope::ChatWrite)?;
+    let may = kind != RoomKind::Conversation || matches!(identity.role, Role::Agent | Role::Admin | Role::Bot);
+    may.then_some(()).ok_or_else(|| forbidden("Only agents, bots and administrators open customer conversations"))
+}
+
+/// Changing a room: its name, its kind, whether it is archived.
+pub fn change(
+    identity: &Identity,
+    facts: &Facts,
+    member: Option<Membership>,
+    change: &RoomChange,
+) -> Result<(), Reject> {
+    scope(identity, Scope::ChatWrite)?;
+    if identity.role != Role::Admin && !holds(member, MemberRole::Owner) {
+        return Err(forbidden("Only an owner of this session or an administrator may change it"));
+    }
+    if facts.kind == RoomKind::Direct && (change.name.is_some() || change.kind.is_some()) {
+        return Err(forbidden("A direct session can only be archived and brought back"));
+    }
+    let is_open = |kind| matches!(kind, RoomKind::Public | RoomKind::Private);
+    if change.kind.is_some_and(|to| to != facts.kind && !(is_open(facts.kind) && is_open(to))) {
+        return Err(Reject::field("kind", "public or private, in a session that is one of them"));
+    }
+    Ok(())
+}
+
+/// Deleting a room for good.
+pub fn purge(identity: &Identity) -> Result<(), Reject> {
+    scope(identity, Scope::ChatWrite)?;
+    let may = identity.role == Role::Admin;
+    may.then_some(()).ok_or_else(|| forbidden("Only an administrator may delete a session for good"))
+}
+
+/// Changing `target`'s place in a room: how much of it.
+pub fn members(
+    identity: &Identity,
+    facts: &Facts,
+    member: Option<Membership>,
+    target: UserId,
+) -> Result<Authority, Reject> {
+    scope(identity, Scope::ChatWrite)?;
+    let is_own = identity.user == target;
+    if facts.kind == RoomKind::Direct {
+        let refusal = || forbidden("A direct session has the two members that it was made for");
+        return is_own.then_some(Authority::Own).ok_or_else(refusal);
+    }
+    if identity.role == Role::Admin || holds(member, MemberRole::Owner) {
+        return Ok(Authority::Full);
+    }
+    if member.is_some_and(|it| it.banned) {
+        return Err(banned());
+    }
+    if holds(member, MemberRole::Moderator) {
+        return Ok(Authority::Moderate);
+    }
+    let invites = match facts.kind {
+        RoomKind::Public => member.is_some(),
+        RoomKind::Conversation => {
+            matches!(identity.role, Role::Agent | Role::Bot) && admit(identity, facts, member).is_ok()
+        }
+        RoomKind::Private | RoomKind::Direct => false,
+    };
+    match (invites, is_own) {
+        (true, _) => Ok(Authority::Invite),
+        (false, true) => Ok(Authority::Own),
+        (false, false) => Err(forbidden("You may not change who is in this session")),
+    }
+}
+
+fn admit(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
+    if member.is_some_and(|it| it.banned) {
+        return Err(banned());
+    }
     let may = match facts.kind {
         RoomKind::Public => true,
         RoomKind::Private | RoomKind::Direct => member.is_some(),
@@ -15,25 +133,54 @@ pub fn enter(identity: &Identity, facts: &Facts, member: Option<Membership>) -> 
     if may { Ok(()) } else { Err(Reject::forbidden()) }
 }
 
-/// Sending: the right to enter, and a room that is not archived.
-pub fn send(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
-    enter(identity, facts, member)?;
-    if facts.archived {
-        return Err(Reject::new(RejectCode::Forbidden, "This session is archived; nothing can be sent to it"));
+fn scope(identity: &Identity, scope: Scope) -> Result<(), Reject> {
+    if identity.scopes.has(scope) {
+        return Ok(());
+    }
+    Err(Reject::new(RejectCode::Forbidden, format!("This key lacks the scope {scope}")))
+}
+
+/// Whether somebody has a place in the room with this role or a higher one.
+fn holds(member: Option<Membership>, role: MemberRole) -> bool {
+    member.is_some_and(|it| !it.banned && it.role >= role)
+}
+
+fn not_muted(member: Option<Membership>) -> Result<(), Reject> {
+    if member.is_some_and(|it| it.muted) {
+        return Err(forbidden("You are muted in this session: you may read, and not write"));
     }
     Ok(())
+}
+
+fn not_archived(facts: &Facts) -> Result<(), Reject> {
+    if facts.archived {
+        return Err(forbidden("This session is archived: it can be read, and nothing can be written"));
+    }
+    Ok(())
+}
+
+fn banned() -> Reject {
+    forbidden("You are banned from this session")
+}
+
+fn forbidden(message: &'static str) -> Reject {
+    Reject::new(RejectCode::Forbidden, message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{MemberRole, OrgId, Scopes, UserId};
+    use crate::domain::{OrgId, Scopes};
     use uuid::Uuid;
+    use {MemberRole as M, Role as R, RoomKind as K};
+
+    const ME: UserId = UserId(Uuid::from_u128(2));
+    const OTHER: UserId = UserId(Uuid::from_u128(3));
 
     fn identity(role: Role) -> Identity {
         Identity {
             organization: Some(OrgId(Uuid::from_u128(1))),
-            user: UserId(Uuid::from_u128(2)),
+            user: ME,
             role,
             name: "A".into(),
             email: None,
@@ -43,36 +190,163 @@ mod tests {
         }
     }
 
+    fn with_scope(scope: Scope) -> Identity {
+        Identity { scopes: Scopes::default().with(scope), ..identity(R::Admin) }
+    }
+
     fn facts(kind: RoomKind, archived: bool) -> Facts {
         Facts { organization: OrgId(Uuid::from_u128(1)), kind, archived, acl_version: 1, last_seq: 0, last_pos: 0 }
     }
 
+    fn place(role: MemberRole) -> Option<Membership> {
+        Some(Membership::new(role))
+    }
+
+    const MUTED: Option<Membership> = Some(Membership { role: M::Moderator, muted: true, banned: false });
+    const BANNED: Option<Membership> = Some(Membership { role: M::Owner, muted: false, banned: true });
+
     #[test]
     fn the_kind_of_a_room_decides_who_enters() {
-        use {MemberRole as M, Role as R, RoomKind as K};
         let table = [
             (K::Public, R::Member, None, true),
             (K::Public, R::Bot, None, true),
+            (K::Public, R::Admin, BANNED, false),
             (K::Private, R::Admin, None, false),
-            (K::Private, R::Member, Some(M::Member), true),
+            (K::Private, R::Member, place(M::Member), true),
+            (K::Private, R::Member, MUTED, true),
+            (K::Private, R::Member, BANNED, false),
             (K::Direct, R::Agent, None, false),
-            (K::Direct, R::Member, Some(M::Member), true),
+            (K::Direct, R::Member, place(M::Member), true),
             (K::Conversation, R::Member, None, false),
             (K::Conversation, R::Bot, None, false),
-            (K::Conversation, R::Member, Some(M::Owner), true),
+            (K::Conversation, R::Member, place(M::Owner), true),
             (K::Conversation, R::Agent, None, true),
             (K::Conversation, R::Admin, None, true),
+            (K::Conversation, R::Agent, BANNED, false),
         ];
         for (kind, role, member, may) in table {
-            let answer = enter(&identity(role), &facts(kind, false), member.map(Membership::new));
+            let answer = enter(&identity(role), &facts(kind, false), member);
             assert_eq!(answer.is_ok(), may, "{kind} {role} {member:?}");
         }
     }
 
     #[test]
-    fn an_archived_room_can_be_read_but_not_written() {
-        let (who, room) = (identity(Role::Agent), facts(RoomKind::Conversation, true));
-        assert_eq!(enter(&who, &room, None), Ok(()));
-        assert_eq!(send(&who, &room, None).unwrap_err().code, RejectCode::Forbidden);
+    fn what_is_missing_for_writing_is_said() {
+        let table = [
+            (facts(K::Conversation, true), R::Agent, None, "archived"),
+            (facts(K::Public, false), R::Agent, MUTED, "muted"),
+            (facts(K::Public, false), R::Agent, BANNED, "banned"),
+            (facts(K::Private, false), R::Agent, None, "take part"),
+        ];
+        for (room, role, member, word) in table {
+            for refused in [send(&identity(role), &room, member), react(&identity(role), &room, member)] {
+                let reject = refused.unwrap_err();
+                assert_eq!(reject.code, RejectCode::Forbidden);
+                assert!(reject.message.contains(word), "{reject}");
+            }
+        }
+        assert_eq!(send(&identity(R::Member), &facts(K::Public, false), None), Ok(()));
+        assert_eq!(typing(&identity(R::Member), &facts(K::Public, true), None), Ok(()));
+        assert!(typing(&identity(R::Member), &facts(K::Public, false), MUTED).is_err());
+    }
+
+    #[test]
+    fn ones_own_messages_can_be_changed_and_others_by_those_who_look_after_the_room() {
+        let table = [
+            (K::Public, false, R::Member, None, Some(Reach::Own)),
+            (K::Private, false, R::Member, place(M::Member), Some(Reach::Own)),
+            (K::Private, false, R::Member, place(M::Moderator), Some(Reach::Any)),
+            (K::Private, false, R::Bot, place(M::Owner), Some(Reach::Any)),
+            (K::Private, false, R::Agent, None, None),
+            (K::Private, false, R::Admin, None, Some(Reach::Any)),
+            (K::Private, true, R::Admin, None, None),
+            (K::Public, true, R::Member, place(M::Owner), None),
+            (K::Public, false, R::Member, MUTED, None),
+            (K::Public, false, R::Member, BANNED, None),
+            (K::Conversation, false, R::Agent, None, Some(Reach::Own)),
+        ];
+        for (kind, archived, role, member, reach) in table {
+            let answer = amend(&identity(role), &facts(kind, archived), member);
+            assert_eq!(answer.ok(), reach, "{kind} {role} {member:?}");
+        }
+    }
+
+    #[test]
+    fn owners_and_administrators_change_rooms() {
+        let name = RoomChange { name: Some("x".into()), ..RoomChange::default() };
+        let archive = RoomChange { archived: Some(true), ..RoomChange::default() };
+        let to = |kind| RoomChange { kind: Some(kind), ..RoomChange::default() };
+        let table = [
+            (K::Public, R::Admin, None, &name, None),
+            (K::Public, R::Member, place(M::Owner), &name, None),
+            (K::Public, R::Agent, place(M::Moderator), &name, Some(RejectCode::Forbidden)),
+            (K::Public, R::Agent, BANNED, &name, Some(RejectCode::Forbidden)),
+            (K::Direct, R::Member, place(M::Owner), &name, Some(RejectCode::Forbidden)),
+            (K::Direct, R::Member, place(M::Owner), &archive, None),
+            (K::Public, R::Admin, None, &to(K::Private), None),
+            (K::Public, R::Admin, None, &to(K::Direct), Some(RejectCode::InvalidPayload)),
+            (K::Conversation, R::Admin, None, &to(K::Public), Some(RejectCode::InvalidPayload)),
+            (K::Conversation, R::Admin, None, &to(K::Conversation), None),
+        ];
+        for (kind, role, member, wish, code) in table {
+            let answer = change(&identity(role), &facts(kind, false), member, wish);
+            assert_eq!(answer.err().map(|it| it.code), code, "{kind} {role} {member:?} {wish:?}");
+        }
+        assert!(purge(&identity(R::Admin)).is_ok() && purge(&identity(R::Agent)).is_err());
+        assert!(create(&identity(R::Member), K::Direct).is_ok() && create(&identity(R::Member), K::Private).is_ok());
+        assert!(create(&identity(R::Bot), K::Conversation).is_ok());
+        assert!(create(&identity(R::Member), K::Conversation).is_err());
+    }
+
+    #[test]
+    fn a_role_decides_what_may_be_done_about_members() {
+        use Authority::{Full, Invite, Moderate, Own};
+        let table = [
+            (K::Private, R::Admin, None, OTHER, Some(Full)),
+            (K::Private, R::Member, place(M::Owner), OTHER, Some(Full)),
+            (K::Private, R::Member, place(M::Moderator), OTHER, Some(Moderate)),
+            (K::Private, R::Member, place(M::Member), OTHER, None),
+            (K::Private, R::Member, place(M::Member), ME, Some(Own)),
+            (K::Public, R::Member, place(M::Member), OTHER, Some(Invite)),
+            (K::Public, R::Member, None, OTHER, None),
+            (K::Public, R::Member, None, ME, Some(Own)),
+            (K::Public, R::Member, BANNED, ME, None),
+            (K::Public, R::Admin, BANNED, ME, Some(Full)),
+            (K::Conversation, R::Agent, None, OTHER, Some(Invite)),
+            (K::Conversation, R::Bot, None, OTHER, None),
+            (K::Conversation, R::Bot, place(M::Member), OTHER, Some(Invite)),
+            (K::Conversation, R::Member, place(M::Member), OTHER, None),
+            (K::Direct, R::Member, place(M::Owner), OTHER, None),
+            (K::Direct, R::Member, place(M::Owner), ME, Some(Own)),
+        ];
+        for (kind, role, member, target, authority) in table {
+            let answer = members(&identity(role), &facts(kind, false), member, target);
+            assert_eq!(answer.ok(), authority, "{kind} {role} {member:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_does_what_its_scopes_say() {
+        let (reader, writer) = (with_scope(Scope::ChatRead), with_scope(Scope::ChatWrite));
+        let room = facts(K::Public, false);
+        assert!(enter(&reader, &room, None).is_ok() && watch(&reader).is_ok());
+        assert!(send(&writer, &room, None).is_ok() && amend(&writer, &room, None).is_ok());
+        for refused in [enter(&writer, &room, None), watch(&writer)] {
+            assert!(refused.unwrap_err().message.contains("chat:read"));
+        }
+        for refused in [
+            send(&reader, &room, None),
+            typing(&reader, &room, None),
+            react(&reader, &room, None),
+            amend(&reader, &room, None).map(drop),
+            create(&reader, K::Public),
+            change(&reader, &room, None, &RoomChange::default()),
+            purge(&reader),
+            members(&reader, &room, None, ME).map(drop),
+        ] {
+            let reject = refused.unwrap_err();
+            assert_eq!(reject.code, RejectCode::Forbidden);
+            assert!(reject.message.contains("chat:write"), "{reject}");
+        }
     }
 }

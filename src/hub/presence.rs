@@ -9,7 +9,7 @@ use super::effect::Audience;
 use super::membership::Room;
 use super::outlet::{Departure, Seat};
 use super::state::{State, Turn, tell};
-use crate::domain::{Event, RoomId, Timestamp, UserId};
+use crate::domain::{Event, OrgId, RoomId, Timestamp, UserId, UserStatus};
 
 /// How long others are not told that a user's last connection was lost.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -23,6 +23,15 @@ impl State {
         let Some(room) = self.rooms.get(&id).filter(|room| room.watchers > 0) else { return };
         let event = Event::UserJoined { room: id, user, user_name };
         tell(id, room, event, None, Audience::Watchers, smallvec![seat], turn);
+    }
+
+    /// Tells those who want to know, wherever a user is, how that user wants to be seen.
+    pub(super) fn user_status(&self, organization: OrgId, user: UserId, status: UserStatus, turn: &mut Turn<'_>) {
+        for id in self.rooms_of(organization, user) {
+            let Some(room) = self.rooms.get(&id).filter(|room| room.watchers > 0) else { continue };
+            let event = Event::UserStatus { room: id, user, status };
+            tell(id, room, event, None, Audience::Watchers, SmallVec::new(), turn);
+        }
     }
 
     /// A user's last connection in a room has gone.

@@ -19,10 +19,10 @@ use super::delivery::{Barrier, FanoutActor, Ops};
 use super::effect::{Delivery, Effect, Op};
 use super::handle::{Hub, Shared};
 use super::outlet::{Departure, End, Seat};
-use super::ports::{Outcomes, Store, Unavailable, Written};
+use super::ports::{Change, Outcomes, Store, Unavailable, Written};
 use super::state::{Input, Rules, State};
 use crate::clock;
-use crate::domain::{CloseReason, Command, ConnId, Event, Identity, LoginId, OrgId, Tag, UserId};
+use crate::domain::{CloseReason, Command, ConnId, Event, Identity, LoginId, OrgId, Tag, UserId, UserStatus};
 use crate::metrics::{EventLabel, Metrics};
 
 /// How often merged marks and ended graces are looked for.
@@ -117,17 +117,20 @@ impl ChatServer {
                     act.end_turn();
                 }));
             }
-            Effect::Write(write) => {
+            Effect::Write(mut write) => {
                 let ticket = write.ticket;
+                if let Change::Amend(amendment) = &mut write.change {
+                    amendment.id = clock::message_id().0;
+                }
                 if self.shared.store.write(write).is_err() {
                     self.inputs.push_back(Input::Busy(ticket));
                 }
             }
-            Effect::CompareHeads(rooms) => {
+            Effect::CompareHeads { rooms, comparison } => {
                 let heads = self.shared.store.heads(rooms);
-                ctx.spawn(heads.into_actor(self).map(|heads, act, ctx| match heads {
+                ctx.spawn(heads.into_actor(self).map(move |heads, act, ctx| match heads {
                     Ok(heads) => {
-                        act.input(Input::Heads(heads), ctx);
+                        act.input(Input::Heads { heads, comparison }, ctx);
                         act.end_turn();
                     }
                     // Gone again, and perhaps back before any write fails: nothing else would ask for a comparison.
@@ -235,6 +238,7 @@ pub(super) enum FromSession {
     Command { conn: ConnId, command: Command, tag: Tag },
     Ask { conn: ConnId, identity: Arc<Identity>, command: Command, reply: oneshot::Sender<Event> },
     Watch { conn: ConnId, tag: Tag },
+    Status { organization: OrgId, user: UserId, status: UserStatus },
     Renew { conn: ConnId, identity: Arc<Identity> },
     EndLogin { organization: OrgId, user: UserId, login: LoginId },
     Unregister { conn: ConnId, departure: Departure },
@@ -259,6 +263,7 @@ impl Handler<FromSession> for ChatServer {
                 Input::Ask { conn, identity, command }
             }
             FromSession::Watch { conn, tag } => Input::Watch { conn, tag },
+            FromSession::Status { organization, user, status } => Input::Status { organization, user, status },
             FromSession::Renew { conn, identity } => Input::Renew { conn, identity },
             FromSession::EndLogin { organization, user, login } => Input::EndLogin { organization, user, login },
             FromSession::Unregister { conn, departure } => {

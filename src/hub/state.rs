@@ -6,6 +6,7 @@
 //! - a room's entry exists from before its facts are asked for until nobody needs it;
 //! - every command is answered once (typing only when it is refused).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -15,12 +16,12 @@ use super::effect::{Audience, Delivery, Effect, Numbers, Op};
 use super::marks::{DueMark, Marks};
 use super::membership::{Conn, Queue, Room, Waiting};
 use super::outlet::{Broadcast, Departure, Seat};
-use super::ports::{Access, Change, Head, NewRoom, Ticket, Unavailable, Write, Written};
+use super::ports::{Access, Amendment, Change, Head, Ticket, Unavailable, Write, Written};
 use super::presence::Graces;
 use super::{commands, permissions};
 use crate::domain::{
     CloseReason, Command, ConnId, Event, Identity, LoginId, Membership, OrgId, Reject, RoomId, RoomKind, Tag,
-    Timestamp, UserId,
+    Timestamp, UserId, UserStatus,
 };
 
 /// The settings that rule the hub. Zero switches a limit off.
@@ -66,6 +67,12 @@ pub enum Input {
         conn: ConnId,
         tag: Tag,
     },
+    /// A user wants to be seen in another way.
+    Status {
+        organization: OrgId,
+        user: UserId,
+        status: UserStatus,
+    },
     /// A login session has ended, or a key was revoked: its connections end.
     EndLogin {
         organization: OrgId,
@@ -83,7 +90,11 @@ pub enum Input {
     Busy(Ticket),
     /// The database is back after writes had failed.
     Recovered,
-    Heads(Vec<Head>),
+    /// The answer to `Effect::CompareHeads`.
+    Heads {
+        heads: Vec<Head>,
+        comparison: u64,
+    },
     Tick,
 }
 
@@ -93,6 +104,17 @@ pub(super) enum Asked {
     Message { conn: ConnId, tag: Tag },
     Room { organization: OrgId, room: RoomId, user: UserId },
     Mark { askers: Vec<(ConnId, Tag)> },
+    Amendment(Amending),
+}
+
+/// Who asks for an amendment of what.
+#[derive(Debug)]
+pub(super) struct Amending {
+    pub(super) conn: ConnId,
+    pub(super) tag: Tag,
+    pub(super) organization: OrgId,
+    pub(super) room: RoomId,
+    pub(super) by: UserId,
 }
 
 type UserKey = (Option<OrgId>, UserId);
@@ -111,6 +133,10 @@ pub struct State {
     pub(super) marks: Marks,
     pub(super) asked: FxHashMap<Ticket, Asked>,
     last_ticket: u64,
+    /// How often the rooms have been compared with the store.
+    pub(super) comparisons: u64,
+    /// Who is in which room and is to be checked whether they still may.
+    pub(super) checks: VecDeque<(OrgId, RoomId, UserId)>,
     pub(super) graces: Graces,
 }
 
@@ -138,12 +164,8 @@ impl State {
                 self.command(Waiting { conn, command, tag: None }, turn);
             }
             Input::Asked(conn) => drop(self.callers.remove(&conn)),
-            Input::Watch { conn, tag } => {
-                if let Some(it) = self.conns.get_mut(&conn) {
-                    it.watches = true;
-                    self.answer(conn, tag, Event::Watching, turn);
-                }
-            }
+            Input::Watch { conn, tag } => self.watch(conn, tag, turn),
+            Input::Status { organization, user, status } => self.user_status(organization, user, status, turn),
             Input::EndLogin { organization, user, login } => self.end_login(organization, user, login, turn),
             Input::AccessLoaded { organization, room, user, access } => {
                 self.access_loaded(organization, room, user, access, turn);
@@ -155,7 +177,7 @@ impl State {
             }
             Input::Busy(ticket) => self.busy(ticket, turn),
             Input::Recovered => self.recovered(turn),
-            Input::Heads(heads) => self.heads(&heads, turn),
+            Input::Heads { heads, comparison } => self.heads(&heads, comparison, turn),
             Input::Tick => self.tick(turn),
         }
     }
@@ -246,8 +268,18 @@ impl State {
             })
             .collect();
         for room in lost {
-            self.leave(id, room, Some(None), turn);
-            self.reject(id, None, Reject::forbidden(), turn);
+            self.expel(room, &[id], turn);
+        }
+    }
+
+    fn watch(&mut self, id: ConnId, tag: Tag, turn: &mut Turn<'_>) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        match permissions::watch(&conn.identity) {
+            Ok(()) => {
+                conn.watches = true;
+                self.answer(id, tag, Event::Watching, turn);
+            }
+            Err(reject) => self.reject(id, tag, reject, turn),
         }
     }
 
@@ -257,6 +289,11 @@ impl State {
                 turn.effects.push(Effect::End(*id, CloseReason::SessionEnded));
             }
         }
+    }
+
+    /// A user's connections, oldest first.
+    pub(super) fn conns_of(&self, organization: OrgId, user: UserId) -> &[ConnId] {
+        self.users.get(&(Some(organization), user)).map_or(&[], |conns| conns)
     }
 
     /// Whether these users have a connection.
@@ -276,6 +313,10 @@ impl State {
         let Some(organization) = identity.organization else {
             return self.reject(waiting.conn, waiting.tag, Reject::forbidden(), turn);
         };
+        if matches!(waiting.command, Command::Create(_)) {
+            // There is nothing to wait for.
+            return self.run_as(waiting, None, turn);
+        }
         let user = identity.user;
         let room = self.rooms.entry(id).or_default();
         if let Some(queue) = room.queues.get_mut(&(organization, user)) {
@@ -292,55 +333,10 @@ impl State {
                 self.reject(waiting.conn, waiting.tag, Reject::not_joined(), turn);
             }
             _ => {
-                room.queues.insert((organization, user), Queue { commands: vec![waiting], created: false });
+                room.queues.insert((organization, user), Queue { commands: vec![waiting], ..Queue::default() });
                 turn.effects.push(Effect::LoadAccess { organization, room: id, user });
             }
         }
-    }
-
-    pub(super) fn access_loaded(
-        &mut self,
-        organization: OrgId,
-        id: RoomId,
-        user: UserId,
-        access: Result<Option<Access>, Unavailable>,
-        turn: &mut Turn<'_>,
-    ) {
-        let Some(room) = self.rooms.get_mut(&id) else { return };
-        let Some(queue) = room.queues.get_mut(&(organization, user)) else { return };
-        if matches!(access, Ok(None))
-            && self.rules.auto_create
-            && !queue.created
-            && let Some(kind) = queue.commands.iter().find_map(makes_room)
-        {
-            queue.created = true;
-            let change = Change::Room(NewRoom { id, kind, owner: user });
-            return self.write(organization, change, Asked::Room { organization, room: id, user }, turn);
-        }
-        // The emptied queue stays until all have run, so that a leave among them does not take the room from the rest.
-        let commands = std::mem::take(&mut queue.commands);
-        match access {
-            Ok(Some(access)) => {
-                room.learn(organization, &access);
-                for waiting in commands {
-                    self.run_as(waiting, access.member, turn);
-                }
-            }
-            Ok(None) => {
-                for waiting in commands {
-                    self.reject(waiting.conn, waiting.tag, not_there(&waiting.command), turn);
-                }
-            }
-            Err(Unavailable) => {
-                for waiting in commands {
-                    self.reject(waiting.conn, waiting.tag, not_now(&waiting.command), turn);
-                }
-            }
-        }
-        if let Some(room) = self.rooms.get_mut(&id) {
-            room.queues.remove(&(organization, user));
-        }
-        self.drop_if_idle(id);
     }
 
     fn run(&mut self, waiting: Waiting, turn: &mut Turn<'_>) {
@@ -350,7 +346,7 @@ impl State {
         self.run_as(waiting, role, turn);
     }
 
-    fn run_as(&mut self, waiting: Waiting, role: Option<Membership>, turn: &mut Turn<'_>) {
+    pub(super) fn run_as(&mut self, waiting: Waiting, role: Option<Membership>, turn: &mut Turn<'_>) {
         let Waiting { conn, command, tag } = waiting;
         if let Err(reject) = commands::run(self, conn, command, &tag, role, turn) {
             self.reject(conn, tag, reject, turn);
@@ -359,15 +355,7 @@ impl State {
 
     /// Takes a connection out of a room. `answer`: tell the connection, with this tag.
     pub(super) fn leave(&mut self, id: ConnId, room_id: RoomId, answer: Option<Tag>, turn: &mut Turn<'_>) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        let Some(index) = conn.rooms.iter().position(|seated| seated.room == room_id) else { return };
-        let seated = conn.rooms.swap_remove(index);
-        let (seat, user) = (conn.seat, conn.identity.user);
-        turn.effects.push(Effect::Worker(seat.worker, Op::Leave { room: room_id, slot: seat.slot, answer }));
-        let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        room.watchers -= u32::from(seated.watch);
-        if room.leave(id, user, seat.worker) {
-            let name = conn.identity.name.clone();
+        if let Some((user, name)) = self.take_out(id, room_id, answer, turn) {
             self.user_gone(room_id, user, name, Departure::Left, turn);
         }
         self.drop_if_idle(room_id);
@@ -384,11 +372,16 @@ impl State {
         self.write(organization, change, Asked::Message { conn, tag }, turn);
     }
 
+    pub(super) fn write_amendment(&mut self, amendment: Amendment, asked: Amending, turn: &mut Turn<'_>) {
+        let change = Change::Amend(Box::new(amendment));
+        self.write(asked.organization, change, Asked::Amendment(asked), turn);
+    }
+
     pub(super) fn write_mark(&mut self, due: DueMark, turn: &mut Turn<'_>) {
         self.write(due.organization, Change::Mark(due.mark), Asked::Mark { askers: due.askers }, turn);
     }
 
-    fn write(&mut self, organization: OrgId, change: Change, asked: Asked, turn: &mut Turn<'_>) {
+    pub(super) fn write(&mut self, organization: OrgId, change: Change, asked: Asked, turn: &mut Turn<'_>) {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
         self.asked.insert(ticket, asked);
@@ -400,6 +393,7 @@ impl State {
             self.write_mark(due, turn);
         }
         self.end_graces(turn);
+        self.check_some(turn);
     }
 
     /// Tells everyone in a room, except the connections in `skip`.
@@ -428,7 +422,7 @@ impl State {
         self.answer(id, tag, Event::Rejected(reject), turn);
     }
 
-    fn drop_if_idle(&mut self, id: RoomId) {
+    pub(super) fn drop_if_idle(&mut self, id: RoomId) {
         if self.rooms.get(&id).is_some_and(Room::is_idle) {
             self.rooms.remove(&id);
         }
@@ -452,7 +446,7 @@ pub(super) fn tell(
 }
 
 /// The kind of room that a waiting command makes where `rooms.auto_create` is on.
-fn makes_room(waiting: &Waiting) -> Option<RoomKind> {
+pub(super) fn makes_room(waiting: &Waiting) -> Option<RoomKind> {
     match &waiting.command {
         Command::Join { create_as, .. } => Some(*create_as),
         Command::Send(draft) => Some(draft.create_as),
@@ -461,7 +455,7 @@ fn makes_room(waiting: &Waiting) -> Option<RoomKind> {
 }
 
 /// What a command for a room that is not there is told.
-fn not_there(command: &Command) -> Reject {
+pub(super) fn not_there(command: &Command) -> Reject {
     match command {
         Command::Leave { .. } => Reject::not_joined(),
         _ => Reject::not_found(),
@@ -469,7 +463,7 @@ fn not_there(command: &Command) -> Reject {
 }
 
 /// What a command is told when the database does not say what its user may do.
-fn not_now(command: &Command) -> Reject {
+pub(super) fn not_now(command: &Command) -> Reject {
     match command {
         Command::Send(_) => Reject::send_failed(),
         _ => Reject::unavailable(),

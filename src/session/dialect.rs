@@ -13,6 +13,8 @@ use crate::hub::handle::WireForm;
 pub enum Request {
     /// For the hub.
     Command(Command),
+    /// To hear of the user's rooms from now on; answered with `Event::Watching`.
+    Watch,
     /// A sign of life; answered with `Event::Pong`.
     Ping,
     /// A fresh token for the open connection.

@@ -108,6 +108,7 @@ impl Member {
                     self.club.hub.command(self.conn, command, tag);
                 }
             }
+            Request::Watch => self.club.hub.watch(self.conn, tag),
             Request::Ping => link.tell(&Event::Pong, &tag, now),
             Request::RefreshToken(token) => match self.renew(&token, now) {
                 Ok(()) => {

@@ -20,6 +20,7 @@ mod link;
 mod migrations;
 mod people;
 mod queries;
+pub mod read;
 mod reader;
 mod rows;
 mod schema;
@@ -45,6 +46,7 @@ use connection::{Connection, Purpose};
 use intake::Intake;
 use link::Link;
 use queries::{AccessOf, HeadsOf, PageOf};
+use read::Reads;
 use reader::{Reader, Readers};
 use writer::{Run, Writer};
 
@@ -107,6 +109,11 @@ impl SqlStore {
         System::current().arbiter().spawn(watch(Arc::downgrade(&intake), Arc::clone(&metrics)));
         metrics.store_up.set(1);
         Ok(Arc::new(Self { target, intake, metrics, readers: Readers::new(readers), _writer: writer }))
+    }
+
+    /// What is read besides what the hub asks for.
+    pub fn reads(&self) -> Reads {
+        Reads::new(self.readers.clone())
     }
 
     /// Which database it is, without its secrets.

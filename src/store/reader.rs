@@ -95,6 +95,7 @@ impl Drop for Place {
 }
 
 /// The readers, from outside.
+#[derive(Clone)]
 pub(crate) struct Readers {
     pool: Addr<Reader>,
     waiting: Arc<AtomicUsize>,

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::wire::{Envelope, FIELDS, Join, Mark, Refresh, Send, Session, Text, TypingNotice};
+use super::wire::{Change, Envelope, FIELDS, Join, Mark, Reaction, Refresh, Send, Session, Text, TypingNotice};
 use crate::domain::{
     Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
     RoomKind, Tag, wording,
@@ -71,6 +71,11 @@ fn request(envelope: &Envelope<'_>, rules: &Rules) -> Result<Request, Reject> {
         "join_session" => join(&payload(envelope)?)?,
         "leave_session" => Command::Leave { room: session(payload::<Session>(envelope)?.session_id)? },
         "get_presence" => Command::Presence { room: session(payload::<Session>(envelope)?.session_id)? },
+        "edit_message" => edit(payload(envelope)?, rules)?,
+        "delete_message" => delete(&payload(envelope)?)?,
+        "react" => react(payload(envelope)?, true)?,
+        "unreact" => react(payload(envelope)?, false)?,
+        "watch_sessions" => return Ok(Request::Watch),
         "ping" => return Ok(Request::Ping),
         "refresh_token" => return refresh(payload(envelope)?),
         unknown => return Err(unknown_type(unknown)),
@@ -142,6 +147,28 @@ fn mark(kind: MarkKind, mark: &Mark) -> Result<Command, Reject> {
         (None, None) => return Err(Reject::field("message_id", "the UUID of a message, or up_to_seq instead")),
     };
     Ok(Command::Mark { room, kind, target })
+}
+
+fn message(id: Option<MessageId>) -> Result<MessageId, Reject> {
+    id.ok_or_else(|| Reject::field("message_id", "the UUID of a message"))
+}
+
+fn edit(edit: Change<'_>, rules: &Rules) -> Result<Command, Reject> {
+    let (room, message) = (session(edit.session_id)?, message(edit.message_id)?);
+    let Text(text) = edit.text.ok_or_else(|| wrong("text"))?;
+    let text = wording::text("text", &text, rules.max_text_bytes)?;
+    Ok(Command::Edit { room, message, text, if_changed_pos: None })
+}
+
+fn delete(delete: &Change<'_>) -> Result<Command, Reject> {
+    let (room, message) = (session(delete.session_id)?, message(delete.message_id)?);
+    Ok(Command::Delete { room, message, if_changed_pos: None })
+}
+
+fn react(reaction: Reaction<'_>, present: bool) -> Result<Command, Reject> {
+    let (room, message) = (session(reaction.session_id)?, message(reaction.message_id)?);
+    let Text(emoji) = reaction.emoji.ok_or_else(|| wrong("emoji"))?;
+    Ok(Command::React { room, message, emoji: wording::emoji(&emoji)?, present })
 }
 
 fn refresh(refresh: Refresh<'_>) -> Result<Request, Reject> {

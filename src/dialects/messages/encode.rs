@@ -7,7 +7,13 @@
 use uuid::Uuid;
 
 use super::text;
-use crate::domain::{Direction, Event, Mark, MarkKind, Message, Reject, Timestamp, Typing, UserId};
+use crate::domain::{
+    Deletion, Direction, Event, Mark, MarkKind, Member, Message, Reaction, Reactions, Reject, Room, Timestamp, Typing,
+    UserId,
+};
+
+/// Of those who put the same emoji under a message, so many are named. All are counted.
+const REACTORS_NAMED: usize = 50;
 
 /// What a frame says besides the event.
 pub(super) struct Stamp<'a> {
@@ -73,18 +79,30 @@ pub(super) fn frame(event: &Event, stamp: &Stamp<'_>, out: &mut Vec<u8>) -> bool
         Event::ServerRestarting { reconnect_after_ms } => {
             payload(out, "server_restarting", |p| p.number("reconnect_after_ms", *reconnect_after_ms));
         }
-        Event::Edited { .. }
-        | Event::Deleted(_)
-        | Event::Reacted(_)
-        | Event::RoomUpdated(_)
-        | Event::UserStatus { .. }
-        | Event::Watching
-        | Event::RoomAdded { .. }
-        | Event::RoomRemoved { .. }
-        | Event::RoomCreated { .. }
-        | Event::RoomPurged { .. }
-        | Event::MemberSet(_)
-        | Event::MemberRemoved { .. } => return false,
+        Event::Edited { message: it, by } => payload(out, "message_edited", |p| {
+            message(p, it);
+            if let Some(by) = by {
+                p.id("edited_by", by.0);
+            }
+        }),
+        Event::Deleted(it) => payload(out, "message_deleted", |p| deletion(p, it)),
+        Event::Reacted(it) => {
+            let kind = if it.present { "reaction_added" } else { "reaction_removed" };
+            payload(out, kind, |p| reaction(p, it));
+        }
+        Event::RoomUpdated(it) => payload(out, "session_updated", |p| room_updated(p, it)),
+        Event::UserStatus { room, user, status } => payload(out, "user_status", |p| {
+            p.id("session_id", room.0);
+            p.id("user_id", user.0);
+            p.plain("status", status.as_str());
+        }),
+        Event::Watching => out.extend_from_slice(br#"{"type":"watching""#),
+        Event::RoomAdded { room, member } => payload(out, "session_added", |p| room_added(p, room, member)),
+        Event::RoomRemoved { room } => payload(out, "session_removed", |p| p.id("session_id", room.0)),
+        // Nothing here asks for what these answer.
+        Event::RoomCreated { .. } | Event::RoomPurged { .. } | Event::MemberSet(_) | Event::MemberRemoved { .. } => {
+            return false;
+        }
         Event::Pong => out.extend_from_slice(br#"{"type":"pong""#),
         Event::Rejected(it) => {
             error = Some(it.code.as_str());
@@ -127,10 +145,8 @@ fn message(p: &mut Object<'_>, it: &Message) {
     p.id("message_id", it.id.0);
     p.id("session_id", it.room.0);
     p.number("seq", it.seq);
-    match it.contact {
-        Some(contact) => p.id("contact_id", contact.0),
-        None => p.null("contact_id"),
-    }
+    p.number("pos", it.pos);
+    p.id_or_null("contact_id", it.contact.map(|it| it.0));
     p.safe("text", &it.content.text);
     p.plain("content_type", it.message_type.as_str());
     p.flag("from_me", outbound);
@@ -151,14 +167,71 @@ fn message(p: &mut Object<'_>, it: &Message) {
     if let Some(caption) = &it.content.caption {
         p.safe("caption", caption);
     }
+    if let Some(at) = it.edited_at {
+        p.time("edited_at", at);
+    }
+    if let Some(at) = it.deleted_at {
+        p.time("deleted_at", at);
+    }
+    if !it.reactions.is_empty() {
+        p.list("reactions", &it.reactions, reactions);
+    }
+}
+
+fn reactions(p: &mut Object<'_>, it: &Reactions) {
+    p.plain("emoji", &it.emoji);
+    p.number("count", it.users.len() as u64);
+    p.ids("user_ids", it.users.iter().take(REACTORS_NAMED).map(|user| user.0));
+}
+
+fn deletion(p: &mut Object<'_>, it: &Deletion) {
+    p.id("message_id", it.message.0);
+    p.id("session_id", it.room.0);
+    p.number("seq", it.seq);
+    p.time("deleted_at", it.at);
+    if let Some(by) = it.by {
+        p.id("deleted_by", by.0);
+    }
+}
+
+fn reaction(p: &mut Object<'_>, it: &Reaction) {
+    p.id("message_id", it.message.0);
+    p.id("session_id", it.room.0);
+    p.number("seq", it.seq);
+    p.plain("emoji", &it.emoji);
+    person(p, it.user, &it.user_name);
+    p.number("count", it.count);
+    p.time("timestamp", it.at);
+}
+
+fn room_updated(p: &mut Object<'_>, it: &Room) {
+    name_and_kind(p, it);
+    p.time("updated_at", it.updated_at);
+    match it.archived_at {
+        Some(at) => p.time("archived_at", at),
+        None => p.null("archived_at"),
+    }
+}
+
+fn room_added(p: &mut Object<'_>, it: &Room, member: &Member) {
+    name_and_kind(p, it);
+    p.plain("role", member.membership.role.as_str());
+    p.id_or_null("contact_id", it.contact.map(|it| it.0));
+    p.time("created_at", it.created_at);
+}
+
+fn name_and_kind(p: &mut Object<'_>, it: &Room) {
+    p.id("session_id", it.id.0);
+    match &it.name {
+        Some(name) => p.safe("name", name),
+        None => p.null("name"),
+    }
+    p.plain("kind", it.kind.as_str());
 }
 
 fn typing(p: &mut Object<'_>, it: &Typing) {
     p.id("session_id", it.room.0);
-    match it.contact {
-        Some(contact) => p.id("contact_id", contact.0),
-        None => p.null("contact_id"),
-    }
+    p.id_or_null("contact_id", it.contact.map(|it| it.0));
     p.flag("is_typing", it.is_typing);
     person(p, it.user, &it.user_name);
 }
@@ -237,6 +310,29 @@ impl Object<'_> {
 
     fn id(&mut self, key: &str, id: Uuid) {
         self.key(key);
+        self.push_id(id);
+    }
+
+    fn id_or_null(&mut self, key: &str, id: Option<Uuid>) {
+        match id {
+            Some(id) => self.id(key, id),
+            None => self.null(key),
+        }
+    }
+
+    fn ids(&mut self, key: &str, ids: impl Iterator<Item = Uuid>) {
+        self.key(key);
+        self.out.push(b'[');
+        for (i, id) in ids.enumerate() {
+            if i > 0 {
+                self.out.push(b',');
+            }
+            self.push_id(id);
+        }
+        self.out.push(b']');
+    }
+
+    fn push_id(&mut self, id: Uuid) {
         self.out.push(b'"');
         self.out.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
         self.out.push(b'"');

@@ -82,6 +82,26 @@ pub(super) struct Mark {
     pub up_to_seq: Option<u64>,
 }
 
+/// `edit_message`, `delete_message`
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Change<'a> {
+    pub session_id: Option<RoomId>,
+    pub message_id: Option<MessageId>,
+    #[serde(borrow)]
+    pub text: Option<Text<'a>>,
+}
+
+/// `react`, `unreact`
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Reaction<'a> {
+    pub session_id: Option<RoomId>,
+    pub message_id: Option<MessageId>,
+    #[serde(borrow)]
+    pub emoji: Option<Text<'a>>,
+}
+
 /// `refresh_token`
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -91,7 +111,7 @@ pub(super) struct Refresh<'a> {
 }
 
 /// What each field should hold, in the words of an answer.
-pub(super) const FIELDS: [(&str, &str); 15] = [
+pub(super) const FIELDS: [(&str, &str); 16] = [
     ("session_id", "a UUID"),
     ("after_seq", "a non-negative integer"),
     ("after_pos", "a non-negative integer"),
@@ -104,6 +124,7 @@ pub(super) const FIELDS: [(&str, &str); 15] = [
     ("media_url", "an http or https URL or a path, of at most 2048 bytes, without spaces, quotes or angle brackets"),
     ("filename", "a string of at most 255 bytes"),
     ("caption", "a string"),
+    ("emoji", "an emoji, of at most 64 bytes"),
     ("is_typing", "true or false"),
     ("up_to_seq", "a positive integer"),
     ("token", "a token as a string"),

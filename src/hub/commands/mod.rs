@@ -1,5 +1,7 @@
 //! The commands of sessions, once it is known what their user is in the room.
 
+mod amend;
+
 use smallvec::smallvec;
 
 use super::effect::{Effect, Join, Op};
@@ -33,7 +35,14 @@ pub(super) fn run(
         Command::Typing { room, contact, is_typing } => typing(state, &ask, room, contact, is_typing, turn),
         Command::Mark { room, kind, target } => mark(state, &ask, room, kind, target, turn),
         Command::Presence { room } => presence(state, &ask, room, turn),
-        _ => Err(Reject::unavailable()),
+        Command::Edit { .. }
+        | Command::Delete { .. }
+        | Command::React { .. }
+        | Command::Create(_)
+        | Command::Update { .. }
+        | Command::Purge { .. }
+        | Command::SetMember { .. }
+        | Command::RemoveMember { .. } => amend::run(state, &ask, command, turn),
     }
 }
 
@@ -96,9 +105,11 @@ fn join(
     }
     room.watchers += u32::from(watch);
     let (seat, name) = (conn.seat, conn.identity.name.clone());
+    let changed_pos = room.changes.heard();
     let (last_seq, last_pos) = room.facts.as_ref().map_or((0, 0), |facts| (facts.last_seq, facts.last_pos));
     let members = room.present.len();
-    let join = Join { room: id, slot: seat.slot, resume, watch, last_seq, last_pos, members, tag: ask.tag.clone() };
+    let (slot, tag) = (seat.slot, ask.tag.clone());
+    let join = Join { room: id, slot, resume, watch, last_seq, last_pos, changed_pos, members, tag };
     turn.effects.push(Effect::Worker(seat.worker, Op::Join(join)));
     if is_new_here {
         state.tell_joined(id, user, name, seat, turn);
@@ -138,7 +149,8 @@ fn typing(
     is_typing: bool,
     turn: &mut Turn<'_>,
 ) -> Result<(), Reject> {
-    may_enter(state, ask, room)?;
+    let (identity, facts) = identity_and_facts(state, ask, room)?;
+    permissions::typing(identity, facts, ask.role)?;
     let Some(conn) = state.conns.get(&ask.conn).filter(|_| has_joined(state, ask, room)) else {
         return Err(Reject::not_joined());
     };

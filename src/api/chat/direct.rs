@@ -1,0 +1,62 @@
+//! `/api/v1/chat/direct/{user_id}`: the room of two.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use uuid::Uuid;
+
+use super::rooms::{answer, found};
+use super::{Chat, people, unexpected};
+use crate::api::Problem;
+use crate::api::caller::Caller;
+use crate::api::input::At;
+use crate::domain::{Command, Event, OrgId, RoomDraft, RoomId, RoomKind, UserId};
+
+/// Finds the room, or makes it.
+pub(super) async fn open(
+    caller: Caller,
+    At(user): At<UserId>,
+    chat: Data<Chat>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let viewer = caller.member()?;
+    if user == viewer.user {
+        return Err(Problem::invalid("user_id", "user_id: expected somebody else"));
+    }
+    people::find(&chat, &viewer, user).await?;
+    let id = room_of(viewer.organization, viewer.user, user);
+    let draft = RoomDraft { id, kind: RoomKind::Direct, name: None, members: vec![user] };
+    let created = match chat.ask(&caller, Command::Create(Box::new(draft))).await? {
+        Event::RoomCreated { created, .. } => created,
+        other => return Err(unexpected(&other)),
+    };
+    let entry = found(&chat, &caller, &viewer, id).await?;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = answer(&chat, &viewer, entry, &request, status).await;
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/chat/rooms/{id}")) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// The same for both, whoever asks first.
+fn room_of(organization: OrgId, one: UserId, other: UserId) -> RoomId {
+    let (first, second) = if one <= other { (one, other) } else { (other, one) };
+    let name = [first.0.into_bytes(), second.0.into_bytes()].concat();
+    RoomId(Uuid::new_v5(&organization.0, &name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_have_one_room_in_each_organization() {
+        let id = |number| Uuid::from_u128(number);
+        let room = |org, one, other| room_of(OrgId(id(org)), UserId(id(one)), UserId(id(other)));
+        assert_eq!(room(1, 2, 3), room(1, 3, 2));
+        assert_ne!(room(1, 2, 3), room(1, 2, 4));
+        assert_ne!(room(1, 2, 3), room(4, 2, 3));
+    }
+}

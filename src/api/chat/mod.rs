@@ -1,0 +1,141 @@
+//! Rooms, messages and people over HTTP.
+//!
+//! What changes anything is a command to the hub, by the same rules as one from a socket; what is read is read from the
+//! store after the hub has said that the caller may enter the room. No rule of who may do what stands in here.
+
+mod direct;
+mod members;
+mod message;
+mod messages;
+mod people;
+mod presence;
+mod reactions;
+mod rooms;
+pub(super) mod shapes;
+mod unread;
+
+use std::collections::HashMap;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::ETAG;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use super::caller::Caller;
+use super::resource::at;
+use super::{Problem, validators};
+use crate::domain::{Command, Event, Reject, RejectCode, RoomId, UserId};
+use crate::hub::handle::Hub;
+use crate::store::read::{Cursor, Reads, Span, Viewer};
+
+/// How many items a list holds where the caller does not say.
+const USUAL: u32 = 50;
+/// How many it holds at most.
+const MOST: u32 = 200;
+
+/// What these handlers work with.
+#[derive(Clone)]
+pub struct Chat {
+    pub hub: Hub,
+    pub reads: Reads,
+    /// How long a text may be.
+    pub max_text_bytes: usize,
+}
+
+/// Where rooms, messages and people are.
+pub(super) fn routes(routes: &mut web::ServiceConfig) {
+    routes
+        .service(at("/api/v1/chat/rooms").get(rooms::list).post(rooms::create))
+        .service(at("/api/v1/chat/rooms/{id}").get(rooms::show).put(rooms::change).delete(rooms::remove))
+        .service(at("/api/v1/chat/rooms/{id}/members").get(members::list).post(members::add))
+        .service(at("/api/v1/chat/rooms/{id}/members/{user_id}").put(members::change).delete(members::remove))
+        .service(at("/api/v1/chat/rooms/{id}/messages").get(messages::list).post(messages::send))
+        .service(at("/api/v1/chat/rooms/{id}/read").put(unread::mark))
+        .service(at("/api/v1/chat/messages/{id}").get(message::show).put(message::edit).delete(message::delete))
+        .service(at("/api/v1/chat/messages/{id}/edits").get(message::edits))
+        .service(at("/api/v1/chat/messages/{id}/reactions/{emoji}").put(reactions::put).delete(reactions::take_back))
+        .service(at("/api/v1/chat/direct/{user_id}").post(direct::open))
+        .service(at("/api/v1/chat/unread").get(unread::list))
+        .service(at("/api/v1/users").get(people::list))
+        .service(at("/api/v1/users/presence").get(presence::of_many))
+        .service(at("/api/v1/users/{id}").get(people::show))
+        .service(at("/api/v1/users/{id}/presence").get(presence::of_one));
+}
+
+impl Chat {
+    /// Does what a caller asks for, by the rules of sockets.
+    async fn ask(&self, caller: &Caller, command: Command) -> Result<Event, Problem> {
+        self.hub.ask(caller.identity(), command).await.map_err(told)
+    }
+
+    /// Whoever may not enter the room is told so, or that there is none.
+    async fn enter(&self, caller: &Caller, room: RoomId) -> Result<(), Problem> {
+        self.hub.may_enter(&caller.identity(), room).await.map(drop).map_err(told)
+    }
+
+    /// Which of these users have a connection now.
+    async fn connected(&self, viewer: &Viewer, users: Vec<UserId>) -> HashMap<UserId, bool> {
+        let online = self.hub.online(viewer.organization, users.clone()).await;
+        users.into_iter().zip(online).collect()
+    }
+}
+
+/// A refusal in the words of REST, where a session is called a room.
+fn told(mut reject: Reject) -> Problem {
+    if reject.message.contains("session") {
+        reject.message =
+            reject.message.replace("this session", "this room").replace("such session", "such room").into();
+    }
+    reject.into()
+}
+
+/// The hub answered with something else than what the command asks for.
+fn unexpected(event: &Event) -> Problem {
+    log::error!("The hub answered a request with `{}`", event.name());
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, RejectCode::Internal.as_str(), "Something went wrong here")
+}
+
+/// What the store was asked.
+async fn read<T, E>(reply: impl Future<Output = Result<T, E>>) -> Result<T, Problem> {
+    reply.await.map_err(|_| Reject::unavailable().into())
+}
+
+/// Which part of a list is asked for.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// How many items at most; 50 where it is not said.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+impl Part {
+    /// `fits`: the cursor is one of this list.
+    fn span(&self, fits: impl Fn(Cursor) -> bool) -> Result<Span, Problem> {
+        let limit = self.limit.unwrap_or(USUAL);
+        if !(1..=MOST).contains(&limit) {
+            return Err(Problem::invalid("limit", format!("limit: expected a number from 1 to {MOST}")));
+        }
+        let after = match &self.cursor {
+            None => None,
+            Some(text) => Some(text.parse().ok().filter(|it| fits(*it)).ok_or_else(|| {
+                Problem::invalid("cursor", "cursor: expected `next` of the page before, of this same list")
+            })?),
+        };
+        Ok(Span { after, limit })
+    }
+}
+
+/// An answer with its entity tag, or that the caller has it already. `version`: what updates are compared by.
+fn tagged(request: &HttpRequest, status: StatusCode, version: &str, shape: &impl Serialize) -> HttpResponse {
+    let Ok(body) = serde_json::to_vec(shape) else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    let tag = validators::tag(version, &body);
+    if status == StatusCode::OK && request.method().is_safe() && validators::is_known(request, &tag) {
+        return HttpResponse::NotModified().insert_header((ETAG, tag)).finish();
+    }
+    HttpResponse::build(status).insert_header((ETAG, tag)).content_type("application/json").body(body)
+}

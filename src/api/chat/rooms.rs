@@ -1,0 +1,273 @@
+//! `/api/v1/chat/rooms`: the rooms that there are for the caller, made, changed and archived.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::shapes::{KindWord, List, RoomShape};
+use super::{Chat, Part, read, tagged, unexpected};
+use crate::api::caller::Caller;
+use crate::api::idempotency::IDEMPOTENT_REPLAYED;
+use crate::api::input::{At, Body, Params};
+use crate::api::{Problem, idempotency, validators};
+use crate::clock;
+use crate::domain::{
+    Command, Event, Idempotency, Reject, RejectCode, Role, RoomChange, RoomDraft, RoomId, RoomKind, UserId, wording,
+};
+use crate::store::read::{Among, Cursor, RoomEntry, RoomFilter, Viewer};
+
+/// How many others a room may start with; more are invited one by one.
+const MAX_FIRST_MEMBERS: usize = 100;
+
+/// Longer parts of a name find nothing.
+const MAX_SEARCH_CHARS: usize = 100;
+
+/// Which rooms are listed.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::api) enum Filter {
+    Mine,
+    Public,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct Which {
+    /// `mine`: those that one has a place in; `public`: those that anyone may join. Else both, and for agents and admins
+    /// the customer conversations.
+    #[param(inline)]
+    filter: Option<Filter>,
+    #[param(inline)]
+    kind: Option<KindWord>,
+    /// A part of the name, in small or capital letters.
+    #[param(max_length = 100)]
+    q: Option<String>,
+    /// Also those that are archived.
+    archived: Option<bool>,
+}
+
+pub(super) async fn list(
+    caller: Caller,
+    Params(which): Params<Which>,
+    Params(part): Params<Part>,
+    chat: Data<Chat>,
+) -> Result<Json<List<RoomShape>>, Problem> {
+    let viewer = caller.viewer()?;
+    let span = part.span(|cursor| matches!(cursor, Cursor::Age(..)))?;
+    let filter = RoomFilter {
+        among: match which.filter {
+            None => Among::Visible,
+            Some(Filter::Mine) => Among::Mine,
+            Some(Filter::Public) => Among::Public,
+        },
+        kind: which.kind.map(Into::into),
+        name: search(which.q)?,
+        archived: which.archived.unwrap_or(false),
+    };
+    let listed = read(chat.reads.rooms(viewer.clone(), filter, span)).await?;
+    let peers = listed.items.iter().filter_map(|entry| entry.peer.as_ref().map(|peer| peer.id)).collect();
+    let connected = chat.connected(&viewer, peers).await;
+    Ok(Json(List::of(listed, |entry| {
+        let peer_connected = entry.peer.as_ref().is_some_and(|peer| connected.get(&peer.id) == Some(&true));
+        RoomShape::new(entry, peer_connected, viewer.role == Role::Admin)
+    })))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewRoom)]
+pub(in crate::api) struct Wanted {
+    /// 1 to 100 characters; a conversation may go without.
+    #[schema(min_length = 1, max_length = 100)]
+    name: Option<String>,
+    /// `public`, `private` or `conversation`; direct rooms are made by `POST /api/v1/chat/direct/{user_id}`.
+    kind: KindWord,
+    /// Who else is in it from the start, at most 100.
+    #[schema(max_items = 100)]
+    members: Option<Vec<Uuid>>,
+    /// Where the caller wants to choose it.
+    id: Option<Uuid>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RoomChange)]
+pub(in crate::api) struct Changed {
+    #[schema(min_length = 1, max_length = 100)]
+    name: Option<String>,
+    /// Between `public` and `private`.
+    kind: Option<KindWord>,
+    /// False: can be written in again.
+    archived: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct HowFar {
+    /// Deletes the room and everything in it for good: for admins.
+    purge: Option<bool>,
+}
+
+/// Makes a room, the caller its owner.
+pub(super) async fn create(
+    caller: Caller,
+    body: Body<Wanted>,
+    chat: Data<Chat>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let viewer = caller.member()?;
+    let key = idempotency::key(&request, &body)?;
+    let draft = draft(body.value, &viewer, key.as_ref())?;
+    let (id, name) = (draft.id, draft.name.clone());
+    let created = match chat.ask(&caller, Command::Create(Box::new(draft))).await? {
+        Event::RoomCreated { created, .. } => created,
+        other => return Err(unexpected(&other)),
+    };
+    let entry = found(&chat, &caller, &viewer, id).await?;
+    let replayed = !created && key.is_some();
+    if replayed && entry.room.name != name {
+        let detail = "This Idempotency-Key came with another request before: expected a fresh key";
+        return Err(Reject::new(RejectCode::IdempotencyKeyReused, detail).into());
+    }
+    let status = if created || replayed { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = answer(&chat, &viewer, entry, &request, status).await;
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/chat/rooms/{id}")) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    if replayed {
+        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+fn draft(wanted: Wanted, viewer: &Viewer, key: Option<&Idempotency>) -> Result<RoomDraft, Problem> {
+    let kind: RoomKind = wanted.kind.into();
+    let name = wanted.name.map(|name| wording::name("name", &name)).transpose()?;
+    match kind {
+        RoomKind::Direct => {
+            let detail = "kind: direct rooms are made by POST /api/v1/chat/direct/{user_id}";
+            return Err(Problem::invalid("kind", detail));
+        }
+        RoomKind::Public | RoomKind::Private if name.is_none() => {
+            return Err(Problem::invalid("name", "name: expected a name of 1 to 100 characters"));
+        }
+        _ => {}
+    }
+    let mut members: Vec<UserId> = wanted.members.unwrap_or_default().into_iter().map(UserId).collect();
+    members.retain(|member| *member != viewer.user);
+    members.sort_unstable();
+    members.dedup();
+    if members.len() > MAX_FIRST_MEMBERS {
+        return Err(Problem::invalid("members", format!("members: expected at most {MAX_FIRST_MEMBERS} ids")));
+    }
+    let id = match (wanted.id, key) {
+        (Some(id), _) => id,
+        // The same request makes the same room.
+        (None, Some(key)) => Uuid::new_v5(&viewer.user.0, key.key.as_bytes()),
+        (None, None) => clock::message_id().0,
+    };
+    Ok(RoomDraft { id: RoomId(id), kind, name, members })
+}
+
+/// Changes a room's name or kind, or whether it is archived.
+pub(super) async fn change(
+    caller: Caller,
+    At(room): At<RoomId>,
+    Body { value: Changed { name, kind, archived }, .. }: Body<Changed>,
+    chat: Data<Chat>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let viewer = caller.member()?;
+    let name = name.map(|name| wording::name("name", &name)).transpose()?;
+    let if_version = validators::wanted(&request, 'v')?;
+    let change = RoomChange { name, kind: kind.map(Into::into), archived, if_version };
+    update(&caller, room, change, &chat).await?;
+    let entry = found(&chat, &caller, &viewer, room).await?;
+    Ok(answer(&chat, &viewer, entry, &request, StatusCode::OK).await)
+}
+
+/// Archives a room, or deletes it for good.
+pub(super) async fn remove(
+    caller: Caller,
+    At(room): At<RoomId>,
+    Params(how): Params<HowFar>,
+    chat: Data<Chat>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let viewer = caller.member()?;
+    let if_version = validators::wanted(&request, 'v')?;
+    if how.purge != Some(true) {
+        update(&caller, room, RoomChange { archived: Some(true), if_version, ..RoomChange::default() }, &chat).await?;
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    if if_version.is_some() {
+        let entry = read(chat.reads.room(viewer, room)).await?.ok_or_else(no_such_room)?;
+        if if_version != Some(entry.room.version) {
+            return Err(Reject::precondition_failed().into());
+        }
+    }
+    match chat.ask(&caller, Command::Purge { room }).await? {
+        Event::RoomPurged { .. } => Ok(HttpResponse::NoContent().finish()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn update(caller: &Caller, room: RoomId, change: RoomChange, chat: &Chat) -> Result<(), Problem> {
+    match chat.ask(caller, Command::Update { room, change }).await? {
+        Event::RoomUpdated(_) => Ok(()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// A room that the caller has just made or changed. Who may change it need not be one who may read it.
+pub(super) async fn found(chat: &Chat, caller: &Caller, viewer: &Viewer, room: RoomId) -> Result<RoomEntry, Problem> {
+    let mut entry = read(chat.reads.room(viewer.clone(), room)).await?.ok_or_else(no_such_room)?;
+    if chat.enter(caller, room).await.is_err() {
+        entry.last_message = None;
+    }
+    Ok(entry)
+}
+
+pub(super) async fn show(
+    caller: Caller,
+    At(room): At<RoomId>,
+    chat: Data<Chat>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let viewer = caller.viewer()?;
+    chat.enter(&caller, room).await?;
+    let entry = read(chat.reads.room(viewer.clone(), room)).await?.ok_or_else(no_such_room)?;
+    Ok(answer(&chat, &viewer, entry, &request, StatusCode::OK).await)
+}
+
+pub(super) fn no_such_room() -> Problem {
+    super::told(Reject::not_found())
+}
+
+/// A room, with its entity tag.
+pub(super) async fn answer(
+    chat: &Chat,
+    viewer: &Viewer,
+    entry: RoomEntry,
+    request: &HttpRequest,
+    status: StatusCode,
+) -> HttpResponse {
+    let connected = match &entry.peer {
+        Some(peer) => chat.hub.online(viewer.organization, vec![peer.id]).await.contains(&true),
+        None => false,
+    };
+    let version = format!("v{}", entry.room.version);
+    tagged(request, status, &version, &RoomShape::new(entry, connected, viewer.role == Role::Admin))
+}
+
+/// The part of a name that is looked for.
+pub(super) fn search(q: Option<String>) -> Result<Option<Box<str>>, Problem> {
+    let Some(q) = q else { return Ok(None) };
+    if q.chars().count() > MAX_SEARCH_CHARS {
+        return Err(Problem::invalid("q", format!("q: expected at most {MAX_SEARCH_CHARS} characters")));
+    }
+    let part = q.trim();
+    Ok((!part.is_empty()).then(|| part.into()))
+}

@@ -1,0 +1,52 @@
+//! `/api/v1/chat/unread` and `/api/v1/chat/rooms/{id}/read`: what the caller has not read, and that they have.
+
+use actix_web::web::{Data, Json};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::shapes::{List, MarkShape, UnreadShape};
+use super::{Chat, Part, read, unexpected};
+use crate::api::Problem;
+use crate::api::caller::Caller;
+use crate::api::input::{At, Body, Params};
+use crate::domain::{Command, Event, MarkKind, MarkTarget, RoomId};
+use crate::store::read::Cursor;
+
+/// Numbers of messages stay below this in every database.
+const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ReadUpTo)]
+pub(in crate::api) struct UpTo {
+    /// The `seq` of the newest message that was read; a mark never moves back.
+    #[schema(minimum = 1)]
+    up_to_seq: u64,
+}
+
+pub(super) async fn list(
+    caller: Caller,
+    Params(part): Params<Part>,
+    chat: Data<Chat>,
+) -> Result<Json<List<UnreadShape>>, Problem> {
+    let viewer = caller.viewer()?;
+    let span = part.span(|cursor| matches!(cursor, Cursor::Id(_)))?;
+    let listed = read(chat.reads.unread(viewer, span)).await?;
+    Ok(Json(List::of(listed, Into::into)))
+}
+
+pub(super) async fn mark(
+    caller: Caller,
+    At(room): At<RoomId>,
+    Body { value: UpTo { up_to_seq }, .. }: Body<UpTo>,
+    chat: Data<Chat>,
+) -> Result<Json<MarkShape>, Problem> {
+    caller.member()?;
+    if up_to_seq == 0 {
+        return Err(Problem::invalid("up_to_seq", "up_to_seq: expected a positive integer"));
+    }
+    let target = MarkTarget::Seq(up_to_seq.min(MAX_NUMBER));
+    match chat.ask(&caller, Command::Mark { room, kind: MarkKind::Read, target }).await? {
+        Event::Marked(mark) => Ok(Json(mark.into())),
+        other => Err(unexpected(&other)),
+    }
+}
