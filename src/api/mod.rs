@@ -36,7 +36,7 @@ pub use accounts::AccountsApi;
 pub use chat::Chat;
 pub use health::Memory;
 pub use limit::{Limiter, one_host};
-pub use problem::Problem;
+pub use problem::{Problem, read_only};
 
 use crate::auth::Authenticator;
 use crate::auth::accounts::Accounts;
@@ -82,10 +82,12 @@ pub struct Context {
     pub health: health::Memory,
 }
 
-/// The whole of what is served over plain HTTP. Without `chat` there are no rooms and no people.
+/// The whole of what is served over plain HTTP. Without `chat` there are no rooms and no people; `pages` adds what is not
+/// part of the API.
 pub fn app(
     context: web::Data<Context>,
     chat: Option<web::Data<Chat>>,
+    pages: impl FnOnce(&mut web::ServiceConfig),
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -97,6 +99,7 @@ pub fn app(
 > {
     App::new()
         .configure(|routes| configure(routes, &context, chat))
+        .configure(pages)
         .app_data(context)
         .wrap(from_fn(compression::spare_small))
         .wrap(Compress::default())

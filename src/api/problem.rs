@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::body::BoxBody;
-use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde_json::json;
@@ -107,4 +107,11 @@ pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
 pub(super) fn other_method(method: &Method, allow: &str) -> HttpResponse {
     let detail = format!("{method} is not possible here: expected {allow}");
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).error_response()
+}
+
+/// For methods that something that can only be read does not have.
+pub async fn read_only(request: HttpRequest) -> HttpResponse {
+    let mut response = other_method(request.method(), "GET, HEAD");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
 }

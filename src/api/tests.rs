@@ -99,7 +99,7 @@ impl Answer {
 
 impl Fixture {
     async fn ask(&self, request: TestRequest) -> Answer {
-        let app = init_service(app(self.context.clone(), None)).await;
+        let app = init_service(app(self.context.clone(), None, |_| ())).await;
         let response = call_service(&app, request.to_request()).await;
         let (status, headers) = (response.status(), response.headers().clone());
         Answer { status, headers, body: read_body(response).await.to_vec() }

@@ -35,6 +35,7 @@ use crate::session::Sessions;
 use crate::session::member::Club;
 use crate::store::{OpenError, SqlStore};
 use crate::transport::listener::Listeners;
+use crate::web::{self, Pages};
 use accounts::HubHerald;
 use admission::Admission;
 use upgrade::Door;
@@ -61,6 +62,8 @@ pub enum RunError {
     /// Another process has this SQLite file.
     Taken(PathBuf),
     Claim(PathBuf, io::Error),
+    /// `server.static_dir` cannot be read.
+    Pages(PathBuf, io::Error),
     Policy(String),
     Io(io::Error),
 }
@@ -82,6 +85,7 @@ impl fmt::Display for RunError {
                 path.display()
             ),
             Self::Claim(path, error) => write!(f, "cannot lock {}: {error}", path.display()),
+            Self::Pages(path, error) => write!(f, "server.static_dir: cannot read {}: {error}", path.display()),
             Self::Policy(error) => f.write_str(error),
             Self::Io(error) => error.fmt(f),
         }
@@ -171,7 +175,8 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
 
     let workers = config.server.workers.map_or_else(available_cores, std::num::NonZeroUsize::get);
     let mut listeners = Listeners::new(workers);
-    let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &chat, &door)?;
+    let pages = Arc::new(settings::pages(&config)?);
+    let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &chat, &pages, &door)?;
     let server = listeners.run();
     let stop = server.handle();
     let mut server = actix_web::rt::spawn(server);
@@ -200,13 +205,17 @@ fn bind(
     tls: Option<&Arc<ServerConfig>>,
     context: &Data<Context>,
     chat: &Data<Chat>,
+    pages: &Arc<Pages>,
     door: &Arc<Door>,
 ) -> Result<Vec<SocketAddr>, RunError> {
     let mut bound = Vec::new();
     for listen in &config.server.listen {
         bound.extend(bind_each(listen, |address| {
-            let (context, chat) = (context.clone(), chat.clone());
-            let app = move || api::app(context.clone(), Some(chat.clone()));
+            let (context, chat, pages) = (context.clone(), chat.clone(), pages.clone());
+            let app = move || {
+                let pages = pages.clone();
+                api::app(context.clone(), Some(chat.clone()), move |routes| web::configure(routes, &pages))
+            };
             listeners.bind(address, tls, app, Door::handler(door))
         })?);
     }

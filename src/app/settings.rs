@@ -14,6 +14,7 @@ use crate::hub::handle::Rules;
 use crate::metrics::Metrics;
 use crate::session::SessionLimits;
 use crate::store;
+use crate::web::Pages;
 
 pub(super) fn rate(rate: config::Rate) -> Rate {
     Rate { events: rate.events, period: rate.period, burst: rate.burst }
@@ -26,6 +27,13 @@ pub(super) fn rules(config: &Config) -> Rules {
         auto_create: config.auto_creates_rooms(),
         max_rooms_per_connection: or_none(config.limits.max_rooms_per_connection),
         max_connections_per_user: or_none(config.limits.max_connections_per_user),
+    }
+}
+
+pub(super) fn pages(config: &Config) -> Result<Pages, RunError> {
+    match &config.server.static_dir {
+        Some(folder) => Pages::from_folder(folder).map_err(|error| RunError::Pages(folder.clone(), error)),
+        None => Ok(Pages::embedded()),
     }
 }
 

@@ -128,6 +128,9 @@ pub struct SettingArgs {
     /// For the SQLite file and the generated secret, default ./data [env: TERTULIA_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
+    /// Serve the pages from here instead of those in the program, to change them [env: TERTULIA_SERVER_STATIC_DIR]
+    #[arg(long, value_name = "DIR")]
+    static_dir: Option<String>,
     /// `sqlite:PATH` or `postgres://…`, default tertulia.db in the data directory [env: DATABASE_URL]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
@@ -197,6 +200,7 @@ impl SettingArgs {
         given("server.listen", "--listen", self.listen.clone());
         given("server.metrics_listen", "--metrics-listen", one(&self.metrics_listen));
         given("server.data_dir", "--data-dir", one(&self.data_dir));
+        given("server.static_dir", "--static-dir", one(&self.static_dir));
         given("server.workers", "--workers", one(&self.workers));
         given("server.allowed_origins", "--allowed-origin", self.allowed_origin.clone());
         given("server.trusted_proxies", "--trusted-proxy", self.trusted_proxy.clone());
@@ -250,6 +254,8 @@ mod tests {
             "127.0.0.1:2",
             "--data-dir",
             "d",
+            "--static-dir",
+            "s",
             "--database-url",
             "sqlite:x",
             "--db-workers",
@@ -278,7 +284,7 @@ mod tests {
             "limits.idle_timeout=1h",
         ];
         let flags = Cli::parse_from(all).settings.flags();
-        assert_eq!(flags.len(), 17);
+        assert_eq!(flags.len(), 18);
         let config = Config::load(Sources { flags, ..Sources::default() }).expect("a configuration").config;
         assert_eq!(config.server.listen.len(), 2);
         assert!(config.server.dev && !config.database.migrate);

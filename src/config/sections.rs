@@ -40,6 +40,8 @@ sections! {
         listen: Vec<Listen>,
         metrics_listen: Option<Listen>,
         data_dir: PathBuf,
+        /// `None`: the pages that the program carries.
+        static_dir: Option<PathBuf>,
         /// `None`: as many as there are cores.
         workers: Option<NonZeroUsize>,
         allowed_origins: Vec<Origin>,
