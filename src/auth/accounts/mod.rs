@@ -6,6 +6,7 @@
 //! - Whether an address has an account can be seen neither from the answer to a log-in nor from how long it takes.
 //! - Nobody is locked out of an account by somebody else's guesses: what is limited is the address that they come from.
 
+mod administration;
 mod entering;
 mod keys;
 mod register;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use jsonwebtoken::EncodingKey;
 
+pub use administration::generated_password;
 pub use keys::{KeyRequest, MadeKey, must_administrate};
 pub use register::Registration as RegistrationRequest;
 pub use staying::Credential;
