@@ -145,7 +145,9 @@ fn one_sees_and_ends_ones_own_logins_and_an_administrator_anyones() {
     let items = list["items"].as_array().unwrap();
     assert_eq!(items.iter().map(|it| it["current"].as_bool().unwrap()).collect::<Vec<_>>(), [false, true]);
     for item in items {
-        ["created_at", "renewed_at", "expires_at"].into_iter().for_each(|field| assert_time(&item[field]));
+        for field in ["created_at", "renewed_at", "expires_at"] {
+            assert_time(&item[field]);
+        }
         assert_eq!(item["address"], "127.0.0.1");
     }
     let id = |n: usize| items[n]["id"].as_str().unwrap().to_owned();
