@@ -2,12 +2,15 @@
 //!
 //! Standard output is for results (a token, a table, the banner); what goes wrong is said on standard error, in a line.
 
+mod accounts;
 mod args;
 mod banner;
 mod check;
 mod health;
+mod key;
 mod serve;
 mod token;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +19,7 @@ use clap::Parser as _;
 
 use crate::config::{Config, ConfigError, Flag, Loaded, Sources};
 use crate::store;
-use args::{Cli, Command, SettingArgs};
+use args::{Cli, Command, DatabaseArgs, SettingArgs};
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -49,6 +52,10 @@ pub fn main() -> ExitCode {
             let flags = [settings.flags(), args.secret.flags()].concat();
             load(file, flags).map_err(Failure::from).and_then(|loaded| token::token(&loaded.config, &args))
         }
+        Some(Command::User(args)) => {
+            with_database(&settings, &args.database, |config| user::user(config, &args.command))
+        }
+        Some(Command::Key(args)) => with_database(&settings, &args.database, |config| key::key(config, &args.command)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,6 +83,17 @@ fn with_settings(args: &[&SettingArgs], command: impl FnOnce(Loaded) -> Result<(
         return Ok(());
     }
     command(loaded)
+}
+
+/// Runs `command` on the database that is named, the settings after its name being stronger.
+fn with_database(
+    settings: &SettingArgs,
+    args: &DatabaseArgs,
+    command: impl FnOnce(&Config) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let file = args.config.clone().or_else(|| settings.config.clone());
+    let loaded = load(file, [settings.flags(), args.flags()].concat())?;
+    command(&loaded.config)
 }
 
 fn load(file: Option<PathBuf>, flags: Vec<Flag>) -> Result<Loaded, ConfigError> {
