@@ -31,7 +31,7 @@ pub struct Nginx {
     process: Child,
     directory: TempDir,
     pub plain: SocketAddr,
-    secure: SocketAddr,
+    pub secure: SocketAddr,
     trust: Arc<ClientConfig>,
 }
 
