@@ -159,7 +159,8 @@ fn migrate_says_what_it_did_and_that_a_second_run_had_nothing_to_do() {
 #[test]
 fn health_asks_the_hub_of_the_configuration_and_fails_where_none_answers() {
     let scene = Scene::new();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address that nothing else uses: elsewhere another's client may be given the port between two starts.
+    let free = TcpListener::bind("127.0.0.83:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
     let listen = address.to_string();

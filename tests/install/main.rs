@@ -80,7 +80,8 @@ fn pages_of_the_own_host_may_connect_and_others_may_not() {
     let (_hub, address) = hub(&["--allowed-origin", "https://app.example.com"]);
     let (nginx, ada) = (Nginx::before(address), agent());
     let visitor = Visitor::at(&nginx, 1);
-    for origin in ["https://chat.example.com", "https://CHAT.example.com:443", "https://app.example.com"] {
+    let with_port = format!("https://chat.example.com:{}", nginx.secure.port());
+    for origin in ["https://chat.example.com", "https://CHAT.example.com:443", &*with_port, "https://app.example.com"] {
         let guest = visitor.enter(&ada, &format!("Origin: {origin}\r\n"));
         guest.unwrap_or_else(|answer| panic!("{origin}: {}", answer.body)).leave();
     }
@@ -259,12 +260,8 @@ fn what_the_hub_is_told_is_what_the_proxy_knows() {
         lines.sort();
         lines
     };
-    let mut expected = vec![
-        "Host: chat.example.com",
-        "X-Forwarded-For: 127.0.0.2",
-        "X-Forwarded-Host: chat.example.com",
-        "X-Forwarded-Proto: https",
-    ];
+    let host = format!("X-Forwarded-Host: chat.example.com:{}", nginx.secure.port());
+    let mut expected = vec!["Host: chat.example.com", "X-Forwarded-For: 127.0.0.2", &*host, "X-Forwarded-Proto: https"];
     assert_eq!(told("Upgrade: h2c\r\n"), expected, "only an upgrade to WebSocket is passed on");
     expected.splice(0..0, ["Connection: upgrade"]);
     expected.insert(2, "Upgrade: websocket");

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ pub struct Nginx {
     process: Child,
     directory: TempDir,
     pub plain: SocketAddr,
-    secure: SocketAddr,
+    pub secure: SocketAddr,
     trust: Arc<ClientConfig>,
 }
 
@@ -146,9 +147,13 @@ fn trust(certificate: CertificateDer<'static>) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// Nobody listens there now.
+/// Where nobody listens, and nobody else will: a loopback address of its own. On 127.0.0.1 the next client that connects
+/// to anything could be given the port.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [high, low] = u16::try_from(std::process::id() & 0xFFFF).unwrap().to_be_bytes();
+    let own = Ipv4Addr::new(127, 64 | (high & 0x3F), low, NEXT.fetch_add(1, Ordering::Relaxed));
+    TcpListener::bind((own, 0)).unwrap().local_addr().unwrap()
 }
 
 /// A connection that comes from `from`; all of 127.0.0.0/8 is this machine.
