@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on may as well stop")]
 
+#[path = "store/amending.rs"]
+mod amending;
 #[path = "store/chores.rs"]
 mod chores;
 #[path = "store/contract.rs"]
@@ -15,10 +17,18 @@ mod durability;
 mod faults;
 #[path = "store/opening.rs"]
 mod opening;
+#[path = "store/places.rs"]
+mod places;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "store/reading.rs"]
 mod reading;
+#[path = "store/requests.rs"]
+mod requests;
+#[path = "store/rooms.rs"]
+mod rooms;
+#[path = "store/tables.rs"]
+mod tables;
 
 /// Runs each story, an `async fn(Desk)`, as a test on each database.
 macro_rules! on_both {

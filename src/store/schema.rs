@@ -170,6 +170,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    use super::Id;
+
+    purged_rooms (room_id) {
+        room_id -> Id,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::*;
     use super::Id;
 

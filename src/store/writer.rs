@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Handler, Message, SyncContext};
 use diesel::QueryResult;
@@ -27,6 +27,10 @@ use crate::metrics::Metrics;
 /// Messages are rarely sent twice, and the unique index notices. After it has, they are looked up first for so many batches,
 /// so that somebody who keeps sending the same costs the others little.
 const CAREFUL_BATCHES: u32 = 64;
+/// How often the writer looks for what is to be removed, while there is little of it.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How often it removes some of it, while there is much.
+const SWEEP_PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Writer {
     intake: Arc<Intake>,
@@ -35,6 +39,8 @@ pub(crate) struct Writer {
     memory: Memory,
     /// For so many batches yet, messages are looked up before they are stored.
     careful: u32,
+    /// When to look for what is to be removed.
+    sweep_at: Instant,
 }
 
 impl Actor for Writer {
@@ -68,7 +74,7 @@ impl Handler<Run> for Writer {
 
 impl Writer {
     pub(crate) fn new(intake: Arc<Intake>, metrics: Arc<Metrics>, link: Link) -> Self {
-        Self { intake, metrics, link, memory: Memory::default(), careful: 0 }
+        Self { intake, metrics, link, memory: Memory::default(), careful: 0, sweep_at: Instant::now() }
     }
 
     fn turn(&mut self, turn: Turn) {
@@ -86,6 +92,9 @@ impl Writer {
             Turn::Chores(chores) => self.chores(chores),
             Turn::Idle => self.look_around(),
             Turn::Closed => {}
+        }
+        if self.sweep_at <= Instant::now() {
+            self.sweep();
         }
     }
 
@@ -195,6 +204,23 @@ impl Writer {
     fn postpone(&mut self, chores: Chores) {
         let dropped = self.intake.postpone(chores);
         self.metrics.audit_dropped.inc_by(dropped as u64);
+    }
+
+    /// Removes what nobody can reach any more, some at a time: old keys of requests, messages of rooms that are gone.
+    fn sweep(&mut self) {
+        self.sweep_at = Instant::now() + SWEEP_INTERVAL;
+        let Ok(connection) = self.ready() else { return };
+        let more = batch::sweep(connection, clock::now()).and_then(|keys| Ok(amend::sweep(connection)? || keys));
+        match more {
+            Ok(true) => self.sweep_at = Instant::now() + SWEEP_PAUSE,
+            Ok(false) => {}
+            Err(error) => {
+                warn!("What is not needed any more could not be removed: {error}");
+                if self.link.renew().is_err() {
+                    self.down();
+                }
+            }
+        }
     }
 
     /// While nobody asks: notices a database that has gone, and one that has come back.

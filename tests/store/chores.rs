@@ -4,41 +4,13 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
-use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use tertulia::clock;
 use tertulia::domain::audit::{AuditAction, AuditEntry};
 use tertulia::domain::{Identity, OrgId, Role, Scopes};
 use tertulia::hub::ports::Store;
 
 use crate::desk::{Backend, organization, user};
-
-#[derive(QueryableByName, PartialEq, Eq, Debug)]
-struct Row {
-    #[diesel(sql_type = Text)]
-    what: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    detail: Option<String>,
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
-fn row(what: &str, detail: Option<&str>, number: i64) -> Row {
-    Row { what: what.to_owned(), detail: detail.map(str::to_owned), number }
-}
-
-fn read(backend: &Backend, query: &str) -> Vec<Row> {
-    match backend.url.strip_prefix("sqlite:") {
-        Some(path) => {
-            let mut connection = SqliteConnection::establish(path).unwrap();
-            // The writer may be closing the file.
-            connection.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
-            sql_query(query).load(&mut connection).unwrap()
-        }
-        None => sql_query(query).load(&mut PgConnection::establish(&backend.url).unwrap()).unwrap(),
-    }
-}
+use crate::tables::{read, row};
 
 fn identity(organization: Option<OrgId>, n: u128, name: &str, role: Role) -> Arc<Identity> {
     let email = (n == 1).then(|| "ana@example.org".into());
@@ -74,7 +46,7 @@ fn people_are_written_and_kept_up_to_date() {
              GROUP BY name, role ORDER BY name";
         let email = Some("ana@example.org");
         let expected = [row("Ana agent", email, 1), row("somebody member", email, 199)];
-        assert_eq!(read(&backend, query), expected, "{}", backend.url);
+        assert_eq!(read(&backend.url, query), expected, "{}", backend.url);
     }
 }
 
@@ -108,7 +80,7 @@ fn the_audit_log_tells_of_everyone_and_counts_strangers() {
             row("opened", None, 1),
             row("refused", Some("invalid_token"), 1_000),
         ];
-        assert_eq!(read(&backend, query), expected, "{}", backend.url);
+        assert_eq!(read(&backend.url, query), expected, "{}", backend.url);
     }
 }
 

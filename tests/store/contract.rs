@@ -160,13 +160,14 @@ async fn whatever_people_write_comes_back_as_written(desk: Desk) {
     let organization = organization();
     let room = desk.room(organization, RoomKind::Public).await;
     let long = "ação ".repeat(10_240 / 7);
+    let (first, _) = desk.send(organization, text(room, 1, "first", "first")).await.unwrap();
     let texts = ["", "Olá! 1 < 2 & \"so\" \\ 'on'", "👩‍👩‍👧‍👦 🇧🇷 e\u{301}", "tab\tnew\nline\u{1}\u{7f}", &long];
     for (nth, said) in texts.iter().enumerate() {
         let mut new = text(room, 1, said, &format!("{nth} {said:.20}"));
         new.user_name = (*said).into();
         new.draft.content.media_url = Some("https://example.org/a?b=c&d".into());
         new.draft.content.caption = Some((*said).into());
-        new.draft.reply_to = Some(clock::message_id());
+        new.draft.reply_to = Some(first.id);
         new.draft.contact = Some(ContactId(Uuid::from_u128(7)));
         let (stored, _) = desk.send(organization, new.clone()).await.unwrap();
         let read = desk.messages(room).await.pop().unwrap();

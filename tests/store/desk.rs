@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tertulia::clock;
 use tertulia::domain::{
-    Content, Direction, Draft, Event, Mark, MarkKind, Message, MessageType, OrgId, Reject, RoomId, RoomKind,
-    SenderType, UserId,
+    Content, Direction, Draft, Event, Identity, Mark, MarkKind, Message, MessageId, MessageType, OrgId, Reject, Role,
+    RoomId, RoomKind, Scopes, SenderType, UserId,
 };
 use tertulia::hub::ports::{
-    After, Change, NewMark, NewMessage, NewRoom, Outcome, Outcomes, Store, Ticket, Write, WriteError, Written,
+    After, Amended, Amendment, AmendmentKind, Change, NewMark, NewMessage, NewRoom, Outcome, Outcomes, Reach, Store,
+    Ticket, Write, WriteError, Written,
 };
 use tertulia::metrics::Metrics;
 use tertulia::store::{Options, SqlStore};
@@ -143,6 +144,36 @@ impl Desk {
         }
     }
 
+    /// Asks for an amendment in the name of user `by`, and returns what it came to and its number.
+    pub(crate) async fn amend(
+        &self,
+        organization: OrgId,
+        by: u128,
+        kind: AmendmentKind,
+    ) -> Result<(Amended, Option<u64>), WriteError> {
+        match self.write(organization, amendment(by, kind)).await? {
+            Outcome::Amended { amended, pos } => Ok((amended, pos)),
+            other => panic!("an amendment's outcome, not {other:?}"),
+        }
+    }
+
+    /// Makes users `1..=last` known in an organization.
+    pub(crate) async fn people(&self, organization: OrgId, last: u128) {
+        for n in 1..=last {
+            self.store.provision(&Arc::new(Identity {
+                organization: Some(organization),
+                user: user(n),
+                role: Role::Member,
+                name: "somebody".into(),
+                email: None,
+                expires_at: None,
+                login: None,
+                scopes: Scopes::ALL,
+            }));
+        }
+        self.store.flush().await.unwrap();
+    }
+
     /// Everything after a cursor, in pages of `limit`.
     pub(crate) async fn past(&self, room: RoomId, mut after: After, limit: u32) -> Vec<(u64, Event)> {
         let mut past = Vec::new();
@@ -215,6 +246,27 @@ pub(crate) fn text(room: RoomId, sender: u128, text: &str, client_message_id: &s
         user: user(sender),
         user_name: "Ana".into(),
     }
+}
+
+pub(crate) fn amendment(by: u128, kind: AmendmentKind) -> Change {
+    Change::Amend(Box::new(Amendment { id: clock::message_id().0, by: user(by), by_name: "Ana".into(), kind }))
+}
+
+/// An edit by somebody who may change any message.
+pub(crate) fn edit(message: &Message, text: &str) -> AmendmentKind {
+    change(message.room, message.id, Some(text))
+}
+
+pub(crate) fn delete(message: &Message) -> AmendmentKind {
+    change(message.room, message.id, None)
+}
+
+fn change(room: RoomId, message: MessageId, text: Option<&str>) -> AmendmentKind {
+    AmendmentKind::Message { room, message, text: text.map(Into::into), if_changed_pos: None, reach: Reach::Any }
+}
+
+pub(crate) fn react(message: &Message, emoji: &str, present: bool) -> AmendmentKind {
+    AmendmentKind::React { room: message.room, message: message.id, emoji: emoji.into(), present }
 }
 
 pub(crate) fn mark(room: RoomId, reader: u128, kind: MarkKind, seq: u64) -> NewMark {

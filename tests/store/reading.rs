@@ -6,12 +6,14 @@ use tertulia::clock;
 use tertulia::domain::{ContactId, Direction, Event, MarkKind, MessageStatus, RoomKind, SenderType};
 use tertulia::hub::ports::{After, Store};
 
-use crate::desk::{Desk, mark, organization, text, user};
+use crate::desk::{Desk, delete, edit, mark, organization, react, text, user};
 use crate::on_both;
 
 on_both! {
     pages_by_seq_say_whether_there_is_more,
     pages_by_pos_tell_messages_and_marks_in_the_order_of_changes,
+    a_replay_by_pos_tells_what_was_changed_of_older_messages,
+    every_replay_by_pos_ends_at_the_present,
     a_status_follows_the_marks_of_others,
     where_a_contact_is_known_agents_do_not_read_for_it,
 }
@@ -66,6 +68,90 @@ async fn pages_by_pos_tell_messages_and_marks_in_the_order_of_changes(desk: Desk
                     // The status of the moment, which later marks have moved.
                     (Event::Message(event), Event::Message(expected)) => assert_eq!(event.id, expected.id),
                     _ => assert_eq!(event, expected),
+                }
+            }
+        }
+    }
+}
+
+async fn a_replay_by_pos_tells_what_was_changed_of_older_messages(desk: Desk) {
+    let organization = organization();
+    let room = desk.room(organization, RoomKind::Public).await;
+    let mut sent = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        sent.push(desk.send(organization, text(room, 1, "hello", name)).await.unwrap().0);
+    }
+    // Numbers: 1 is the room, 2 to 5 the messages.
+    desk.amend(organization, 1, edit(&sent[0], "before the cursor")).await.unwrap();
+    let cursor = 6;
+    desk.amend(organization, 1, edit(&sent[0], "once")).await.unwrap();
+    desk.amend(organization, 2, react(&sent[1], "👍", true)).await.unwrap();
+    desk.amend(organization, 3, delete(&sent[2])).await.unwrap();
+    let (new, _) = desk.send(organization, text(room, 1, "new", "e")).await.unwrap();
+    desk.mark(organization, mark(room, 2, MarkKind::Read, 2)).await.unwrap();
+    desk.amend(organization, 1, edit(&sent[0], "twice")).await.unwrap();
+    desk.amend(organization, 1, edit(&new, "newer")).await.unwrap();
+
+    let past = desk.past(room, After::Pos(cursor), 100).await;
+    let numbers: Vec<u64> = past.iter().map(|(pos, _)| *pos).collect();
+    assert_eq!(numbers, [8, 9, 10, 11, 12]);
+    let present = desk.messages(room).await;
+    let of = |nth: usize| Event::Edited { message: present[nth].clone(), by: None };
+    assert_eq!(past[0].1, of(1));
+    let Event::Deleted(deletion) = &past[1].1 else { panic!("a deletion, not {:?}", past[1].1) };
+    assert_eq!((deletion.message, deletion.seq, deletion.by), (sent[2].id, 3, Some(user(3))));
+    assert_eq!(Some(deletion.at), present[2].deleted_at);
+    assert_eq!(past[2].1, Event::Message(present[4].clone()), "once, as it stands now");
+    assert!(matches!(&past[3].1, Event::Marked(_)));
+    assert_eq!(past[4].1, of(0), "its last change only");
+    let head = desk.store.heads(vec![room]).await.unwrap()[0];
+    assert_eq!((head.last_changed_pos, head.last_pos, head.last_seq), (Some(13), 13, 5));
+}
+
+/// Whatever somebody knew, and in pages of whatever size: numbers ascend, nothing that has changed is left out, and what
+/// is told last of each message is how it stands.
+async fn every_replay_by_pos_ends_at_the_present(desk: Desk) {
+    let organization = organization();
+    let room = desk.room(organization, RoomKind::Public).await;
+    let mut sent = Vec::new();
+    for nth in 0..40usize {
+        if nth % 4 == 0 {
+            let new = text(room, 1, "hello", &nth.to_string());
+            sent.push(desk.send(organization, new).await.unwrap().0);
+        }
+        let older = &sent[(nth * 7 + nth / 3) % sent.len()];
+        let change = match nth % 9 {
+            0 => delete(older),
+            1..4 => react(older, "👍", nth % 2 == 0),
+            _ => edit(older, &nth.to_string()),
+        };
+        // Some are tombstones by now.
+        let _ = desk.amend(organization, 1 + nth as u128 % 3, change).await;
+    }
+    let present = desk.messages(room).await;
+    assert!(present.iter().any(|it| it.deleted_at.is_some()) && present.iter().any(|it| it.edited_at.is_some()));
+    let last = desk.store.heads(vec![room]).await.unwrap()[0].last_pos;
+    for after in 0..=last {
+        for limit in [1, 3, 100] {
+            let past = desk.past(room, After::Pos(after), limit).await;
+            assert!(past.is_sorted_by(|(a, _), (b, _)| a < b), "after {after}, {limit}");
+            assert!(past.first().is_none_or(|(pos, _)| *pos > after));
+            let mut told = BTreeMap::new();
+            for (_, event) in &past {
+                let (seq, state) = match event {
+                    Event::Message(message) | Event::Edited { message, .. } => (message.seq, Some(message)),
+                    Event::Deleted(deletion) => (deletion.seq, None),
+                    other => panic!("{other:?}"),
+                };
+                told.insert(seq, state);
+            }
+            assert!(limit < 100 || told.len() == past.len(), "nothing comes twice in a page");
+            let expected = present.iter().filter(|it| it.changed_pos > after);
+            assert!(told.keys().copied().eq(expected.clone().map(|it| it.seq)), "after {after}, {limit}");
+            for (message, told) in expected.zip(told.values()) {
+                match told {
+                    Some(told) => assert_eq!(*told, message),
+                    None => assert!(message.deleted_at.is_some()),
                 }
             }
         }

@@ -52,3 +52,10 @@ CREATE TABLE idempotency_keys (
 );
 
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
+
+CREATE INDEX idempotency_keys_message ON idempotency_keys (message_id);
+
+-- Rooms that are gone, while there still are messages of theirs to be removed. Their ids are taken until then.
+CREATE TABLE purged_rooms (
+    room_id uuid PRIMARY KEY
+);

@@ -9,11 +9,16 @@
 
 mod member;
 mod message;
+mod purge;
 mod reaction;
 mod room;
+#[cfg(test)]
+mod tests;
 
 use diesel::prelude::*;
 use diesel::result::Error;
+
+pub(crate) use purge::{sweep, unfinished};
 
 use super::batch::{Job, Ledger, Memory, Organization, Verdict, Work, advance, without_nul};
 use super::connection::{Connection, on};
@@ -100,7 +105,7 @@ fn amend(mut desk: Desk<'_>, amendment: &Amendment) -> Result<Done, Stop> {
         }
         AmendmentKind::Create(draft) => room::create(desk, draft),
         AmendmentKind::Update { room, change } => room::update(desk, *room, change),
-        AmendmentKind::Purge { room } => room::purge(desk, *room),
+        AmendmentKind::Purge { room } => purge::purge(desk, *room),
         AmendmentKind::Member { room, user, change: Some(change), authority } => {
             member::set(desk, *room, *user, *change, *authority)
         }

@@ -1,4 +1,4 @@
-//! Rooms that are made on purpose, renamed, opened, closed, archived, and removed for good.
+//! Rooms that are made on purpose, renamed, opened to all, closed to members, and archived.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,16 +8,13 @@ use diesel::prelude::*;
 use super::super::batch::without_nul;
 use super::super::connection::on;
 use super::super::rows::{NewMemberRow, NewRoomRow, RoomRow};
-use super::super::schema::{idempotency_keys, marks, members, message_edits, messages, reactions, rooms};
+use super::super::schema::{members, rooms};
 use super::super::values::{Key, number, stored};
-use super::{Desk, Done, Stop};
+use super::{Desk, Done, Stop, purge};
 use crate::domain::{
     Member, MemberRole, Membership, Reject, Room, RoomChange, RoomDraft, RoomId, RoomKind, Timestamp, UserId,
 };
 use crate::hub::ports::Amended;
-
-/// How many messages are removed in one statement, so that none takes too long.
-const MESSAGES_AT_ONCE: i64 = 5_000;
 
 /// Makes a room, or finds it where the caller is in it already.
 pub(super) fn create(desk: &mut Desk<'_>, draft: &RoomDraft) -> Result<Done, Stop> {
@@ -28,6 +25,9 @@ pub(super) fn create(desk: &mut Desk<'_>, draft: &RoomDraft) -> Result<Done, Sto
         .optional())?;
     if let Some(row) = taken {
         return existing(desk, draft, row.into_room()?);
+    }
+    if !purge::unfinished(desk.connection, &[Key(draft.id.0)])?.is_empty() {
+        return Err(taken_id());
     }
     let mut seen = HashSet::from([desk.by]);
     let others: Vec<UserId> = draft.members.iter().copied().filter(|it| seen.insert(*it)).collect();
@@ -80,15 +80,18 @@ pub(super) fn create(desk: &mut Desk<'_>, draft: &RoomDraft) -> Result<Done, Sto
     Ok((Amended::Created { room: Arc::new(room), members, created: true }, Some(pos)))
 }
 
+fn taken_id() -> Stop {
+    Reject::conflict("This id is taken").into()
+}
+
 /// The room that has the id already: the answer for those who are in it, and nothing to learn for anybody else.
 fn existing(desk: &mut Desk<'_>, draft: &RoomDraft, room: Room) -> Result<Done, Stop> {
-    let taken = || Stop::from(Reject::conflict("This id is taken"));
     if room.organization != desk.id || room.kind != draft.kind {
-        return Err(taken());
+        return Err(taken_id());
     }
     let mut members = desk.places(room.id)?;
     members.retain(|it| !it.membership.banned);
-    let Some(caller) = members.first().filter(|it| it.user == desk.by) else { return Err(taken()) };
+    let Some(caller) = members.first().filter(|it| it.user == desk.by) else { return Err(taken_id()) };
     // Run again, a room finds itself as its first run has made it.
     let created = desk.again && room.version == 1 && caller.membership.role == MemberRole::Owner;
     let pos = if created { Some(joined_pos(desk, room.id)?) } else { None };
@@ -153,56 +156,4 @@ fn changed(room: &Room, change: &RoomChange, now: Timestamp) -> Result<Room, Rej
         None => {}
     }
     Ok(room)
-}
-
-/// Removes a room with everything that was ever in it.
-pub(super) fn purge(desk: &mut Desk<'_>, id: RoomId) -> Result<Done, Stop> {
-    match desk.room(id) {
-        // Run again, it is gone; who was in it cannot be told any more.
-        Err(Stop::Refused(_)) if desk.again => {
-            let pos = desk.organization.advance();
-            return Ok((Amended::Purged { room: id, members: Vec::new() }, Some(pos)));
-        }
-        room => drop(room?),
-    }
-    let mut members = desk.places(id)?;
-    members.retain(|it| !it.membership.banned);
-    let pos = desk.organization.advance();
-    remove(desk, id)?;
-    desk.organization.rooms.remove(&id);
-    Ok((Amended::Purged { room: id, members: members.into_iter().map(|it| it.user).collect() }, Some(pos)))
-}
-
-fn remove(desk: &mut Desk<'_>, id: RoomId) -> QueryResult<()> {
-    let (room, organization) = (Key(id.0), Key(desk.id.0));
-    let last: Option<i64> = on!(desk.connection, c => messages::table
-        .filter(messages::room_id.eq(room))
-        .select(diesel::dsl::max(messages::seq))
-        .get_result(c))?;
-    let mut after = 0;
-    while after < last.unwrap_or(0) {
-        let until = after + MESSAGES_AT_ONCE;
-        let of_room = || {
-            messages::table
-                .filter(messages::room_id.eq(room))
-                .filter(messages::seq.gt(after).and(messages::seq.le(until)))
-        };
-        let ids = || of_room().select(messages::id);
-        on!(desk.connection, c => {
-            diesel::delete(reactions::table.filter(reactions::message_id.eq_any(ids()))).execute(c)?;
-            diesel::delete(message_edits::table.filter(message_edits::message_id.eq_any(ids()))).execute(c)?;
-            diesel::delete(idempotency_keys::table
-                .filter(idempotency_keys::organization_id.eq(organization))
-                .filter(idempotency_keys::message_id.eq_any(ids())))
-                .execute(c)?;
-            diesel::delete(of_room()).execute(c)?;
-        });
-        after = until;
-    }
-    on!(desk.connection, c => {
-        diesel::delete(marks::table.filter(marks::room_id.eq(room))).execute(c)?;
-        diesel::delete(members::table.filter(members::room_id.eq(room))).execute(c)?;
-        diesel::delete(rooms::table.find(room)).execute(c)?;
-    });
-    Ok(())
 }

@@ -8,11 +8,14 @@ use std::collections::{HashMap, HashSet};
 use diesel::QueryResult;
 use uuid::Uuid;
 
+use super::super::amend;
 use super::super::connection::Connection;
 use super::super::rows::{self, MessageRow};
 use super::super::status::Standing;
 use super::super::values::{Key, number};
+use super::requests::Requests;
 use super::{Care, Job, Work, tables};
+use crate::clock;
 use crate::domain::{MarkKind, Message, MessageId, OrgId, Reactions, RoomId, UserId};
 
 /// Beyond so many rooms nothing more is remembered until the next batch forgets the rest.
@@ -81,7 +84,10 @@ impl Memory {
         let id = jobs.first()?.organization;
         let organization = self.organizations.get(&id)?;
         let known = jobs.iter().all(|job| match &job.work {
-            Work::Message(message) => job.organization == id && organization.rooms.contains_key(&message.room),
+            Work::Message(message) => {
+                let plain = message.reply_to.is_none() && job.request.is_none();
+                plain && job.organization == id && organization.rooms.contains_key(&message.room)
+            }
             _ => false,
         });
         let organization = known.then(|| self.organizations.remove(&id)).flatten()?;
@@ -101,13 +107,15 @@ impl Memory {
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) organizations: HashMap<OrgId, Organization>,
-    /// Rooms that were asked for and belong to organizations of which the lock is not held.
+    /// Rooms that were asked for and belong to organizations of which the lock is not held, and ids of rooms that are gone
+    /// but not cleared away yet.
     pub(crate) foreign: HashSet<RoomId>,
     /// Per job: the message that it repeats, and what people put under it.
     pub(crate) known: HashMap<usize, (MessageRow, Vec<Reactions>)>,
     pub(crate) marks: HashMap<MarkKey, Stand>,
-    /// Messages that marks name.
+    /// Messages that marks and answers name.
     pub(crate) places: HashMap<MessageId, (RoomId, u64)>,
+    pub(crate) requests: Requests,
 }
 
 impl Ledger {
@@ -124,7 +132,9 @@ impl Ledger {
         if care != Care::Hopeful {
             ledger.load_known(connection, jobs, care)?;
         }
+        ledger.requests = Requests::load(connection, jobs, clock::now())?;
         ledger.load_marks(connection, jobs)?;
+        ledger.load_places(connection, jobs)?;
         Ok(ledger)
     }
 
@@ -183,6 +193,16 @@ impl Ledger {
                 }
             }
         }
+        let new: Vec<Key> = jobs
+            .iter()
+            .filter_map(|job| match &job.work {
+                Work::Room(room) => Some(Key(room.id.0)),
+                _ => None,
+            })
+            .collect();
+        if !new.is_empty() {
+            self.foreign.extend(amend::unfinished(connection, &new)?.into_iter().map(|id| RoomId(id.0)));
+        }
         Ok(())
     }
 
@@ -214,14 +234,13 @@ impl Ledger {
     }
 
     fn load_marks(&mut self, connection: &mut Connection, jobs: &[Job]) -> QueryResult<()> {
-        let mut users: Vec<(Key, Key)> = Vec::new();
-        let mut named: Vec<Key> = Vec::new();
-        for job in jobs {
-            if let Work::Mark(mark) = &job.work {
-                users.push((Key(mark.room.0), Key(mark.user.0)));
-                named.extend(mark.message.map(|id| Key(id.0)));
-            }
-        }
+        let mut users: Vec<(Key, Key)> = jobs
+            .iter()
+            .filter_map(|job| match &job.work {
+                Work::Mark(mark) => Some((Key(mark.room.0), Key(mark.user.0))),
+                _ => None,
+            })
+            .collect();
         if users.is_empty() {
             return Ok(());
         }
@@ -231,6 +250,19 @@ impl Ledger {
             let stand = Stand { seq: number(seq), pos: number(pos), at };
             self.marks.insert((RoomId(room.0), UserId(user.0), tables::mark_kind(&kind)?), stand);
         }
+        Ok(())
+    }
+
+    fn load_places(&mut self, connection: &mut Connection, jobs: &[Job]) -> QueryResult<()> {
+        let named: Vec<Key> = jobs
+            .iter()
+            .filter_map(|job| match &job.work {
+                Work::Mark(mark) => mark.message,
+                Work::Message(message) => message.reply_to,
+                _ => None,
+            })
+            .map(|id| Key(id.0))
+            .collect();
         if !named.is_empty() {
             for (id, room, seq) in tables::places(connection, &named)? {
                 self.places.insert(MessageId(id.0), (RoomId(room.0), number(seq)));

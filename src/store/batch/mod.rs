@@ -6,6 +6,7 @@
 mod ledger;
 mod plan;
 mod postgres;
+mod requests;
 mod sqlite;
 mod tables;
 
@@ -15,6 +16,7 @@ use std::time::Instant;
 use diesel::{PgConnection, QueryResult};
 
 pub(crate) use ledger::{Ledger, Memory, Organization};
+pub(crate) use requests::sweep;
 pub(crate) use tables::{advance, mark_kind};
 
 use super::connection::Connection;
@@ -23,12 +25,15 @@ use crate::domain::{Mark, Message, MessageId, MessageStatus, OrgId, Reject, Time
 use crate::hub::ports::{
     Amended, Amendment, Change, NewMark, NewMessage, NewRoom, Outcome, Ticket, Write, WriteError, Written,
 };
+use requests::Request;
 
 /// A change that waits to be stored.
 pub(crate) struct Job {
     pub(crate) ticket: Ticket,
     pub(crate) organization: OrgId,
     pub(crate) work: Work,
+    /// The key that makes it the same as an earlier one.
+    pub(crate) request: Option<Box<Request>>,
     pub(crate) since: Instant,
 }
 
@@ -49,14 +54,21 @@ pub(crate) enum Work {
 }
 
 impl From<Write> for Job {
-    fn from(write: Write) -> Self {
+    fn from(mut write: Write) -> Self {
+        let request =
+            match &mut write.change {
+                Change::Message(new) => new.draft.idempotency.take().map(|it| {
+                    Box::new(Request { user: new.user, key: without_nul(it.key), fingerprint: it.fingerprint })
+                }),
+                _ => None,
+            };
         let work = match write.change {
             Change::Message(new) => Work::Message(message(write.organization, *new)),
             Change::Room(new) => Work::Room(new),
             Change::Mark(new) => Work::Mark(new),
             Change::Amend(amendment) => Work::Amend(amendment),
         };
-        Self { ticket: write.ticket, organization: write.organization, work, since: Instant::now() }
+        Self { ticket: write.ticket, organization: write.organization, work, request, since: Instant::now() }
     }
 }
 
@@ -153,6 +165,7 @@ pub(crate) fn run(
         let mut verdicts = plan.verdicts;
         tables::add_rooms(connection, &plan.rooms, &plan.members)?;
         tables::add_messages(connection, jobs, &verdicts)?;
+        ledger.requests.write(connection, jobs, &verdicts)?;
         tables::put_marks(connection, &plan.marks)?;
         tables::put_standings(connection, &plan.standings)?;
         tables::advance(connection, &ledger)?;

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::rows::{self, NewMarkRow, NewMemberRow, NewRoomRow};
+use super::super::rows::{self, MessageRow, NewMarkRow, NewMemberRow, NewRoomRow};
 use super::super::status::{Standing, Watermark};
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, Organization, Room, Stand};
 use super::tables::mark_word;
 use super::{Job, Verdict, Work};
-use crate::domain::{Mark, MarkKind, MemberRole, MessageId, Reject, RejectCode, RoomId, Timestamp};
+use crate::domain::{Mark, MarkKind, MemberRole, Message, MessageId, Reactions, Reject, RejectCode, RoomId, Timestamp};
 use crate::hub::ports::{NewMark, NewRoom};
 
 /// What is to be written, and what to be answered.
@@ -25,7 +25,7 @@ pub(crate) struct Plan {
 
 /// Numbers what is new among `jobs`, in their order. Messages that are stored get their numbers and time in place.
 pub(crate) fn number(ledger: &mut Ledger, jobs: &mut [Job], now: Timestamp, again: bool) -> Plan {
-    let repeats = repeats(jobs);
+    let mut repeats = Repeats::among(jobs);
     let mut plan = Plan { verdicts: Vec::with_capacity(jobs.len()), ..Plan::default() };
     for (index, job) in jobs.iter_mut().enumerate() {
         let Some(organization) = ledger.organizations.get_mut(&job.organization) else {
@@ -35,30 +35,19 @@ pub(crate) fn number(ledger: &mut Ledger, jobs: &mut [Job], now: Timestamp, agai
         // A clock that was set back does not turn the order of an organization's changes around.
         organization.last_at = organization.last_at.max(now.as_micros());
         let verdict = match &mut job.work {
-            Work::Message(message) => match organization.rooms.get_mut(&message.room) {
-                None => Verdict::Refused(Reject::not_found()),
-                Some(room) => match (ledger.known.remove(&index), repeats.get(&index)) {
-                    (Some((row, reactions)), _) => match row.into_message(&room.standing, reactions) {
-                        Ok(known) => {
-                            let duplicate = known.id != message.id;
-                            Verdict::Message { message: Arc::new(known), duplicate }
-                        }
-                        Err(error) => Verdict::Refused(Reject::new(RejectCode::Internal, error.to_string())),
-                    },
-                    (None, Some(first)) => repeated(&plan.verdicts, *first),
-                    (None, None) => {
-                        room.last_seq += 1;
-                        if room.standing.meets(message.contact) {
-                            plan.standings.insert(message.room, room.standing);
-                        }
-                        message.seq = room.last_seq;
-                        message.created_at = Timestamp::from_micros(organization.last_at);
-                        message.pos = organization.advance();
-                        message.changed_pos = message.pos;
-                        Verdict::Stored
-                    }
-                },
-            },
+            Work::Message(message) => {
+                let known = ledger.known.remove(&index);
+                let request = job.request.as_deref();
+                let verdict = request
+                    .and_then(|it| ledger.requests.answer(job.organization, it, message.id, &plan.verdicts))
+                    .or_else(|| known.is_none().then(|| repeats.answer(index, &plan.verdicts)).flatten())
+                    .unwrap_or_else(|| send(&mut plan, organization, message, known, &ledger.places));
+                if let Some(request) = request {
+                    ledger.requests.note(job.organization, request, index, &verdict);
+                }
+                repeats.note(index, &verdict);
+                verdict
+            }
             Work::Room(new) => {
                 let taken = ledger.foreign.contains(&new.id) || organization.rooms.contains_key(&new.id);
                 if !taken {
@@ -97,27 +86,84 @@ pub(crate) fn number(ledger: &mut Ledger, jobs: &mut [Job], now: Timestamp, agai
     plan
 }
 
-/// Per job: the first one of the batch that sends the same message.
-fn repeats(jobs: &[Job]) -> HashMap<usize, usize> {
-    let mut first = HashMap::with_capacity(jobs.len());
-    let mut repeats = HashMap::new();
-    for (index, job) in jobs.iter().enumerate() {
-        if let Work::Message(message) = &job.work
-            && let Some(client_message_id) = message.client_message_id.as_deref()
-        {
-            let key = (job.organization, message.room, rows::sender(message), client_message_id);
-            let earliest = *first.entry(key).or_insert(index);
-            if earliest != index {
-                repeats.insert(index, earliest);
+/// A message that no job of the batch before it has sent: what it is known as, or its numbers.
+fn send(
+    plan: &mut Plan,
+    organization: &mut Organization,
+    message: &mut Message,
+    known: Option<(MessageRow, Vec<Reactions>)>,
+    places: &HashMap<MessageId, (RoomId, u64)>,
+) -> Verdict {
+    let Some(room) = organization.rooms.get_mut(&message.room) else { return Verdict::Refused(Reject::not_found()) };
+    if let Some((row, reactions)) = known {
+        return match row.into_message(&room.standing, reactions) {
+            Ok(known) => {
+                let duplicate = known.id != message.id;
+                Verdict::Message { message: Arc::new(known), duplicate }
             }
-        }
+            Err(error) => Verdict::Refused(Reject::new(RejectCode::Internal, error.to_string())),
+        };
     }
-    repeats
+    if message.reply_to.is_some_and(|id| places.get(&id).is_none_or(|(room, _)| *room != message.room)) {
+        return Verdict::Refused(Reject::field("reply_to_id", "the id of a message of this session"));
+    }
+    room.last_seq += 1;
+    if room.standing.meets(message.contact) {
+        plan.standings.insert(message.room, room.standing);
+    }
+    message.seq = room.last_seq;
+    message.created_at = Timestamp::from_micros(organization.last_at);
+    message.pos = organization.advance();
+    message.changed_pos = message.pos;
+    Verdict::Stored
 }
 
-fn repeated(verdicts: &[Verdict], first: usize) -> Verdict {
+/// Which jobs of a batch send the same message.
+#[derive(Default)]
+struct Repeats {
+    /// Per job that is not the first of them: the first.
+    first: HashMap<usize, usize>,
+    /// Per first that was refused: the one that was stored in its place.
+    instead: HashMap<usize, usize>,
+}
+
+impl Repeats {
+    fn among(jobs: &[Job]) -> Self {
+        let mut seen = HashMap::with_capacity(jobs.len());
+        let mut repeats = Self::default();
+        for (index, job) in jobs.iter().enumerate() {
+            if let Work::Message(message) = &job.work
+                && let Some(client_message_id) = message.client_message_id.as_deref()
+            {
+                let key = (job.organization, message.room, rows::sender(message), client_message_id);
+                let first = *seen.entry(key).or_insert(index);
+                if first != index {
+                    repeats.first.insert(index, first);
+                }
+            }
+        }
+        repeats
+    }
+
+    /// The answer to a job that repeats an earlier one. What was refused, for another reason than what it says, is not
+    /// repeated.
+    fn answer(&self, index: usize, verdicts: &[Verdict]) -> Option<Verdict> {
+        let first = self.first.get(&index)?;
+        let first = *self.instead.get(first).unwrap_or(first);
+        (!matches!(verdicts.get(first), Some(Verdict::Refused(_)))).then(|| repeated(verdicts, first))
+    }
+
+    fn note(&mut self, index: usize, verdict: &Verdict) {
+        if let (Some(first), Verdict::Stored) = (self.first.get(&index), verdict) {
+            self.instead.insert(*first, index);
+        }
+    }
+}
+
+pub(super) fn repeated(verdicts: &[Verdict], first: usize) -> Verdict {
     match verdicts.get(first) {
         Some(Verdict::Message { message, .. }) => Verdict::Message { message: Arc::clone(message), duplicate: true },
+        Some(Verdict::Repeats(first)) => Verdict::Repeats(*first),
         _ => Verdict::Repeats(first),
     }
 }
@@ -163,11 +209,11 @@ fn mark(
     let aim = match aim {
         Some(0) => return Err(Reject::field("up_to_seq", "a number from 1")),
         Some(aim) => aim.min(room.last_seq),
-        None if new.message.is_some() => return Err(no_such_message()),
+        None if new.message.is_some() => return Err(Reject::no_such_message()),
         None => return Err(Reject::field("up_to_seq", "message_id or up_to_seq")),
     };
     if aim == 0 {
-        return Err(no_such_message());
+        return Err(Reject::no_such_message());
     }
     if aim <= stand.seq {
         // Run again, a mark finds itself where its first run has put it, and is told all the same.
@@ -180,10 +226,6 @@ fn mark(
     let standing = room.standing;
     let pos = organization.advance();
     Ok((Stand { seq: aim, pos, at: organization.last_at }, Some(pos), Some(standing)))
-}
-
-fn no_such_message() -> Reject {
-    Reject::new(RejectCode::NotFound, "There is no such message in this session")
 }
 
 fn mark_row(new: &NewMark, stand: Stand) -> NewMarkRow {

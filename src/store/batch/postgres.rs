@@ -6,7 +6,7 @@ use diesel::expression::{AsExpression, IntoSql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::{Array, BigInt, HasSqlType, Nullable, SingleValue, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, HasSqlType, Nullable, SingleValue, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::super::fixed::{self, Fixed};
@@ -15,7 +15,8 @@ use super::super::schema::{self, organizations};
 use super::super::status::Standing;
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, Organization, SentBefore};
-use super::tables::{MarkRow, OrganizationRow};
+use super::requests::Request;
+use super::tables::{MarkRow, NewRequest, OrganizationRow, RequestRow};
 use crate::domain::{OrgId, RoomId, UserId};
 
 type Bind<'a> = fixed::Bind<'a, Pg>;
@@ -72,6 +73,45 @@ pub(crate) fn sent_before(
     ];
     let rows: Vec<(i64, MessageRow)> = Fixed::<Pg, Answer>::new(TEXT, binds).load(connection)?;
     Ok(rows.into_iter().filter_map(|(job, row)| Some((usize::try_from(job).ok()?, row))).collect())
+}
+
+pub(crate) fn requests(
+    connection: &mut PgConnection,
+    asked: &[(usize, OrgId, &Request)],
+    after: i64,
+) -> QueryResult<Vec<RequestRow>> {
+    const TEXT: &str = "SELECT k.job, i.fingerprint, i.message_id \
+         FROM unnest(?, ?, ?, ?) AS k (job, organization_id, user_id, key) \
+         JOIN idempotency_keys i USING (organization_id, user_id, key) WHERE i.created_at > ?";
+    let binds = vec![
+        numbers(asked.iter().map(|(index, _, _)| i64::try_from(*index).unwrap_or(i64::MAX))),
+        uuids(asked.iter().map(|(_, organization, _)| organization.0)),
+        uuids(asked.iter().map(|(_, _, request)| request.user.0)),
+        texts(asked.iter().map(|(_, _, request)| &*request.key)),
+        Box::new(after.into_sql::<BigInt>()),
+    ];
+    let rows: Vec<(i64, Vec<u8>, Key)> =
+        Fixed::<Pg, (BigInt, Binary, schema::Id)>::new(TEXT, binds).load(connection)?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(job, print, message)| Some((usize::try_from(job).ok()?, print, message)))
+        .collect())
+}
+
+pub(crate) fn put_requests(connection: &mut PgConnection, rows: &[NewRequest<'_>]) -> QueryResult<()> {
+    const TEXT: &str = "INSERT INTO idempotency_keys (organization_id, user_id, key, fingerprint, message_id, created_at) \
+         SELECT * FROM unnest(?, ?, ?, ?, ?, ?) ON CONFLICT (organization_id, user_id, key) DO UPDATE SET \
+         fingerprint = excluded.fingerprint, message_id = excluded.message_id, created_at = excluded.created_at";
+    let binds = vec![
+        uuids(rows.iter().map(|(organization, ..)| organization.0)),
+        uuids(rows.iter().map(|(_, request, ..)| request.user.0)),
+        texts(rows.iter().map(|(_, request, ..)| &*request.key)),
+        array::<Binary, _>(rows.iter().map(|(_, request, ..)| request.fingerprint.to_vec())),
+        uuids(rows.iter().map(|(_, _, message, _)| message.0)),
+        numbers(rows.iter().map(|(.., at)| at.as_micros())),
+    ];
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Ok(())
 }
 
 pub(crate) fn marks(connection: &mut PgConnection, users: &[(Key, Key)]) -> QueryResult<Vec<MarkRow>> {

@@ -5,18 +5,19 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 
 use super::super::fixed::{Bind, Fixed};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
-use super::super::schema::{self, marks, messages, organizations};
+use super::super::schema::{self, idempotency_keys, marks, messages, organizations};
 use super::super::status::Standing;
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, SentBefore};
-use super::tables::{MarkRow, OrganizationRow};
-use crate::domain::RoomId;
+use super::requests::Request;
+use super::tables::{MarkRow, NewRequest, OrganizationRow, RequestRow};
+use crate::domain::{OrgId, RoomId};
 
 /// The transaction holds the lock on everything already.
 pub(crate) fn organizations(connection: &mut SqliteConnection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
@@ -50,6 +51,38 @@ pub(crate) fn sent_before(
         found.extend(row.map(|row| (key.index, row)));
     }
     Ok(found)
+}
+
+pub(crate) fn requests(
+    connection: &mut SqliteConnection,
+    asked: &[(usize, OrgId, &Request)],
+    after: i64,
+) -> QueryResult<Vec<RequestRow>> {
+    let mut found = Vec::new();
+    for (index, organization, request) in asked {
+        let row: Option<(Vec<u8>, Key)> = idempotency_keys::table
+            .find((Key(organization.0), Key(request.user.0), &*request.key))
+            .filter(idempotency_keys::created_at.gt(after))
+            .select((idempotency_keys::fingerprint, idempotency_keys::message_id))
+            .get_result(connection)
+            .optional()?;
+        found.extend(row.map(|(fingerprint, message)| (*index, fingerprint, message)));
+    }
+    Ok(found)
+}
+
+pub(crate) fn put_requests(connection: &mut SqliteConnection, rows: &[NewRequest<'_>]) -> QueryResult<()> {
+    const TEXT: &str = "INSERT INTO idempotency_keys (organization_id, user_id, key, fingerprint, message_id, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (organization_id, user_id, key) DO UPDATE SET \
+         fingerprint = excluded.fingerprint, message_id = excluded.message_id, created_at = excluded.created_at";
+    for (organization, request, message, at) in rows {
+        let name: Bind<'_, Sqlite> = Box::new((&*request.key).into_sql::<Text>());
+        let fingerprint: Bind<'_, Sqlite> = Box::new(request.fingerprint.as_slice().into_sql::<Binary>());
+        let (user, message) = (key(Key(request.user.0)), key(Key(message.0)));
+        let binds = vec![key(Key(organization.0)), user, name, fingerprint, message, number(at.as_micros())];
+        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn marks(connection: &mut SqliteConnection, users: &[(Key, Key)]) -> QueryResult<Vec<MarkRow>> {

@@ -14,14 +14,17 @@ use super::super::schema::{members, messages, organizations, rooms};
 use super::super::status::Standing;
 use super::super::values::Key;
 use super::ledger::{Ledger, SentBefore};
+use super::requests::Request;
 use super::{Job, Verdict, Work, postgres, sqlite};
 use crate::clock;
-use crate::domain::{MarkKind, RoomId};
+use crate::domain::{MarkKind, MessageId, OrgId, RoomId, Timestamp};
 
 pub(crate) type OrganizationRow = (Key, i64, i64);
 pub(crate) type RoomRow = (Key, Key, Option<i64>, StandingRow);
 pub(crate) type MarkRow = (Key, Key, String, i64, i64, i64);
 pub(crate) type PlaceRow = (Key, Key, i64);
+pub(crate) type RequestRow = (usize, Vec<u8>, Key);
+pub(crate) type NewRequest<'a> = (OrgId, &'a Request, MessageId, Timestamp);
 
 /// Takes the locks of these organizations, in this order, making those that are missing.
 pub(crate) fn lock(connection: &mut Connection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
@@ -77,6 +80,41 @@ pub(crate) fn sent_before(
 
 pub(crate) fn messages(connection: &mut Connection, ids: &[Key]) -> QueryResult<Vec<MessageRow>> {
     on!(connection, c => messages::table.filter(messages::id.eq_any(ids)).select(MessageRow::as_select()).load(c))
+}
+
+/// These messages, each with what its status hangs on.
+pub(crate) fn messages_standing(
+    connection: &mut Connection,
+    ids: &[Key],
+) -> QueryResult<Vec<(MessageRow, StandingRow)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    on!(connection, c => messages::table
+        .inner_join(rooms::table.on(rooms::id.eq(messages::room_id)))
+        .filter(messages::id.eq_any(ids))
+        .select((MessageRow::as_select(), StandingRow::as_select()))
+        .load(c))
+}
+
+/// Which of these requests came before, later than `after`: each with the job that asks, its fingerprint, and its message.
+pub(crate) fn requests(
+    connection: &mut Connection,
+    asked: &[(usize, OrgId, &Request)],
+    after: i64,
+) -> QueryResult<Vec<RequestRow>> {
+    match connection {
+        Connection::Sqlite(c) => sqlite::requests(c, asked, after),
+        Connection::Postgres(c) => postgres::requests(c, asked, after),
+    }
+}
+
+/// Keeps the keys of requests, in the place of those that are not honoured any more.
+pub(crate) fn put_requests(connection: &mut Connection, rows: &[NewRequest<'_>]) -> QueryResult<()> {
+    match connection {
+        Connection::Sqlite(c) => sqlite::put_requests(c, rows),
+        Connection::Postgres(c) => postgres::put_requests(c, rows),
+    }
 }
 
 /// Where the marks of these users in these rooms stand.
