@@ -3,6 +3,7 @@
 //! Handlers are thin, one file per resource. Errors are problem details (RFC 9457). Everything but `/health` and
 //! `/metrics` counts against the caller's rate limit.
 
+mod accounts;
 mod caller;
 mod chat;
 mod compression;
@@ -31,12 +32,14 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
 use actix_web::{App, Error, web};
 
+pub use accounts::AccountsApi;
 pub use chat::Chat;
 pub use health::Memory;
 pub use limit::{Limiter, one_host};
 pub use problem::{Problem, read_only};
 
 use crate::auth::Authenticator;
+use crate::auth::accounts::Accounts;
 use crate::domain::Timestamp;
 use crate::hub::handle::Snapshot;
 use crate::metrics::Metrics;
@@ -62,6 +65,11 @@ pub struct Context {
     pub vitals: Arc<dyn Vitals>,
     pub metrics: Arc<Metrics>,
     pub limiter: Option<Limiter>,
+    /// Counts attempts to log in or register.
+    pub login_limiter: Option<Limiter>,
+    pub accounts: Arc<Accounts>,
+    /// Nobody but this machine reaches the hub, unless through a proxy.
+    pub only_local: bool,
     /// Requests from loopback are not limited (`--dev`).
     pub trust_loopback: bool,
     /// Whether `/metrics` is answered beside the API, and not on an address of its own.
@@ -129,7 +137,8 @@ fn configure(routes: &mut web::ServiceConfig, context: &Context, chat: Option<we
         .service(at("/health/db").get(health::database))
         .service(at("/health/redis").get(health::redis))
         .service(at("/api/v1/chat/health").get(health::ready))
-        .service(at("/api/v1/ws/stats").get(stats::stats));
+        .service(at("/api/v1/ws/stats").get(stats::stats))
+        .configure(accounts::routes);
     if let Some(chat) = chat {
         routes.app_data(chat).configure(chat::routes);
     }

@@ -44,9 +44,10 @@ impl From<Reject> for Problem {
     fn from(reject: Reject) -> Self {
         let status = match reject.code {
             RejectCode::InvalidJson | RejectCode::UnknownType | RejectCode::InvalidPayload => StatusCode::BAD_REQUEST,
-            RejectCode::AuthenticationRequired | RejectCode::InvalidToken | RejectCode::TokenExpired => {
-                StatusCode::UNAUTHORIZED
-            }
+            RejectCode::AuthenticationRequired
+            | RejectCode::InvalidToken
+            | RejectCode::TokenExpired
+            | RejectCode::InvalidCredentials => StatusCode::UNAUTHORIZED,
             RejectCode::OriginNotAllowed | RejectCode::Forbidden | RejectCode::NotJoined => StatusCode::FORBIDDEN,
             RejectCode::NotFound => StatusCode::NOT_FOUND,
             RejectCode::RateLimited | RejectCode::TooManyRooms => StatusCode::TOO_MANY_REQUESTS,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::*;
+use crate::auth::accounts::without_database;
 use crate::auth::{Grant, Options, Origins, Policy, Proxies, mint};
 use crate::clock;
 use crate::domain::{OrgId, Rate, Role, UserId};
@@ -59,8 +60,13 @@ fn fixture_with(change: impl FnOnce(&mut Context)) -> Fixture {
         proxies: Proxies::new(&["192.0.2.9"]).expect("proxies"),
         dev: false,
     };
+    let authenticator = Arc::new(Authenticator::new(options, metrics.clone()));
+    let accounts = Arc::new(without_database(SECRET, authenticator.directory(), &metrics));
     let mut context = Context {
-        authenticator: Arc::new(Authenticator::new(options, metrics.clone())),
+        authenticator,
+        accounts,
+        login_limiter: None,
+        only_local: false,
         vitals: patient.clone(),
         metrics,
         limiter: None,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
+use super::accounts::with_account;
 use super::batch::without_nul;
 use super::connection::{Connection, on};
 use super::schema::{organizations, users};
@@ -72,12 +73,17 @@ fn hash(what: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Writes `people` and the organizations that are missing.
+/// Writes `people` and the organizations that are missing. What people with an account are called, and what they may, is
+/// decided here: a token that was minted before a change must not undo it.
 pub(crate) fn write(connection: &mut Connection, people: &[Arc<Identity>], now: Timestamp) -> QueryResult<()> {
     let now = now.as_micros();
     let mut made = None;
+    let settled = with_account(connection, people.iter().map(|it| it.user))?;
     for person in people {
         let Some(organization) = person.organization else { continue };
+        if settled.contains(&(organization, person.user)) {
+            continue;
+        }
         let id = Key(organization.0);
         if made.replace(organization) != Some(organization) {
             let row = (
