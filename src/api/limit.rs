@@ -84,7 +84,7 @@ pub fn one_host(address: IpAddr) -> IpAddr {
 }
 
 /// Monitoring must get through whatever else goes on.
-fn is_exempt(path: &str) -> bool {
+pub(super) fn is_exempt(path: &str) -> bool {
     matches!(path, "/metrics" | "/health" | "/api/v1/chat/health" | "/api/v1/auth/health")
         || path.starts_with("/health/")
 }
