@@ -13,8 +13,13 @@ pub fn now() -> Timestamp {
     Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// A fresh message id (UUID v7).
+/// A fresh id (UUID v7), for whatever needs one.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that draws ids")]
+pub fn fresh_id() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// A fresh message id (UUID v7).
 pub fn message_id() -> MessageId {
-    MessageId(Uuid::now_v7())
+    MessageId(fresh_id())
 }

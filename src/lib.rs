@@ -18,5 +18,6 @@ pub mod metrics;
 pub mod session;
 pub mod store;
 pub mod transport;
+pub mod web;
 
 pub use app::{RunError, run};

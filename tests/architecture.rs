@@ -38,12 +38,13 @@ const TABLE: &[Row] = &[
         crates: None,
     },
     Row { module: "relay", imports: &["domain", "clock", "metrics", "hub::ports"], crates: None },
-    Row { module: "store", imports: &["domain", "clock", "metrics", "hub::ports"], crates: None },
+    Row { module: "store", imports: &["domain", "clock", "metrics", "hub::ports", "auth::ports"], crates: None },
     Row { module: "api", imports: &["domain", "hub::handle", "auth", "store::read", "metrics", "clock"], crates: None },
+    Row { module: "web", imports: &["api::read_only"], crates: None },
     Row { module: "logging", imports: &["config", "clock"], crates: None },
     Row {
         module: "cli",
-        imports: &["run", "RunError", "auth", "clock", "config", "domain", "logging", "store"],
+        imports: &["run", "RunError", "auth", "clock", "config", "domain", "logging", "metrics", "store"],
         crates: None,
     },
 ];

@@ -24,8 +24,17 @@ pub(super) fn knock(head: &RequestHead) -> Knock<'_> {
 pub(super) struct Caller(Arc<Identity>);
 
 impl Caller {
-    pub(super) fn identity(&self) -> Arc<Identity> {
-        Arc::clone(&self.0)
+    /// For handlers that take no caller, because there are other ways to call them.
+    pub(super) fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let Some(context) = request.app_data::<Data<Context>>() else {
+            return Err(Problem::unavailable("The hub is not ready yet"));
+        };
+        let identity = context.authenticator.identify(&knock(request.head()), clock::now());
+        identity.map(Self).map_err(|refusal| refusal.reject().into())
+    }
+
+    pub(super) fn identity(&self) -> &Arc<Identity> {
+        &self.0
     }
 
     /// Whoever looks at something: somebody of an organization, with a credential that may read.
@@ -65,10 +74,6 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let Some(context) = request.app_data::<Data<Context>>() else {
-            return ready(Err(Problem::unavailable("The hub is not ready yet")));
-        };
-        let identity = context.authenticator.identify(&knock(request.head()), clock::now());
-        ready(identity.map(Self).map_err(|refusal| refusal.reject().into()))
+        ready(Self::of(request))
     }
 }

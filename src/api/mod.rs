@@ -3,6 +3,7 @@
 //! Handlers are thin, one file per resource. Errors are problem details (RFC 9457). Everything but `/health` and
 //! `/metrics` counts against the caller's rate limit.
 
+mod accounts;
 mod caller;
 mod chat;
 mod compression;
@@ -36,9 +37,10 @@ use actix_web::{App, Error, web};
 pub use chat::Chat;
 pub use health::Memory;
 pub use limit::{Limiter, one_host};
-pub use problem::Problem;
+pub use problem::{Problem, read_only};
 
 use crate::auth::Authenticator;
+use crate::auth::accounts::Accounts;
 use crate::domain::Timestamp;
 use crate::hub::handle::Snapshot;
 use crate::metrics::Metrics;
@@ -64,6 +66,11 @@ pub struct Context {
     pub vitals: Arc<dyn Vitals>,
     pub metrics: Arc<Metrics>,
     pub limiter: Option<Limiter>,
+    /// Counts attempts to log in or register.
+    pub login_limiter: Option<Limiter>,
+    pub accounts: Arc<Accounts>,
+    /// Nobody but this machine reaches the hub, unless through a proxy.
+    pub only_local: bool,
     /// Requests from loopback are not limited (`--dev`).
     pub trust_loopback: bool,
     /// Whether `/metrics` is answered beside the API, and not on an address of its own.
@@ -76,10 +83,12 @@ pub struct Context {
     pub health: health::Memory,
 }
 
-/// The whole of what is served over plain HTTP. Without `chat` there are no rooms and no people.
+/// The whole of what is served over plain HTTP. Without `chat` there are no rooms and no people; `pages` adds what is
+/// not part of the API.
 pub fn app(
     context: web::Data<Context>,
     chat: Option<web::Data<Chat>>,
+    pages: impl FnOnce(&mut web::ServiceConfig),
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -91,6 +100,7 @@ pub fn app(
 > {
     App::new()
         .configure(|routes| configure(routes, &context, chat))
+        .configure(pages)
         .app_data(context)
         .wrap(from_fn(compression::spare_small))
         .wrap(Compress::default())
@@ -147,6 +157,7 @@ fn places(context: &Context, with_chat: bool) -> Vec<Place> {
         at("/docs").get(docs::page),
         at("/docs/viewer.js").get(docs::viewer),
     ];
+    places.extend(accounts::places());
     if with_chat {
         places.extend(chat::places());
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Context, Problem, chat, docs, health, metrics, stats, validators};
+use super::{Context, Problem, accounts, chat, docs, health, metrics, stats, validators};
 
 /// How the API may be called, in words.
 const ABOUT: &str = "Rooms, messages and people of a hub whose clients speak several wire formats. What is done \
@@ -27,6 +27,7 @@ const ABOUT: &str = "Rooms, messages and people of a hub whose clients speak sev
     ),
     components(schemas(Problem)),
     tags(
+        (name = "accounts", description = "Who one is: registering, logging in and out, keys"),
         (name = "rooms", description = "Rooms, and how far one has read in them"),
         (name = "members", description = "Who is in a room"),
         (name = "messages", description = "What is said"),
@@ -67,6 +68,7 @@ impl Description {
 /// What this process serves.
 pub(super) fn document(context: &Context, with_chat: bool) -> Value {
     let mut document = Operations::openapi();
+    document.merge(accounts::AccountsApi::openapi());
     if with_chat {
         document.merge(chat::ChatApi::openapi());
     }
@@ -111,7 +113,8 @@ fn problem(description: &str) -> Value {
 
 /// Adds what any call of this kind may be answered with.
 fn complete(path: &str, method: &str, operation: &mut Value) {
-    let is_secured = operation.get("security").is_some();
+    let is_secured =
+        operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| way.get("bearer").is_some()));
     let has_body = operation.get("requestBody").is_some();
     let parameters = operation["parameters"].as_array_mut();
     let (mut in_query, mut in_path) = (false, false);
@@ -127,6 +130,11 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         all.iter().any(|it| it["name"] == "Idempotency-Key" || (it["name"] == "If-Match" && it["in"] == "header"))
     });
     let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
+        if response.get("content").is_none() {
+            response["content"] = problem("")["content"].take();
+        }
+    }
     let mut may = |status: &str, description: &str| {
         responses.entry(status).or_insert_with(|| problem(description));
     };

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::body::BoxBody;
-use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
@@ -46,9 +46,10 @@ impl From<Reject> for Problem {
     fn from(reject: Reject) -> Self {
         let status = match reject.code {
             RejectCode::InvalidJson | RejectCode::UnknownType | RejectCode::InvalidPayload => StatusCode::BAD_REQUEST,
-            RejectCode::AuthenticationRequired | RejectCode::InvalidToken | RejectCode::TokenExpired => {
-                StatusCode::UNAUTHORIZED
-            }
+            RejectCode::AuthenticationRequired
+            | RejectCode::InvalidToken
+            | RejectCode::TokenExpired
+            | RejectCode::InvalidCredentials => StatusCode::UNAUTHORIZED,
             RejectCode::OriginNotAllowed | RejectCode::Forbidden | RejectCode::NotJoined => StatusCode::FORBIDDEN,
             RejectCode::NotFound => StatusCode::NOT_FOUND,
             RejectCode::RateLimited | RejectCode::TooManyRooms => StatusCode::TOO_MANY_REQUESTS,
@@ -136,4 +137,11 @@ pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
 pub(super) fn other_method(method: &Method, allow: &str) -> HttpResponse {
     let detail = format!("{method} is not possible here: expected {allow}");
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).error_response()
+}
+
+/// For methods that something that can only be read does not have.
+pub async fn read_only(request: HttpRequest) -> HttpResponse {
+    let mut response = other_method(request.method(), "GET, HEAD");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::*;
+use crate::auth::accounts::without_database;
 use crate::auth::{Grant, Options, Origins, Policy, Proxies, mint};
 use crate::clock;
 use crate::domain::{OrgId, Rate, Role, UserId};
@@ -59,8 +60,13 @@ fn fixture_with(change: impl FnOnce(&mut Context)) -> Fixture {
         proxies: Proxies::new(&["192.0.2.9"]).expect("proxies"),
         dev: false,
     };
+    let authenticator = Arc::new(Authenticator::new(options, metrics.clone()));
+    let accounts = Arc::new(without_database(SECRET, authenticator.directory(), &metrics));
     let mut context = Context {
-        authenticator: Arc::new(Authenticator::new(options, metrics.clone())),
+        authenticator,
+        accounts,
+        login_limiter: None,
+        only_local: false,
         vitals: patient.clone(),
         metrics,
         limiter: None,
@@ -93,7 +99,7 @@ impl Answer {
 
 impl Fixture {
     async fn ask(&self, request: TestRequest) -> Answer {
-        let app = init_service(app(self.context.clone(), None)).await;
+        let app = init_service(app(self.context.clone(), None, |_| ())).await;
         let response = call_service(&app, request.to_request()).await;
         let (status, headers) = (response.status(), response.headers().clone());
         Answer { status, headers, body: read_body(response).await.to_vec() }
@@ -341,6 +347,12 @@ async fn the_description_names_every_place_and_each_of_its_methods() {
     let mut names: Vec<_> = places().into_iter().map(|place| place.path).collect();
     names.extend(context.sockets.iter().map(|path| (*path).to_owned()));
     names.sort();
+    let operations = || document["paths"].as_object().into_iter().flatten().flat_map(|(_, place)| place.as_object());
+    let mut ids: Vec<_> = operations().flatten().map(|(_, operation)| operation["operationId"].to_string()).collect();
+    let count = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "each has a name of its own: {ids:?}");
     let mut described = described(&document);
     described.sort();
     assert_eq!(names, described.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>());

@@ -2,6 +2,7 @@
 //!
 //! The only module that knows everything; nobody imports it but `lib.rs`.
 
+mod accounts;
 mod admission;
 mod claim;
 mod settings;
@@ -34,6 +35,8 @@ use crate::session::Sessions;
 use crate::session::member::Club;
 use crate::store::{OpenError, SqlStore};
 use crate::transport::listener::Listeners;
+use crate::web::{self, Pages};
+use accounts::HubHerald;
 use admission::Admission;
 use upgrade::Door;
 use vitals::Process;
@@ -59,6 +62,8 @@ pub enum RunError {
     /// Another process has this SQLite file.
     Taken(PathBuf),
     Claim(PathBuf, io::Error),
+    /// `server.static_dir` cannot be read.
+    Pages(PathBuf, io::Error),
     Policy(String),
     Io(io::Error),
 }
@@ -80,6 +85,7 @@ impl fmt::Display for RunError {
                 path.display()
             ),
             Self::Claim(path, error) => write!(f, "cannot lock {}: {error}", path.display()),
+            Self::Pages(path, error) => write!(f, "server.static_dir: cannot read {}: {error}", path.display()),
             Self::Policy(error) => f.write_str(error),
             Self::Io(error) => error.fmt(f),
         }
@@ -94,14 +100,15 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// Runs the hub until SIGTERM or SIGINT. `announce` is told the addresses that it listens on.
-pub fn run(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+/// Runs the hub until SIGTERM or SIGINT. `announce` is told the addresses that it listens on and, while there is no
+/// account, the set-up token.
+pub fn run(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>)) -> Result<(), RunError> {
     // Only fails where another provider was installed before; then that one serves.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     actix_web::rt::System::new().block_on(serve(config, announce))
 }
 
-async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>)) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
@@ -110,6 +117,11 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
     let store = SqlStore::open(&settings::store(&config), metrics.clone()).map_err(RunError::Store)?;
     let hub = handle::start(settings::rules(&config), store.clone(), metrics.clone());
     let authenticator = Arc::new(settings::authenticator(&config, metrics.clone())?);
+    let accounts = settings::accounts(&config, store.clone(), &authenticator, HubHerald(hub.clone()), metrics.clone())?;
+    if accounts.look().await.is_err() {
+        log::warn!("who may come in cannot be asked for yet: API keys are unknown until it can");
+    }
+    accounts::watch(&accounts);
     let tls = config.tls_server().map_err(RunError::Tls)?;
     let sessions = Sessions::new(settings::session_limits(&config));
     let draining = Arc::new(AtomicBool::new(false));
@@ -146,6 +158,9 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
             draining: draining.clone(),
         }),
         metrics,
+        login_limiter: config.limits.logins_per_ip.map(|rate| Limiter::new(settings::rate(rate))),
+        accounts: accounts.clone(),
+        only_local: config.server.listen.iter().all(Listen::is_loopback),
         limiter: config.limits.requests_per_ip.map(|rate| Limiter::new(settings::rate(rate))),
         trust_loopback: config.server.dev,
         serve_metrics: config.server.metrics_listen.is_none(),
@@ -160,11 +175,13 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
 
     let workers = config.server.workers.map_or_else(available_cores, std::num::NonZeroUsize::get);
     let mut listeners = Listeners::new(workers);
-    let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &chat, &door)?;
+    let pages = Arc::new(settings::pages(&config)?);
+    let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &chat, &pages, &door)?;
     let server = listeners.run();
     let stop = server.handle();
     let mut server = actix_web::rt::spawn(server);
-    announce(&addresses);
+    let setup = matches!(accounts.is_founded().await, Ok(false)).then(|| accounts.setup_token());
+    announce(&addresses, setup);
 
     tokio::select! {
         _ = terminate.recv() => log::info!("SIGTERM: stopping"),
@@ -188,13 +205,17 @@ fn bind(
     tls: Option<&Arc<ServerConfig>>,
     context: &Data<Context>,
     chat: &Data<Chat>,
+    pages: &Arc<Pages>,
     door: &Arc<Door>,
 ) -> Result<Vec<SocketAddr>, RunError> {
     let mut bound = Vec::new();
     for listen in &config.server.listen {
         bound.extend(bind_each(listen, |address| {
-            let (context, chat) = (context.clone(), chat.clone());
-            let app = move || api::app(context.clone(), Some(chat.clone()));
+            let (context, chat, pages) = (context.clone(), chat.clone(), pages.clone());
+            let app = move || {
+                let pages = pages.clone();
+                api::app(context.clone(), Some(chat.clone()), move |routes| web::configure(routes, &pages))
+            };
             listeners.bind(address, tls, app, Door::handler(door))
         })?);
     }

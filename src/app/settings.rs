@@ -5,6 +5,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
 use super::RunError;
+use crate::auth::accounts::{self, Accounts, Herald};
+use crate::auth::ports::AccountStore;
 use crate::auth::{self, Authenticator, Origins, Policy, Proxies};
 use crate::config::{self, Config, RoleName};
 use crate::domain::{OrgId, Rate, Role};
@@ -12,6 +14,7 @@ use crate::hub::handle::Rules;
 use crate::metrics::Metrics;
 use crate::session::SessionLimits;
 use crate::store;
+use crate::web::Pages;
 
 pub(super) fn rate(rate: config::Rate) -> Rate {
     Rate { events: rate.events, period: rate.period, burst: rate.burst }
@@ -24,6 +27,13 @@ pub(super) fn rules(config: &Config) -> Rules {
         auto_create: config.auto_creates_rooms(),
         max_rooms_per_connection: or_none(config.limits.max_rooms_per_connection),
         max_connections_per_user: or_none(config.limits.max_connections_per_user),
+    }
+}
+
+pub(super) fn pages(config: &Config) -> Result<Pages, RunError> {
+    match &config.server.static_dir {
+        Some(folder) => Pages::from_folder(folder).map_err(|error| RunError::Pages(folder.clone(), error)),
+        None => Ok(Pages::embedded()),
     }
 }
 
@@ -64,6 +74,24 @@ pub(super) fn authenticator(config: &Config, metrics: Arc<Metrics>) -> Result<Au
         dev: config.server.dev,
     };
     Ok(Authenticator::new(options, metrics))
+}
+
+pub(super) fn accounts(
+    config: &Config,
+    store: Arc<dyn AccountStore>,
+    authenticator: &Authenticator,
+    herald: impl Herald,
+    metrics: Arc<Metrics>,
+) -> Result<Arc<Accounts>, RunError> {
+    let secret = config.jwt_secret().map_err(RunError::Secret)?;
+    let options = accounts::Options {
+        secret: secret.expose().as_bytes(),
+        audience: config.auth.audience.as_deref().map(Into::into),
+        registration: config.auth.registration,
+        default_organization: config.auth.default_organization.map(OrgId),
+    };
+    let directory = authenticator.directory().clone();
+    Ok(Arc::new(Accounts::new(&options, store, directory, Arc::new(herald), metrics)))
 }
 
 fn policy(auth: &config::Auth) -> Policy {

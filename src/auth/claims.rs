@@ -39,6 +39,8 @@ pub(super) struct Claims {
     pub aud: Option<Audience>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
 }
 
 /// What a token leaves open, and how foreign roles are read.

@@ -1,16 +1,25 @@
 //! Who may come in, and as whom: the one place that turns what a request shows into an identity or a refusal.
 //!
 //! Every dialect's upgrade and every HTTP call asks the same [`Authenticator`]; each refusal is counted here by its
-//! reason. Nothing in here does I/O, and the time is handed in.
+//! reason. It does no I/O, and the time is handed in: what it must know of keys and of logins that have ended stands in
+//! the [`Directory`]. [`accounts`] is where people register and log in.
 
+pub mod accounts;
 mod claims;
 pub mod credentials;
 pub mod dev;
+pub mod directory;
+mod invites;
 mod origins;
+pub mod passwords;
+pub mod ports;
 mod proxies;
 mod refusal;
+mod secrets;
 mod tokens;
 
+#[cfg(test)]
+pub(crate) mod absent_tests;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +30,7 @@ use std::sync::Arc;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 pub use claims::Policy;
+pub use directory::Directory;
 pub use origins::Origins;
 pub use proxies::Proxies;
 pub use refusal::Refusal;
@@ -55,6 +65,7 @@ pub struct Authenticator {
     origins: Origins,
     proxies: Proxies,
     dev: Option<Arc<Identity>>,
+    directory: Arc<Directory>,
     metrics: Arc<Metrics>,
 }
 
@@ -65,6 +76,7 @@ impl Authenticator {
             origins: options.origins,
             proxies: options.proxies,
             dev: options.dev.then(|| Arc::new(dev::identity())),
+            directory: Arc::default(),
             metrics,
         }
     }
@@ -87,8 +99,22 @@ impl Authenticator {
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Refusal> {
         match &self.dev {
             Some(identity) if token == dev::KEY => Ok(Arc::clone(identity)),
-            _ => self.tokens.verify(token, now).map(Arc::new).map_err(|refusal| self.count(refusal)),
+            _ => self.recognize(token, now).map_err(|refusal| self.count(refusal)),
         }
+    }
+
+    fn recognize(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Refusal> {
+        if token.starts_with(secrets::KEY_PREFIX) {
+            return self.directory.key(token, now);
+        }
+        let identity = self.tokens.verify(token, now)?;
+        self.directory.check(&identity)?;
+        Ok(Arc::new(identity))
+    }
+
+    /// What is known of keys and of logins that have ended.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
     }
 
     /// Whether the page that asks, if a page does, may do so.
@@ -110,6 +136,19 @@ impl Authenticator {
         // A line that is no text must not make an older one count.
         let readable = lines.iter().rposition(Option::is_none).map_or(0, |unreadable| unreadable + 1);
         self.proxies.client(knock.peer, lines[readable..].iter().copied().flatten())
+    }
+
+    /// Whether the request surely comes from this machine: directly, without a proxy, and to a name that no page of
+    /// another host can have taken for its own.
+    pub fn is_local(&self, knock: &Knock<'_>) -> bool {
+        const HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+        let is_forwarding =
+            |name: &str| name.starts_with("x-forwarded") || ["forwarded", "via", "x-real-ip"].contains(&name);
+        let mut hosts = knock.lines(&header::HOST).map(|line| line.map_or("", host_of)).peekable();
+        knock.peer.to_canonical().is_loopback()
+            && !knock.headers.keys().any(|name| is_forwarding(name.as_str()))
+            && hosts.peek().is_some()
+            && hosts.all(|host| HOSTS.iter().any(|it| it.eq_ignore_ascii_case(host)))
     }
 
     /// Under which names the request reached the hub. Pages can set none of these headers, so a name that any proxy on
@@ -144,4 +183,12 @@ impl<'a> Knock<'a> {
 /// Bytes that are no UTF-8 make a token that is refused, not one that is overlooked.
 fn text(value: &HeaderValue) -> Cow<'_, str> {
     String::from_utf8_lossy(value.as_bytes())
+}
+
+/// A `Host` without its port.
+fn host_of(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|it| it.is_ascii_digit()) && !port.is_empty() => name,
+        _ => host,
+    }
 }

@@ -23,6 +23,13 @@ pub enum Refusal {
     Expired,
     NotYetValid,
     Audience,
+    /// An API key that there is not.
+    UnknownKey,
+    RevokedKey,
+    /// Its login session was ended.
+    SessionEnded,
+    /// The account was disabled.
+    Disabled,
     /// The page that opened the connection is not one that may.
     Origin,
 }
@@ -41,6 +48,10 @@ impl Refusal {
             Self::Expired => "token_expired",
             Self::NotYetValid => "token_not_yet_valid",
             Self::Audience => "token_audience",
+            Self::UnknownKey => "key_unknown",
+            Self::RevokedKey => "key_revoked",
+            Self::SessionEnded => "session_ended",
+            Self::Disabled => "account_disabled",
             Self::Origin => "origin_not_allowed",
         }
     }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 
-use super::claims::{Claims, NumericDate, Policy};
+use super::claims::{Audience, Claims, NumericDate, Policy};
+use super::ports::Profile;
 use super::refusal::Refusal;
-use crate::domain::{Identity, OrgId, Role, Timestamp, UserId};
+use crate::domain::{Identity, LoginId, OrgId, Role, Timestamp, UserId};
 
 /// Longer ones are refused unread; real ones have a few hundred bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -100,4 +101,28 @@ pub fn mint(secret: &[u8], grant: &Grant<'_>, now: Timestamp) -> Result<String, 
         ..Claims::default()
     };
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret))
+}
+
+/// Signs the access token of a login.
+pub(super) fn mint_access(
+    key: &EncodingKey,
+    profile: &Profile,
+    login: LoginId,
+    audience: Option<&str>,
+    (now, expires_at): (Timestamp, Timestamp),
+) -> Result<String, jsonwebtoken::errors::Error> {
+    let claims = Claims {
+        sub: Some(profile.user.to_string()),
+        organization_id: Some(profile.organization),
+        role: Some(profile.role.to_string()),
+        name: Some(profile.name.to_string()),
+        email: profile.email.as_deref().map(str::to_owned),
+        iat: Some(NumericDate(now)),
+        exp: Some(NumericDate(expires_at)),
+        aud: audience.map(|it| Audience::One(it.to_owned())),
+        sid: Some(login.to_string()),
+        jti: Some(crate::clock::fresh_id().to_string()),
+        ..Claims::default()
+    };
+    encode(&Header::new(Algorithm::HS256), &claims, key)
 }

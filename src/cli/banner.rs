@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use crate::config::Config;
 
-/// A handful of lines for standard output. `addresses` are those that were bound, port 0 resolved.
-pub(super) fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
-    let tls = if config.tls_files().is_some() { "s" } else { "" };
+/// A handful of lines for standard output. `addresses` are those that were bound, port 0 resolved; `setup` is the token
+/// for the first account.
+pub(super) fn banner(config: &Config, addresses: &[SocketAddr], setup: Option<&str>) -> String {
+    let tls = tls(config);
     let mut text = format!("Tertulia {}\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, value: &str| {
         // Writing into a String does not fail.
@@ -26,6 +27,18 @@ pub(super) fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
     } else {
         line("token", "tertulia token --sub UUID --org UUID --role agent");
     }
+    if let Some(link) = setup_link(config, addresses, setup) {
+        line("set up", &format!("{link} (make the administrator's account)"));
+    }
     line("more", "tertulia --help, tertulia check, GET /health, README.md");
     text
+}
+
+/// Where the first account is made.
+pub(super) fn setup_link(config: &Config, addresses: &[SocketAddr], setup: Option<&str>) -> Option<String> {
+    Some(format!("http{}://{}/?setup={}", tls(config), addresses.first()?, setup?))
+}
+
+fn tls(config: &Config) -> &'static str {
+    if config.tls_files().is_some() { "s" } else { "" }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use super::banner::banner;
+use super::banner::{banner, setup_link};
 use super::{Failure, data_dir};
 use crate::RunError;
 use crate::config::{Config, Loaded, LogFormat};
@@ -29,10 +29,15 @@ pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
     config.make_data_dir().map_err(|error| data_dir(&config, &error))?;
 
     let for_banner = config.clone();
-    let announce = move |addresses: &[std::net::SocketAddr]| {
+    let announce = move |addresses: &[std::net::SocketAddr], setup: Option<&str>| {
         // For machines the log says it all; a closed standard output is nobody's failure.
         if for_banner.log.format == LogFormat::Text {
-            let _ = io::stdout().write_all(banner(&for_banner, addresses).as_bytes());
+            let _ = io::stdout().write_all(banner(&for_banner, addresses, setup).as_bytes());
+        }
+        if for_banner.log.format != LogFormat::Text
+            && let Some(link) = setup_link(&for_banner, addresses, setup)
+        {
+            log::info!("there is no account yet; make the administrator's at {link}");
         }
         for address in addresses {
             log::info!(address:%; "listening on {address}");

@@ -23,7 +23,7 @@ pub use layers::{CONFIG_VARIABLE, DEFAULTS, Flag, Source};
 pub use secret::{SECRET_FILE, Secret};
 pub use sections::{Auth, Database, Limits, Log, Redis, Rooms, Server, Tls};
 pub use url::{DatabaseUrl, RedisUrl};
-pub use value::{LogFilter, LogFormat, Rate, RoleName, Size, Switch, duration};
+pub use value::{LogFilter, LogFormat, Rate, Registration, RoleName, Size, Switch, duration};
 
 use layers::Settings;
 

@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::layers::{Read, Settings};
 use super::secret::Secret;
 use super::url::{DatabaseUrl, RedisUrl};
-use super::value::{LogFilter, LogFormat, Rate, RoleName, Size, Switch};
+use super::value::{LogFilter, LogFormat, Rate, Registration, RoleName, Size, Switch};
 
 /// A section of the file as a struct: each field is read from the key of its name.
 macro_rules! sections {
@@ -40,6 +40,8 @@ sections! {
         listen: Vec<Listen>,
         metrics_listen: Option<Listen>,
         data_dir: PathBuf,
+        /// `None`: the pages that the program carries.
+        static_dir: Option<PathBuf>,
         /// `None`: as many as there are cores.
         workers: Option<NonZeroUsize>,
         allowed_origins: Vec<Origin>,
@@ -72,6 +74,7 @@ sections! {
         default_organization: Option<Uuid>,
         default_role: RoleName,
         role_map: BTreeMap<String, RoleName>,
+        registration: Registration,
     }
 
     Rooms = "rooms" {
@@ -90,6 +93,7 @@ sections! {
         events_per_connection: Option<Rate>,
         typing_per_connection: Option<Rate>,
         requests_per_ip: Option<Rate>,
+        logins_per_ip: Option<Rate>,
         outbound_queue_frames: Option<NonZeroU32>,
         outbound_queue_bytes: Size,
         heartbeat_interval: Option<Duration>,

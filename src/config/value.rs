@@ -177,6 +177,25 @@ impl RoleName {
     }
 }
 
+/// Who may make an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Registration {
+    Open,
+    Invite,
+    Closed,
+}
+
+impl Value for Registration {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "open" => Ok(Self::Open),
+            "invite" => Ok(Self::Invite),
+            "closed" => Ok(Self::Closed),
+            _ => Err("`open`, `invite` or `closed`".to_owned()),
+        }
+    }
+}
+
 /// What is logged, as `env_logger` reads it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogFilter(Box<str>);

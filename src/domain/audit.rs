@@ -12,6 +12,10 @@ pub enum AuditAction {
     Refused {
         reason: &'static str,
     },
+    /// Something about accounts, logins or keys was done; `what` names it.
+    Account {
+        what: &'static str,
+    },
     Closed {
         code: u16,
         reason: &'static str,

@@ -12,6 +12,8 @@ pub enum RejectCode {
     AuthenticationRequired,
     InvalidToken,
     TokenExpired,
+    /// No account has this address and this password (REST).
+    InvalidCredentials,
     OriginNotAllowed,
     Forbidden,
     NotFound,
@@ -40,6 +42,7 @@ impl RejectCode {
             Self::AuthenticationRequired => "authentication_required",
             Self::InvalidToken => "invalid_token",
             Self::TokenExpired => "token_expired",
+            Self::InvalidCredentials => "invalid_credentials",
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",

@@ -394,6 +394,7 @@ impl Fanout {
                 let delivery = Delivery { room, stored: Some(numbers), audience: Audience::Everyone, broadcast };
                 self.apply(Op::Deliver { delivery, skip });
             }
+            Entry::Fill { last_seq, changes } => self.apply(Op::Fill { room, last_seq, changes }),
             own @ Entry::Own { .. } => self.own(room, own),
         }
     }

@@ -22,11 +22,12 @@ pub(super) type Slots = IndexSet<u32, FxBuildHasher>;
 /// Delivered events that are kept for a session that catches up; older ones it reads from the store again.
 const SINCE_LIMIT: usize = 256;
 
-/// A stored event of the room, or a connection's acknowledgement in its place among them.
+/// A stored event of the room, or a connection's acknowledgement in its place among them, or what is to be read there.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
     Told { numbers: Numbers, skip: SmallVec<[u32; 1]>, broadcast: Arc<Broadcast> },
     Own { slot: u32, numbers: Numbers, event: Event, tag: Tag },
+    Fill { last_seq: u64, changes: Option<u64> },
 }
 
 /// A session on its way to live.
@@ -118,6 +119,7 @@ impl CatchUp {
         while let Some(entry) = self.since.pop_front() {
             match entry {
                 Entry::Own { event, tag, .. } => return Next::Alone(event, tag),
+                Entry::Fill { .. } => {}
                 Entry::Told { numbers, skip, broadcast } => {
                     if self.pass(numbers) && !skip.contains(&self.slot) {
                         return Next::Shared(broadcast);
@@ -153,18 +155,21 @@ impl CatchUp {
         let index = self.since.iter().position(is_before)?;
         match self.since.remove(index)? {
             Entry::Own { event, tag, .. } => Some(Next::Alone(event, tag)),
-            Entry::Told { .. } => None,
+            _ => None,
         }
     }
 
-    /// If `event` is this session's own message whose acknowledgement waits: that, in its place.
+    /// If `event` is this session's own message whose acknowledgement waits: that, in its place, with the message as it
+    /// is now. What has changed of it since is not told again.
     fn take_own(&mut self, event: &Event) -> Option<Next> {
         let Event::Message(message) = event else { return None };
         let is_it = |entry: &Entry| matches!(entry, Entry::Own { numbers, .. } if numbers.seq == Some(message.seq));
         let index = self.since.iter().position(is_it)?;
         match self.since.remove(index)? {
-            Entry::Own { event, tag, .. } => Some(Next::Alone(event, tag)),
-            Entry::Told { .. } => None,
+            Entry::Own { event: Event::Sent { duplicate, .. }, tag, .. } => {
+                Some(Next::Alone(Event::Sent { message: message.clone(), duplicate }, tag))
+            }
+            _ => None,
         }
     }
 }
@@ -179,8 +184,6 @@ struct Fill {
     target: u64,
     /// Then what has changed after this `pos` is told.
     changes: Option<u64>,
-    /// And then once more: another comparison has found something since that was begun.
-    again: Option<u64>,
     held: VecDeque<Entry>,
 }
 
@@ -257,6 +260,7 @@ impl Feed {
             return Accept::Hold(None);
         }
         match entry {
+            Entry::Fill { .. } => Accept::Drop,
             Entry::Own { slot, .. } => {
                 if let Some(catch) = self.catching.iter_mut().find(|catch| catch.slot == *slot) {
                     catch.since.push_back(entry.clone());
@@ -271,7 +275,7 @@ impl Feed {
                     }
                     if seq > self.seq + 1 {
                         let held = VecDeque::from([entry.clone()]);
-                        self.fill = Some(Fill { epoch, target: seq - 1, changes: None, again: None, held });
+                        self.fill = Some(Fill { epoch, target: seq - 1, changes: None, held });
                         return Accept::Hold(Some(self.seq));
                     }
                     self.seq = seq;
@@ -285,29 +289,25 @@ impl Feed {
     }
 
     /// The store is known to have messages up to `last_seq`, and changes after `changes`. `Some`: read the room from here.
+    ///
+    /// While a fill goes on, the next one waits for its place in the stream: what it has read must not be told before
+    /// what is older.
     pub(super) fn begin_fill(&mut self, last_seq: u64, changes: Option<u64>, epoch: u64) -> Option<After> {
         if let Some(fill) = &mut self.fill {
-            fill.target = fill.target.max(last_seq);
-            fill.again = fill.again.into_iter().chain(changes).min();
+            fill.held.push_back(Entry::Fill { last_seq, changes });
             return None;
         }
         if last_seq <= self.seq && changes.is_none() {
             return None;
         }
-        self.fill = Some(Fill { epoch, target: last_seq, changes, again: None, held: VecDeque::new() });
+        self.fill = Some(Fill { epoch, target: last_seq, changes, held: VecDeque::new() });
         self.fill_from()
     }
 
     /// From where the fill that goes on is read. `None`: it is complete.
-    pub(super) fn fill_from(&mut self) -> Option<After> {
-        let fill = self.fill.as_mut()?;
-        if self.seq < fill.target {
-            return Some(After::Seq(self.seq));
-        }
-        if fill.changes.is_none() {
-            fill.changes = fill.again.take();
-        }
-        fill.changes.map(After::Pos)
+    pub(super) fn fill_from(&self) -> Option<After> {
+        let fill = self.fill.as_ref()?;
+        if self.seq < fill.target { Some(After::Seq(self.seq)) } else { fill.changes.map(After::Pos) }
     }
 
     /// Whether `epoch` is the fill that goes on.

@@ -107,6 +107,7 @@ fn line(entry: AuditEntry) -> Line {
     let (action, reason, close_code, lasted_ms) = match entry.action {
         AuditAction::Opened => ("opened", None, None, None),
         AuditAction::Refused { reason } => ("refused", Some(reason), None, None),
+        AuditAction::Account { what } => (what, None, None, None),
         AuditAction::Closed { code, reason, lasted } => {
             ("closed", Some(reason), Some(i64::from(code)), i64::try_from(lasted.as_millis()).ok())
         }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::audit::{AuditLog, Line};
 use super::batch::Job;
+use super::errand::Errand;
 use super::people::People;
 use crate::clock;
 use crate::domain::Identity;
@@ -29,11 +30,15 @@ const TICK: Duration = Duration::from_secs(1);
 /// People and audit lines are written at most this often, and so many at a time, so that messages hardly wait for them.
 const CHORES_INTERVAL: Duration = Duration::from_millis(50);
 const PEOPLE: usize = 64;
+/// How many errands may wait, and how many are run between two batches.
+const ERRANDS: usize = 1_024;
+const ERRANDS_AT_ONCE: usize = 8;
 const LINES: usize = 256;
 
 /// What the writer does next.
 pub(crate) enum Turn {
     Jobs(Vec<Job>),
+    Errands(Vec<Errand>),
     Chores(Chores),
     /// Nothing to do for a while.
     Idle,
@@ -51,6 +56,9 @@ pub(crate) struct Chores {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    errands: VecDeque<Errand>,
+    /// Errands were run last, so it is the turn of jobs.
+    jobs_next: bool,
     people: People,
     audit: AuditLog,
     /// Chores are not done before this.
@@ -139,6 +147,16 @@ impl Intake {
         Ok(())
     }
 
+    pub(crate) fn send(&self, errand: Errand) -> Result<(), Busy> {
+        let mut state = lock(&self.state);
+        if state.closed || state.errands.len() >= ERRANDS {
+            return Err(Busy);
+        }
+        state.errands.push_back(errand);
+        self.wake.notify_one();
+        Ok(())
+    }
+
     pub(crate) fn provision(&self, identity: &Arc<Identity>) {
         let mut state = lock(&self.state);
         state.people.push(identity);
@@ -197,6 +215,9 @@ impl Intake {
                 !state.people.is_empty() || state.audit.is_due(clock::now()) || (hurry && !state.audit.is_empty());
             if chores && chores_in.is_zero() {
                 return Turn::Chores(state.take_chores(hurry));
+            }
+            if !state.errands.is_empty() && (state.jobs.is_empty() || !state.jobs_next) {
+                return Turn::Errands(state.take_errands());
             }
             let now = Instant::now();
             let mut wait = until.saturating_duration_since(now);
@@ -274,6 +295,7 @@ impl Intake {
             tickets.append(&mut flight.tickets);
         }
         tickets.extend(state.jobs.drain(..).map(|job| job.ticket));
+        state.errands.clear();
         state.answered += tickets.len() as u64;
         state.flushes.clear();
         drop(state);
@@ -287,9 +309,16 @@ impl Intake {
 impl State {
     fn take_jobs(&mut self) -> Vec<Job> {
         self.gathering = None;
+        self.jobs_next = false;
         let jobs: Vec<Job> = self.jobs.drain(..self.jobs.len().min(BATCH)).collect();
         self.take_off(jobs.iter().map(|job| job.ticket).collect());
         jobs
+    }
+
+    fn take_errands(&mut self) -> Vec<Errand> {
+        self.jobs_next = true;
+        self.take_off(Vec::new());
+        self.errands.drain(..self.errands.len().min(ERRANDS_AT_ONCE)).collect()
     }
 
     fn take_chores(&mut self, all: bool) -> Chores {

@@ -9,10 +9,12 @@
 //! - Every write that was taken gets one outcome, after its commit or after its failure, in order (`intake`).
 //! - Nothing here panics, hangs for ever or grows without bound because a database is slow, stopped or gone.
 
+mod accounts;
 mod amend;
 mod audit;
 mod batch;
 mod connection;
+mod errand;
 mod error;
 mod fixed;
 mod intake;

@@ -27,6 +27,7 @@ diesel::table! {
         last_pos -> BigInt,
         last_at -> BigInt,
         created_at -> BigInt,
+        name -> Nullable<Text>,
     }
 }
 
@@ -181,6 +182,68 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::Id;
 
+    accounts (organization_id, user_id) {
+        organization_id -> Id,
+        user_id -> Id,
+        email_key -> Text,
+        password_hash -> Nullable<Text>,
+        invite_id -> Nullable<Id>,
+        disabled_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    login_sessions (id) {
+        id -> Id,
+        organization_id -> Id,
+        user_id -> Id,
+        family -> Binary,
+        refresh_hash -> Binary,
+        user_agent -> Nullable<Text>,
+        address -> Text,
+        created_at -> BigInt,
+        renewed_at -> BigInt,
+        expires_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    api_keys (id) {
+        id -> Id,
+        organization_id -> Id,
+        user_id -> Id,
+        name -> Text,
+        hash -> Binary,
+        hint -> Text,
+        scopes -> Text,
+        created_by -> Nullable<Id>,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    auth_changes (id) {
+        id -> BigInt,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
     audit_log (id) {
         id -> BigInt,
         at -> BigInt,
@@ -206,5 +269,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     messages,
     message_edits,
     reactions,
-    idempotency_keys
+    idempotency_keys,
+    accounts,
+    login_sessions,
+    api_keys
 );

@@ -17,6 +17,7 @@ use log::{error, warn};
 
 use super::batch::{self, Care, Job, Memory, Verdict};
 use super::connection::{Connection, on};
+use super::errand::Errand;
 use super::intake::{Chores, Intake, Turn};
 use super::link::{Down, Link};
 use super::{amend, audit, people};
@@ -89,6 +90,7 @@ impl Writer {
                 }
                 self.intake.answer(batch::answers(jobs, verdicts));
             }
+            Turn::Errands(errands) => errands.into_iter().for_each(|errand| self.run(errand)),
             Turn::Chores(chores) => self.chores(chores),
             Turn::Idle => self.look_around(),
             Turn::Closed => {}
@@ -178,6 +180,23 @@ impl Writer {
         let mut verdicts = self.again(left);
         append(&mut verdicts, self.again(right));
         verdicts
+    }
+
+    /// An errand that cannot be run is dropped, which tells whoever waits for it.
+    fn run(&mut self, mut errand: Errand) {
+        if !errand.is_awaited() {
+            return;
+        }
+        let Ok(connection) = self.ready() else { return };
+        let Err(error) = errand.run(connection) else { return errand.tell() };
+        if is_rows_fault(&error, connection) {
+            return error!("The database refuses an errand: {error}");
+        }
+        warn!("An errand failed and is run again: {error}");
+        match self.link.renew().map(|connection| errand.run(connection)) {
+            Ok(Ok(())) => errand.tell(),
+            _ => self.down(),
+        }
     }
 
     fn chores(&mut self, chores: Chores) {

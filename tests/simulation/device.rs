@@ -62,7 +62,7 @@ pub struct Link {
 
 impl Link {
     pub fn new(conn: ConnId, socket: Rc<Socket>, role: Role, store: &Store) -> Self {
-        let versions = store.rooms.iter().map(|(id, row)| (*id, row.rights.len() - 1)).collect();
+        let versions = store.rooms.iter().map(|(id, row)| (*id, row.told)).collect();
         Self { conn, socket, asked: BTreeMap::new(), rooms: BTreeMap::new(), roles: vec![role], versions }
     }
 
@@ -242,7 +242,7 @@ impl Device {
             troubles,
             was_there: store.is_there_for(self.who.org, room),
             was_in: link.rooms.contains_key(&room) && !link.is_leaving(room),
-            version: store.rooms.get(&room).map_or(0, |row| row.rights.len() - 1),
+            version: store.rooms.get(&room).map_or(0, |row| row.told),
             joins: self.places.get(&room).map_or(0, |place| place.joins),
             rooms: 0,
             command: command.clone(),

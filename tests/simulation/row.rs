@@ -22,6 +22,9 @@ pub struct Row {
     pub org: OrgId,
     /// The rights in each version of the room: the last ones are those of now.
     pub rights: Vec<Rights>,
+    /// The place among them of the newest that the hub was told of; after one of which it was not, this stands still.
+    pub told: usize,
+    pub was_unheard: bool,
     pub messages: Vec<Arc<Message>>,
     /// Messages of which a change was stored without anyone being told.
     pub unheard: BTreeSet<u64>,
@@ -37,6 +40,8 @@ impl Row {
             id,
             org,
             rights: vec![rights],
+            told: 0,
+            was_unheard: false,
             messages: Vec::new(),
             unheard: BTreeSet::new(),
             changed: BTreeMap::new(),

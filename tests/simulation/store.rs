@@ -120,6 +120,21 @@ impl Store {
         }
     }
 
+    /// The hub takes in what it is told.
+    pub fn told(&mut self, input: &Input) {
+        let Input::Written(batch) = input else { return };
+        for written in batch {
+            if let Ok(Outcome::Amended { amended: Amended::Updated { room } | Amended::Member { room, .. }, .. }) =
+                &written.outcome
+            {
+                let row = self.rooms.get_mut(&room.id).expect("rooms stay");
+                if !row.was_unheard {
+                    row.told = row.told.max(room.version as usize - 1);
+                }
+            }
+        }
+    }
+
     /// Says that it is back, if it had failed.
     pub fn recover(&mut self) {
         if std::mem::take(&mut self.has_failed) {
@@ -236,6 +251,9 @@ impl Store {
 
     fn note_unheard(&mut self, outcome: &Result<Outcome, WriteError>) {
         let Ok(Outcome::Amended { amended, .. }) = outcome else { return };
+        if let Amended::Updated { room } | Amended::Member { room, .. } = amended {
+            self.rooms.get_mut(&room.id).expect("it was changed just now").was_unheard = true;
+        }
         let (room, seq) = match amended {
             Amended::Edited { message } => (message.room, message.seq),
             Amended::Deleted(it) => (it.room, it.seq),

@@ -145,6 +145,7 @@ impl World {
 
     fn input(&mut self, input: Input) {
         self.tell(|| format!("hub: {input:?}"));
+        self.store.told(&input);
         let ends = self.hub.input(input, self.now, &mut self.store, self.config.writes);
         for (conn, reason) in ends {
             self.tell(|| format!("{conn:?} is to end: {reason}"));

@@ -184,7 +184,7 @@ pub(super) async fn list(
 ) -> Result<Json<List<MemberShape>>, Problem> {
     let viewer = caller.viewer()?;
     let span = part.span(|cursor| matches!(cursor, Cursor::Id(_)))?;
-    let access = chat.hub.may_enter(&caller.identity(), room).await.map_err(told)?;
+    let access = chat.hub.may_enter(caller.identity(), room).await.map_err(told)?;
     let banned = which.banned.unwrap_or(false);
     let moderates = access.member.is_some_and(|member| member.role >= MemberRole::Moderator);
     if banned && !moderates && viewer.role != Role::Admin {

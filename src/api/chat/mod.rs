@@ -98,12 +98,12 @@ pub(super) fn places() -> Vec<Place> {
 impl Chat {
     /// Does what a caller asks for, by the rules of sockets.
     async fn ask(&self, caller: &Caller, command: Command) -> Result<Event, Problem> {
-        self.hub.ask(caller.identity(), command).await.map_err(told)
+        self.hub.ask(caller.identity().clone(), command).await.map_err(told)
     }
 
     /// Whoever may not enter the room is told so, or that there is none.
     async fn enter(&self, caller: &Caller, room: RoomId) -> Result<(), Problem> {
-        self.hub.may_enter(&caller.identity(), room).await.map(drop).map_err(told)
+        self.hub.may_enter(caller.identity(), room).await.map(drop).map_err(told)
     }
 
     /// Which of these users have a connection now.

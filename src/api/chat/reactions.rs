@@ -20,7 +20,9 @@ use crate::domain::{Command, Event, MessageId, wording};
         ("id" = Uuid, Path, description = "The message"),
         (
             "emoji" = String, Path,
-            description = "An emoji or the name of one, at most 64 bytes, percent-encoded", min_length = 1, max_length = 64
+            description = "An emoji or the name of one, at most 64 bytes, percent-encoded",
+            min_length = 1,
+            max_length = 64
         ),
     ),
     responses(
@@ -55,7 +57,9 @@ pub(super) async fn put(
         ("id" = Uuid, Path, description = "The message"),
         (
             "emoji" = String, Path,
-            description = "An emoji or the name of one, at most 64 bytes, percent-encoded", min_length = 1, max_length = 64
+            description = "An emoji or the name of one, at most 64 bytes, percent-encoded",
+            min_length = 1,
+            max_length = 64
         ),
     ),
     responses(

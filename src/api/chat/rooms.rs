@@ -37,8 +37,8 @@ pub(in crate::api) enum Filter {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::api) struct Which {
-    /// `mine`: those that one has a place in; `public`: those that anyone may join. Else both, and for agents and admins
-    /// the customer conversations.
+    /// `mine`: those that one has a place in; `public`: those that anyone may join. Else both, and for agents and
+    /// admins the customer conversations.
     #[param(inline)]
     filter: Option<Filter>,
     #[param(inline)]

@@ -1,0 +1,93 @@
+/** Making rooms, finding them, and finding people. */
+import { Avatar, Dialog, Field, html, useSettled, useState } from "./parts.js";
+import { preview } from "./text.js";
+import { t } from "./words.js";
+
+export function NewRoom({ model, onClose }) {
+  const [problem, setProblem] = useState(null);
+  async function submit(event) {
+    event.preventDefault();
+    const { name, kind } = Object.fromEntries(new FormData(event.target));
+    try {
+      const room = await model.create({ name: name.trim(), kind });
+      onClose();
+      await model.open(room.id);
+    } catch (error) {
+      setProblem(error.message);
+    }
+  }
+  const choice = (kind) => html`<label class="choice">
+    <input type="radio" name="kind" value=${kind} defaultChecked=${kind === "public"} />
+    <span><strong>${t(kind)}</strong><small>${t(`${kind}_hint`)}</small></span>
+  </label>`;
+  return html`<${Dialog} title=${t("create_room")} onClose=${onClose}>
+    <form onSubmit=${submit}>
+      <${Field} name="name" label=${t("name")} required maxlength="100" autocomplete="off" autofocus error=${problem} />
+      <div class="choices">${choice("public")}${choice("private")}</div>
+      <div class="buttons">
+        <button type="button" onClick=${onClose}>${t("cancel")}</button>
+        <button class="primary">${t("create")}</button>
+      </div>
+    </form>
+  <//>`;
+}
+
+/** A list that is searched on the hub. `find` gets the words; `children` draws one of what it found. */
+function Finder({ label, find, empty, children }) {
+  const [q, setQ] = useState("");
+  const [found, setFound] = useState(null);
+  const [problem, setProblem] = useState(null);
+  useSettled(q, q ? 200 : 0, async (words) => {
+    try {
+      const items = await find(words.trim());
+      setFound({ q: words, items });
+      setProblem(null);
+    } catch (error) {
+      setProblem(error.message);
+    }
+  });
+  return html`<div class="finder">
+    <input type="search" aria-label=${label} placeholder=${label} autofocus value=${q} onInput=${(event) => setQ(event.target.value)} />
+    ${problem && html`<p class="error" role="alert">${problem}</p>`}
+    ${!found && !problem && html`<p class="quiet">${t("loading")}</p>`}
+    ${found && !found.items.length && html`<p class="quiet">${found.q ? t("no_match", { q: found.q }) : empty}</p>`}
+    <ul class="list">${found?.items.map((item) => html`<li key=${item.id}>${children(item)}</li>`)}</ul>
+  </div>`;
+}
+
+export function BrowseRooms({ model, onClose }) {
+  const enter = async (room) => (await model.enter(room)) && onClose();
+  return html`<${Dialog} title=${t("browse")} onClose=${onClose}>
+    <${Finder} label=${t("search_rooms")} empty=${t("no_public_rooms")} find=${(q) => model.findRooms(q)}>
+      ${(room) => html`
+        <${Avatar} name=${room.name} id=${room.id} icon="hash" />
+        <span class="grow"><strong>${room.name}</strong><small>${preview(room.last_message, t)}</small></span>
+        <button type="button" onClick=${() => enter(room)}>${t("join")}<span class="hidden"> ${room.name}</span></button>`}
+    <//>
+  <//>`;
+}
+
+/** People of the organization, without oneself and those for whom `without` is true. */
+export function PeopleFinder({ model, without = () => false, children }) {
+  const find = async (q) => {
+    const { items } = await model.people(q);
+    return items.filter((user) => user.id !== model.me.id && !without(user));
+  };
+  return html`<${Finder} label=${t("search_people")} empty=${t("no_people")} find=${find}>${children}<//>`;
+}
+
+export function Person({ user, children }) {
+  const presence = user.online ? (user.status ?? "online") : "offline";
+  return html`
+    <${Avatar} name=${user.name} id=${user.id ?? user.user_id} presence=${presence} />
+    <span class="grow"><strong>${user.name}</strong>${children}</span>`;
+}
+
+export function NewDirect({ model, onClose }) {
+  const write = async (user) => (await model.direct(user)) && onClose();
+  return html`<${Dialog} title=${t("new_direct")} onClose=${onClose}>
+    <${PeopleFinder} model=${model}>
+      ${(user) => html`<button type="button" class="person" onClick=${() => write(user)}><${Person} user=${user} /></button>`}
+    <//>
+  <//>`;
+}

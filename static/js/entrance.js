@@ -1,0 +1,60 @@
+/** Logging in and registering. */
+import { Field, html, useState } from "./parts.js";
+import { t } from "./words.js";
+
+/** An administrator's link carries `?invite=`, the one that the hub prints at its first start `?setup=`. */
+const query = new URLSearchParams(location.search);
+const invite = query.get("invite");
+const setup = query.get("setup");
+
+export function Entrance({ login, why }) {
+  const [isNew, setNew] = useState(Boolean(invite || setup));
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
+
+  async function submit(event) {
+    event.preventDefault();
+    const { email, password, name, organization } = Object.fromEntries(new FormData(event.target));
+    setBusy(true);
+    setProblem(null);
+    try {
+      if (isNew) {
+        const person = { email, password, name };
+        if (organization?.trim()) person.organization = organization.trim();
+        if (invite) person.invite = invite;
+        if (setup) person.setup_token = setup;
+        await login.register(person);
+      } else {
+        await login.login(email, password);
+      }
+      if (invite || setup) history.replaceState(null, "", location.pathname + location.hash);
+    } catch (error) {
+      setProblem(error);
+      setBusy(false);
+    }
+  }
+
+  const at = (field) => (problem?.field === field ? problem.message : undefined);
+  const general = problem && !["email", "password", "name", "organization"].includes(problem.field) && problem.message;
+  const greeting = (isNew && setup && t("setup")) || (isNew && invite && t("invited")) || t("about_hub");
+  return html`<main class="entrance">
+    <form onSubmit=${submit} aria-busy=${busy}>
+      <img src="/icon.svg" alt="" width="56" height="56" />
+      <h1>Tertulia</h1>
+      <p class="quiet">${greeting}</p>
+      <div class="problem" role="alert">${general || why ? html`<p>${general || why}</p>` : null}</div>
+      ${isNew && html`<${Field} name="name" label=${t("name")} autocomplete="name" required maxlength="100" error=${at("name")} />`}
+      <${Field} name="email" type="email" label=${t("email")} autocomplete="username" required autofocus error=${at("email")} />
+      <${Field}
+        name="password" type="password" label=${t("password")} required minlength=${isNew ? 8 : undefined} maxlength="256"
+        autocomplete=${isNew ? "new-password" : "current-password"} hint=${isNew && t("password_hint")} error=${at("password")}
+      />
+      ${isNew && !invite && html`<${Field} name="organization" label=${t("organization")} autocomplete="organization" hint=${t("organization_hint")} error=${at("organization")} />`}
+      <button class="primary" disabled=${busy}>${isNew ? t("register") : t("log_in")}</button>
+      <p class="quiet">
+        ${isNew ? t("with_account") : t("no_account")}${" "}
+        <button type="button" class="link" onClick=${() => (setNew(!isNew), setProblem(null))}>${isNew ? t("log_in") : t("register")}</button>
+      </p>
+    </form>
+  </main>`;
+}

@@ -1,0 +1,165 @@
+/** Who one is: the pair of tokens of a login, and the calls that need no socket. Part of `tertulia.js`. */
+
+/** A token is renewed when it has less than this left. */
+const EARLY_MS = 90_000;
+
+export class TertuliaError extends Error {
+  constructor(code, message, more = {}) {
+    super(message);
+    this.name = "TertuliaError";
+    this.code = code;
+    Object.assign(this, more);
+  }
+}
+
+/** Something that tells of events. */
+export class Emitter {
+  #listeners = new Map();
+
+  /** Calls `listener` with each event of this type; returns what ends that. */
+  on(type, listener) {
+    if (!this.#listeners.has(type)) this.#listeners.set(type, new Set());
+    this.#listeners.get(type).add(listener);
+    return () => this.#listeners.get(type).delete(listener);
+  }
+
+  emit(type, event) {
+    for (const listener of [...(this.#listeners.get(type) ?? [])]) {
+      try {
+        listener(event);
+      } catch (error) {
+        console.error(error); // one listener's fault is not another's
+      }
+    }
+  }
+}
+
+/** Asks the REST API; what is refused, or no answer at all, is a `TertuliaError`. */
+export async function request(url, method, path, body, token) {
+  const headers = {};
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    const content = body === undefined ? undefined : JSON.stringify(body);
+    response = await fetch(new URL(path, url), { method, headers, body: content, credentials: "omit", cache: "no-store" });
+  } catch (error) {
+    throw new TertuliaError("offline", "The hub cannot be reached", { cause: error });
+  }
+  const text = await response.text().catch(() => "");
+  let answer = null;
+  try {
+    answer = text ? JSON.parse(text) : null;
+  } catch {
+    if (response.ok) throw new TertuliaError("internal", "The hub's answer is no JSON", { status: response.status });
+  }
+  if (response.ok) return answer;
+  const { code = "internal", detail = answer?.title ?? response.statusText, field } = answer ?? {};
+  const after = Number(response.headers.get("Retry-After"));
+  throw new TertuliaError(code, detail, { status: response.status, field, retry_after_ms: after ? after * 1000 : undefined });
+}
+
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * A person's login: keeps the pair of tokens in `storage`, for all tabs, and renews it in time. A refresh token counts
+ * once, so only one tab renews at a time, and the others take what it got.
+ */
+export class Login extends Emitter {
+  #url;
+  #storage;
+  #key;
+  #renewing = null;
+
+  constructor({ url = globalThis.location?.origin, storage = globalThis.localStorage, key = "tertulia.login" } = {}) {
+    super();
+    this.#url = url;
+    this.#storage = storage;
+    this.#key = key;
+    globalThis.addEventListener?.("storage", (event) => {
+      if (event.key === key || event.key === null) this.emit("change", this.user);
+    });
+  }
+
+  get #pair() {
+    try {
+      return JSON.parse(this.#storage.getItem(this.#key));
+    } catch {
+      return null;
+    }
+  }
+
+  /** Who is logged in, as of the last answer. */
+  get user() {
+    return this.#pair?.user ?? null;
+  }
+
+  set user(user) {
+    const pair = this.#pair;
+    if (pair) this.#storage.setItem(this.#key, JSON.stringify({ ...pair, user }));
+  }
+
+  #keep(answer) {
+    const { access_token, refresh_token, expires_in } = answer;
+    const pair = { access_token, refresh_token, expires_at: Date.now() + expires_in * 1000, user: answer.user ?? this.user };
+    this.#storage.setItem(this.#key, JSON.stringify(pair));
+    this.emit("change", pair.user);
+    return pair;
+  }
+
+  #forget(reason) {
+    this.#storage.removeItem(this.#key);
+    this.emit("ended", reason);
+    this.emit("change", null);
+  }
+
+  async login(email, password) {
+    return this.#keep(await request(this.#url, "POST", "/api/v1/auth/login", { email, password })).user;
+  }
+
+  async register(person) {
+    return this.#keep(await request(this.#url, "POST", "/api/v1/auth/register", person)).user;
+  }
+
+  async logout() {
+    const token = this.#pair?.access_token;
+    this.#forget("logged_out");
+    if (token) await request(this.#url, "POST", "/api/v1/auth/logout", undefined, token).catch(() => {});
+  }
+
+  /** A good access token. `refused`: one that the hub did not take, so another is needed. */
+  async token({ refused } = {}) {
+    const good = (pair) => pair && pair.access_token !== refused && pair.expires_at - Date.now() > EARLY_MS;
+    const pair = this.#pair;
+    if (good(pair)) return pair.access_token;
+    if (!pair) throw new TertuliaError("authentication_required", "Nobody is logged in", { status: 401 });
+    this.#renewing ??= this.#alone(async () => {
+      const present = this.#pair; // another tab may have been quicker
+      if (!present || good(present)) return present;
+      try {
+        const { refresh_token } = present;
+        return this.#keep(await request(this.#url, "POST", "/api/v1/auth/refresh", { refresh_token }));
+      } catch (error) {
+        if (error.status === 400 || error.status === 401 || error.status === 403) this.#forget(error.code);
+        else if (present.expires_at > Date.now() && present.access_token !== refused) return present;
+        throw error;
+      }
+    }).finally(() => (this.#renewing = null));
+    const renewed = await this.#renewing;
+    if (!renewed) throw new TertuliaError("authentication_required", "Nobody is logged in", { status: 401 });
+    return renewed.access_token;
+  }
+
+  /** One tab at a time. Where the browser has no locks (pages without TLS), a note in the storage does, nearly as well. */
+  async #alone(task) {
+    if (globalThis.navigator?.locks) return navigator.locks.request(this.#key, task);
+    const note = `${this.#key}.busy`;
+    for (let i = 0; i < 50 && Number(this.#storage.getItem(note)) > Date.now(); i++) await wait(100 + Math.random() * 100);
+    this.#storage.setItem(note, String(Date.now() + 5_000));
+    try {
+      return await task();
+    } finally {
+      this.#storage.removeItem(note);
+    }
+  }
+}
