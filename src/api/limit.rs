@@ -84,7 +84,7 @@ pub fn one_host(address: IpAddr) -> IpAddr {
 }
 
 /// Calls of the API count. Monitoring must get through whatever else goes on, and a page is a dozen files from memory.
-fn counts(path: &str) -> bool {
+pub(super) fn counts(path: &str) -> bool {
     path.starts_with("/api/") && !matches!(path, "/api/v1/chat/health" | "/api/v1/auth/health")
 }
 

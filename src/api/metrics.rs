@@ -8,6 +8,17 @@ use super::{Context, Problem};
 /// OpenMetrics 1.0, which is what the text is written in; Prometheus reads it since 2.5.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Everything that is counted, for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "getMetrics",
+    tag = "operations",
+    responses(
+        (status = 200, description = "OpenMetrics 1.0", body = String, content_type = "application/openmetrics-text"),
+        (status = 503, description = "Not now", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn metrics(context: Data<Context>) -> Result<HttpResponse, Problem> {
     let text = context.metrics.render().map_err(|_| Problem::unavailable("The metrics cannot be written"))?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))

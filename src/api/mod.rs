@@ -7,11 +7,13 @@ mod accounts;
 mod caller;
 mod chat;
 mod compression;
+mod docs;
 mod health;
 mod idempotency;
 mod input;
 mod limit;
 mod metrics;
+mod openapi;
 mod origins;
 mod problem;
 mod request_id;
@@ -32,7 +34,6 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
 use actix_web::{App, Error, web};
 
-pub use accounts::AccountsApi;
 pub use chat::Chat;
 pub use health::Memory;
 pub use limit::{Limiter, one_host};
@@ -43,7 +44,7 @@ use crate::auth::accounts::Accounts;
 use crate::domain::Timestamp;
 use crate::hub::handle::Snapshot;
 use crate::metrics::Metrics;
-use resource::at;
+use resource::{Place, at};
 
 pub type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -82,8 +83,8 @@ pub struct Context {
     pub health: health::Memory,
 }
 
-/// The whole of what is served over plain HTTP. Without `chat` there are no rooms and no people; `pages` adds what is not
-/// part of the API.
+/// The whole of what is served over plain HTTP. Without `chat` there are no rooms and no people; `pages` adds what is
+/// not part of the API.
 pub fn app(
     context: web::Data<Context>,
     chat: Option<web::Data<Chat>>,
@@ -130,25 +131,40 @@ pub fn metrics_app(
 }
 
 fn configure(routes: &mut web::ServiceConfig, context: &Context, chat: Option<web::Data<Chat>>) {
-    routes
-        .service(at("/health").get(health::all))
-        .service(at("/health/live").get(health::live))
-        .service(at("/health/ready").get(health::ready))
-        .service(at("/health/db").get(health::database))
-        .service(at("/health/redis").get(health::redis))
-        .service(at("/api/v1/chat/health").get(health::ready))
-        .service(at("/api/v1/ws/stats").get(stats::stats))
-        .configure(accounts::routes);
-    if let Some(chat) = chat {
-        routes.app_data(chat).configure(chat::routes);
-    }
-    if context.serve_metrics {
-        routes.service(at("/metrics").get(metrics::metrics));
+    routes.app_data(web::Data::new(openapi::Description::of(context, chat.is_some())));
+    for place in places(context, chat.is_some()) {
+        routes.service(place);
     }
     for path in &context.sockets {
         routes.service(at(path).get(sockets::upgrade_required));
     }
+    if let Some(chat) = chat {
+        routes.app_data(chat);
+    }
     routes.default_service(web::to(problem::not_found));
+}
+
+/// Everything that there is to call.
+fn places(context: &Context, with_chat: bool) -> Vec<Place> {
+    let mut places = vec![
+        at("/health").get(health::all),
+        at("/health/live").get(health::live),
+        at("/health/ready").get(health::ready),
+        at("/health/db").get(health::database),
+        at("/health/redis").get(health::redis),
+        at("/api/v1/ws/stats").get(stats::stats),
+        at("/openapi.json").get(docs::description),
+        at("/docs").get(docs::page),
+        at("/docs/viewer.js").get(docs::viewer),
+    ];
+    places.extend(accounts::places());
+    if with_chat {
+        places.extend(chat::places());
+    }
+    if context.serve_metrics {
+        places.push(at("/metrics").get(metrics::metrics));
+    }
+    places
 }
 
 /// None of this is a page: nothing in it may be framed, guessed at or run.

@@ -7,7 +7,9 @@ use actix_web::body::BoxBody;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::{Reject, RejectCode};
 
@@ -83,16 +85,44 @@ impl ResponseError for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        let (status, code, detail) = (self.status.as_u16(), self.code, &self.detail);
-        let mut body =
-            json!({ "type": "about:blank", "title": title, "status": status, "code": code, "detail": detail });
-        if let Some(field) = &self.field {
-            body["field"] = field.as_ref().into();
-        }
-        response.content_type("application/problem+json").body(body.to_string())
+        let told = Told {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            field: self.field.as_deref(),
+        };
+        let body = serde_json::to_string(&told).unwrap_or_default();
+        response.content_type("application/problem+json").body(body)
     }
 }
+
+/// What went wrong (RFC 9457).
+#[derive(Serialize, ToSchema)]
+struct Told<'a> {
+    /// Always `about:blank`: `code` says more.
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    /// One word for programs; its meaning never changes.
+    code: &'a str,
+    /// One sentence for people: what was wrong, and what would be right.
+    detail: &'a str,
+    /// The field of the body or the query that is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<&'a str>,
+}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        Told::schema()
+    }
+}
+
+impl ToSchema for Problem {}
 
 /// For paths that lead nowhere.
 pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {

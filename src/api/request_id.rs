@@ -12,7 +12,8 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 
 const MAX_BYTES: usize = 128;
 
-/// The caller's name for the request comes back; where there is none, or one that would spoil a log, it gets a fresh one.
+/// The caller's name for the request comes back. Where there is none, or one that would spoil a log, it gets a fresh
+/// one.
 pub(super) async fn echo(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

@@ -3,19 +3,19 @@
 use actix_web::dev::{AppService, Handler, HttpServiceFactory};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, Resource, Responder, Route, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, Route, web};
 
 use super::problem;
 
 /// A path, with a handler for each of its methods. Where GET works, HEAD does.
 pub(crate) struct Place {
-    resource: Resource,
-    methods: Vec<Method>,
+    pub(crate) path: String,
+    routes: Vec<(Method, Route)>,
 }
 
 /// The place at `path`, in the way of actix: `/rooms/{id}`.
 pub(crate) fn at(path: &str) -> Place {
-    Place { resource: web::resource(path.to_owned()), methods: Vec::new() }
+    Place { path: path.to_owned(), routes: Vec::new() }
 }
 
 impl Place {
@@ -61,21 +61,21 @@ impl Place {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.resource = self.resource.route(route.to(handler));
-        self.methods.push(method);
+        self.routes.push((method, route.to(handler)));
         self
     }
 }
 
 impl HttpServiceFactory for Place {
     fn register(self, config: &mut AppService) {
-        let names: Vec<_> = self.methods.iter().map(Method::as_str).collect();
+        let names: Vec<_> = self.routes.iter().map(|(method, _)| method.as_str()).collect();
         let allow = names.join(", ");
         let otherwise = move |request: HttpRequest| {
             let answer = other_method(&request, &allow);
             async move { answer }
         };
-        self.resource.default_service(web::to(otherwise)).register(config);
+        let resource = self.routes.into_iter().fold(web::resource(self.path), |all, (_, route)| all.route(route));
+        resource.default_service(web::to(otherwise)).register(config);
     }
 }
 

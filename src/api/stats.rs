@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use actix_web::web::{Data, Json};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::caller::Caller;
 use super::{Context, Problem};
 use crate::clock;
 use crate::domain::Role;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Stats {
     total_clients: usize,
     /// Rooms with a connected client.
@@ -25,6 +26,17 @@ pub(super) struct Stats {
     nodes: usize,
 }
 
+/// How many are connected, and how much was said: for admins and agents.
+#[utoipa::path(
+    get,
+    path = "/api/v1/ws/stats",
+    operation_id = "getStats",
+    tag = "operations",
+    responses(
+        (status = 200, description = "Counts", body = Stats),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn stats(caller: Caller, context: Data<Context>) -> Result<Json<Stats>, Problem> {
     caller.must_be_one_of(&[Role::Admin, Role::Agent])?;
     let snapshot = context.vitals.snapshot().await.ok_or_else(|| Problem::unavailable("The hub is shutting down"))?;

@@ -331,3 +331,58 @@ async fn what_is_large_is_compressed_for_whoever_can_read_it() {
     assert_eq!(small.json()["status"], "ok");
     assert_eq!(fixture.get("/metrics").await.header("content-encoding"), "");
 }
+
+/// Every place that there is, by what answers there: a path and its methods.
+fn described(document: &Value) -> Vec<(String, Vec<String>)> {
+    let paths = document["paths"].as_object().expect("paths");
+    let methods = |place: &Value| place.as_object().expect("methods").keys().map(|it| it.to_uppercase()).collect();
+    paths.iter().map(|(path, place)| (path.clone(), methods(place))).collect()
+}
+
+#[actix::test]
+async fn the_description_names_every_place_and_each_of_its_methods() {
+    let context = fixture().context;
+    let document = openapi::document(&context, true);
+    assert!(document["openapi"].as_str().is_some_and(|it| it.starts_with("3.1")));
+    let places = || places(&context, true);
+    let app = places().into_iter().fold(App::new(), App::service);
+    let app = init_service(app).await;
+    let mut names: Vec<_> = places().into_iter().map(|place| place.path).collect();
+    names.extend(context.sockets.iter().map(|path| (*path).to_owned()));
+    names.sort();
+    let operations = || document["paths"].as_object().into_iter().flatten().flat_map(|(_, place)| place.as_object());
+    let mut ids: Vec<_> = operations().flatten().map(|(_, operation)| operation["operationId"].to_string()).collect();
+    let count = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "each has a name of its own: {ids:?}");
+    let mut described = described(&document);
+    described.sort();
+    assert_eq!(names, described.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>());
+
+    for (path, methods) in described.into_iter().filter(|(path, _)| !context.sockets.contains(&&**path)) {
+        let response = call_service(&app, TestRequest::patch().uri(&path).to_request()).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        let allow = response.headers().get("allow").and_then(|it| it.to_str().ok()).expect("what is allowed");
+        let mut allowed: Vec<_> = allow.split(", ").filter(|it| *it != "HEAD").collect();
+        allowed.sort_unstable();
+        assert_eq!(allowed, methods, "{path}");
+    }
+}
+
+#[actix::test]
+async fn the_description_can_be_browsed_without_scripts_in_the_page() {
+    let fixture = fixture();
+    let page = fixture.get("/docs").await;
+    assert_eq!(page.status, StatusCode::OK);
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe-eval"), "{policy}");
+    let text = String::from_utf8_lossy(&page.body).into_owned();
+    assert_eq!(text.matches("<script").count(), text.matches("<script src=\"/docs/viewer.js\"").count(), "{text}");
+    let viewer = fixture.get("/docs/viewer.js").await;
+    assert!(viewer.header("content-type").starts_with("text/javascript"));
+    let known = TestRequest::get().uri("/docs/viewer.js").insert_header(("If-None-Match", viewer.header("etag")));
+    assert_eq!(fixture.ask(known).await.status, StatusCode::NOT_MODIFIED);
+    let description = fixture.get("/openapi.json").await;
+    assert_eq!(description.json()["info"]["title"], "Tertulia");
+}

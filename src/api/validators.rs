@@ -1,7 +1,8 @@
 //! Entity tags: whether what a caller knows of a resource is still so (RFC 9110, sections 8.8.3 and 13).
 //!
 //! A tag is the version that updates are compared by, then a hash of everything that was told. `If-Match` compares the
-//! version only: that somebody has read a message in between is no reason to refuse its edit. `If-None-Match` compares all.
+//! version only: that somebody has read a message in between is no reason to refuse its edit. `If-None-Match` compares
+//! all of it.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;

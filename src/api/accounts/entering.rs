@@ -98,7 +98,7 @@ pub(super) async fn refresh(
 /// Ends the login session that the token belongs to, and closes its connections. Where the access token has expired, the
 /// refresh token in the body will do.
 #[utoipa::path(
-    post, path = "/api/v1/auth/logout", tag = "accounts",
+    post, path = "/api/v1/auth/logout", tag = "accounts", security(("bearer" = []), ()),
     request_body = Option<RefreshBody>,
     responses(
         (status = 204, description = "The login session has ended"),
@@ -130,7 +130,7 @@ pub(super) async fn log_out(
 /// Whether accounts are served here
 #[utoipa::path(
     get, path = "/api/v1/auth/health", tag = "accounts", security(()),
-    responses((status = 200, description = "They are", body = Health), (status = 429, description = "Too many requests from this address"))
+    responses((status = 200, description = "They are", body = Health))
 )]
 pub(super) async fn health() -> Json<Health> {
     Json(Health { status: "ok" })

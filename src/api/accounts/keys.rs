@@ -17,7 +17,7 @@ use crate::domain::{Reject, RejectCode, Role, Scope, Scopes, UserId};
 
 /// Make an API key; it is shown this once
 #[utoipa::path(
-    post, path = "/api/v1/auth/api-key", tag = "accounts",
+    post, path = "/api/v1/auth/api-key", tag = "accounts", security(("bearer" = [])),
     request_body = Option<KeyBody>,
     responses(
         (status = 201, description = "The key", body = KeyAnswer),
@@ -57,7 +57,7 @@ pub(super) async fn create(
 
 /// The API keys of your organization
 #[utoipa::path(
-    get, path = "/api/v1/auth/api-keys", tag = "accounts",
+    get, path = "/api/v1/auth/api-keys", tag = "accounts", security(("bearer" = [])),
     responses(
         (status = 200, description = "The keys, the newest first, without what opens", body = KeysAnswer),
         (status = 401, description = "No good token was shown"),
@@ -73,7 +73,7 @@ pub(super) async fn list(caller: Caller, context: Data<Context>) -> Result<Json<
 
 /// Revoke an API key; its connections are closed
 #[utoipa::path(
-    delete, path = "/api/v1/auth/api-keys/{id}", tag = "accounts",
+    delete, path = "/api/v1/auth/api-keys/{id}", tag = "accounts", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The key")),
     responses(
         (status = 204, description = "It is revoked"),
@@ -101,7 +101,7 @@ pub(super) async fn revoke(
 ///
 /// The invitation is good once, for 7 days.
 #[utoipa::path(
-    post, path = "/api/v1/auth/invites", tag = "accounts",
+    post, path = "/api/v1/auth/invites", tag = "accounts", security(("bearer" = [])),
     request_body = Option<InviteBody>,
     responses(
         (status = 201, description = "The invitation", body = InviteAnswer),

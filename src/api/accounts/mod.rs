@@ -8,11 +8,11 @@ mod shapes;
 
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{HeaderValue, ORIGIN, USER_AGENT};
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
 use utoipa::OpenApi;
 
 use super::caller::knock;
-use super::resource::at;
+use super::resource::{Place, at};
 use super::{Context, Problem};
 use crate::auth::accounts::Visitor;
 use crate::domain::Reject;
@@ -34,22 +34,24 @@ use crate::domain::Reject;
     keys::revoke,
     keys::invite,
 ))]
-pub struct AccountsApi;
+pub(super) struct AccountsApi;
 
-pub(super) fn routes(routes: &mut web::ServiceConfig) {
-    routes
-        .service(at("/api/v1/auth/register").post(entering::register))
-        .service(at("/api/v1/auth/login").post(entering::log_in))
-        .service(at("/api/v1/auth/refresh").post(entering::refresh))
-        .service(at("/api/v1/auth/logout").post(entering::log_out))
-        .service(at("/api/v1/auth/health").get(entering::health))
-        .service(at("/api/v1/auth/profile").get(own::profile).put(own::change_profile))
-        .service(at("/api/v1/auth/sessions").get(own::sessions))
-        .service(at("/api/v1/auth/sessions/{id}").delete(own::end_session))
-        .service(at("/api/v1/auth/api-key").post(keys::create))
-        .service(at("/api/v1/auth/api-keys").get(keys::list))
-        .service(at("/api/v1/auth/api-keys/{id}").delete(keys::revoke))
-        .service(at("/api/v1/auth/invites").post(keys::invite));
+/// Where accounts are.
+pub(super) fn places() -> Vec<Place> {
+    vec![
+        at("/api/v1/auth/register").post(entering::register),
+        at("/api/v1/auth/login").post(entering::log_in),
+        at("/api/v1/auth/refresh").post(entering::refresh),
+        at("/api/v1/auth/logout").post(entering::log_out),
+        at("/api/v1/auth/health").get(entering::health),
+        at("/api/v1/auth/profile").get(own::profile).put(own::change_profile),
+        at("/api/v1/auth/sessions").get(own::sessions),
+        at("/api/v1/auth/sessions/{id}").delete(own::end_session),
+        at("/api/v1/auth/api-key").post(keys::create),
+        at("/api/v1/auth/api-keys").get(keys::list),
+        at("/api/v1/auth/api-keys/{id}").delete(keys::revoke),
+        at("/api/v1/auth/invites").post(keys::invite),
+    ]
 }
 
 /// Where a request comes from, as accounts want to know it.

@@ -14,7 +14,7 @@ use crate::domain::{LoginId, Reject, RejectCode, Scope, wording};
 
 /// Who you are
 #[utoipa::path(
-    get, path = "/api/v1/auth/profile", tag = "accounts",
+    get, path = "/api/v1/auth/profile", tag = "accounts", security(("bearer" = [])),
     responses(
         (status = 200, description = "You", body = User),
         (status = 401, description = "No good token was shown"),
@@ -29,7 +29,7 @@ pub(super) async fn profile(caller: Caller, context: Data<Context>) -> Result<Js
 
 /// Change your name, your avatar or your status
 #[utoipa::path(
-    put, path = "/api/v1/auth/profile", tag = "accounts",
+    put, path = "/api/v1/auth/profile", tag = "accounts", security(("bearer" = [])),
     request_body = ProfileBody,
     responses(
         (status = 200, description = "You, as you are now", body = User),
@@ -70,7 +70,7 @@ pub(super) async fn change_profile(
 
 /// Where you are logged in
 #[utoipa::path(
-    get, path = "/api/v1/auth/sessions", tag = "accounts",
+    get, path = "/api/v1/auth/sessions", tag = "accounts", security(("bearer" = [])),
     responses(
         (status = 200, description = "Your login sessions, the newest first", body = SessionsAnswer),
         (status = 401, description = "No good token was shown"),
@@ -88,7 +88,7 @@ pub(super) async fn sessions(caller: Caller, context: Data<Context>) -> Result<J
 
 /// End one of your login sessions; administrators may end any of their organization
 #[utoipa::path(
-    delete, path = "/api/v1/auth/sessions/{id}", tag = "accounts",
+    delete, path = "/api/v1/auth/sessions/{id}", tag = "accounts", security(("bearer" = [])),
     params(("id" = Uuid, Path, description = "The login session")),
     responses(
         (status = 204, description = "It has ended"),

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
 
 use super::rooms::{answer, found};
+use super::shapes::RoomShape;
 use super::{Chat, people, unexpected};
 use crate::api::Problem;
 use crate::api::caller::Caller;
@@ -14,6 +15,36 @@ use crate::api::input::At;
 use crate::domain::{Command, Event, OrgId, RoomDraft, RoomId, RoomKind, UserId};
 
 /// Finds the room, or makes it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat/direct/{user_id}",
+    operation_id = "openDirectRoom",
+    tag = "rooms",
+    params(("user_id" = Uuid, Path, description = "The other one")),
+    responses(
+        (
+            status = 201, description = "The room was made", body = RoomShape,
+            headers(
+                ("ETag" = String, description = "What it stands as"),
+                ("Location" = String, description = "Where it is"),
+            ),
+        ),
+        (
+            status = 200, description = "The room was there", body = RoomShape,
+            headers(
+                ("ETag" = String, description = "What it stands as"),
+                ("Location" = String, description = "Where it is"),
+            ),
+        ),
+        (status = 400, description = "It takes two", body = Problem, content_type = "application/problem+json"),
+        (
+            status = 404, description = "There is no such user",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (status = 409, description = "The id is taken", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn open(
     caller: Caller,
     At(user): At<UserId>,

@@ -39,6 +39,31 @@ pub(in crate::api) struct Changed {
 }
 
 /// Gives somebody a place in a room.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat/rooms/{id}/members",
+    operation_id = "addMember",
+    tag = "members",
+    params(("id" = Uuid, Path, description = "The room")),
+    request_body = Invited,
+    responses(
+        (
+            status = 201, description = "The place", body = MemberShape,
+            headers(
+                ("Location" = String, description = "Where it is"),
+            ),
+        ),
+        (
+            status = 404, description = "There is no such room or user",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (
+            status = 409, description = "The user is kept out, or the room is one of two",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn add(
     caller: Caller,
     At(room): At<RoomId>,
@@ -52,6 +77,26 @@ pub(super) async fn add(
 }
 
 /// Changes somebody's place in a room; whoever has none gets one.
+#[utoipa::path(
+    put,
+    path = "/api/v1/chat/rooms/{id}/members/{user_id}",
+    operation_id = "changeMember",
+    tag = "members",
+    params(("id" = Uuid, Path, description = "The room"), ("user_id" = Uuid, Path, description = "The member")),
+    request_body = Changed,
+    responses(
+        (status = 200, description = "The place", body = MemberShape),
+        (
+            status = 404, description = "There is no such room or user",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (
+            status = 409, description = "The room would be left without an owner",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn change(
     caller: Caller,
     At((room, user)): At<(RoomId, UserId)>,
@@ -66,6 +111,25 @@ pub(super) async fn change(
 }
 
 /// Takes somebody's place away, or gives up one's own.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/chat/rooms/{id}/members/{user_id}",
+    operation_id = "removeMember",
+    tag = "members",
+    params(("id" = Uuid, Path, description = "The room"), ("user_id" = Uuid, Path, description = "The member")),
+    responses(
+        (status = 204, description = "Without a place"),
+        (
+            status = 404, description = "There is no such room or user",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (
+            status = 409, description = "The room would be left without an owner",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn remove(
     caller: Caller,
     At((room, user)): At<(RoomId, UserId)>,
@@ -95,6 +159,22 @@ async fn set(
     Ok(MemberShape::new(MemberEntry { member, person }, is_connected))
 }
 
+/// Who has a place in a room.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chat/rooms/{id}/members",
+    operation_id = "listMembers",
+    tag = "members",
+    params(("id" = Uuid, Path, description = "The room"), Which, Part),
+    responses(
+        (status = 200, description = "Members", body = List<MemberShape>),
+        (
+            status = 404, description = "There is no such room",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn list(
     caller: Caller,
     At(room): At<RoomId>,

@@ -15,6 +15,31 @@ use crate::api::{Problem, validators};
 use crate::domain::{Command, Event, Message, MessageId, Reject, RejectCode, wording};
 use crate::store::read::{Cursor, Viewer};
 
+/// One message.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chat/messages/{id}",
+    operation_id = "getMessage",
+    tag = "messages",
+    params(
+        ("id" = Uuid, Path, description = "The message"),
+        ("If-None-Match" = Option<String>, Header, description = "304 if the ETag is still this one"),
+    ),
+    responses(
+        (
+            status = 200, description = "The message", body = MessageShape,
+            headers(
+                ("ETag" = String, description = "What it stands as"),
+            ),
+        ),
+        (status = 304, description = "As it was"),
+        (
+            status = 404, description = "There is no such message",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn show(
     caller: Caller,
     At(id): At<MessageId>,
@@ -35,6 +60,31 @@ pub(in crate::api) struct NewText {
 }
 
 /// Changes the text of a message; what it said before stays to be read.
+#[utoipa::path(
+    put,
+    path = "/api/v1/chat/messages/{id}",
+    operation_id = "editMessage",
+    tag = "messages",
+    params(
+        ("id" = Uuid, Path, description = "The message"),
+        ("If-Match" = Option<String>, Header, description = "Only if the ETag is still this one"),
+    ),
+    request_body = NewText,
+    responses(
+        (
+            status = 200, description = "The message as it is now", body = MessageShape,
+            headers(
+                ("ETag" = String, description = "What it stands as"),
+            ),
+        ),
+        (
+            status = 404, description = "There is no such message",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn edit(
     caller: Caller,
     At(id): At<MessageId>,
@@ -58,6 +108,25 @@ pub(super) async fn edit(
 }
 
 /// Takes away what a message says; its place stays.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/chat/messages/{id}",
+    operation_id = "deleteMessage",
+    tag = "messages",
+    params(
+        ("id" = Uuid, Path, description = "The message"),
+        ("If-Match" = Option<String>, Header, description = "Only if the ETag is still this one"),
+    ),
+    responses(
+        (status = 204, description = "It says nothing any more"),
+        (
+            status = 404, description = "There is no such message",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn delete(
     caller: Caller,
     At(id): At<MessageId>,
@@ -72,6 +141,22 @@ pub(super) async fn delete(
     }
 }
 
+/// What a message said before its edits, the oldest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chat/messages/{id}/edits",
+    operation_id = "listEdits",
+    tag = "messages",
+    params(("id" = Uuid, Path, description = "The message"), Part),
+    responses(
+        (status = 200, description = "What it said", body = List<EditShape>),
+        (
+            status = 404, description = "There is no such message",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn edits(
     caller: Caller,
     At(id): At<MessageId>,

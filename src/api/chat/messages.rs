@@ -93,6 +93,43 @@ pub(in crate::api) struct Send {
 }
 
 /// Says something in a room.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat/rooms/{id}/messages",
+    operation_id = "sendMessage",
+    tag = "messages",
+    params(
+        ("id" = Uuid, Path, description = "The room"),
+        (
+            "Idempotency-Key" = Option<String>, Header,
+            description = "A name of this request; sent again under the same name within a day it is not done again"
+        ),
+    ),
+    request_body = Send,
+    responses(
+        (
+            status = 201, description = "The message is stored", body = MessageShape,
+            headers(
+                ("ETag" = String, description = "What it stands as"),
+                ("Location" = String, description = "Where it is"),
+                ("Idempotent-Replayed" = Option<String>, description = "`true`: this was done before"),
+            ),
+        ),
+        (
+            status = 404, description = "There is no such room",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (
+            status = 409, description = "The room does not take it",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (
+            status = 422, description = "The Idempotency-Key came with another request",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn send(
     caller: Caller,
     At(room): At<RoomId>,
@@ -129,6 +166,22 @@ pub(super) async fn send(
     Ok(response)
 }
 
+/// A room's past: the newest messages first, or with `after` the oldest.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chat/rooms/{id}/messages",
+    operation_id = "listMessages",
+    tag = "messages",
+    params(("id" = Uuid, Path, description = "The room"), Which, Part),
+    responses(
+        (status = 200, description = "Messages", body = List<MessageShape>),
+        (
+            status = 404, description = "There is no such room",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn list(
     caller: Caller,
     At(room): At<RoomId>,

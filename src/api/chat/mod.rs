@@ -18,12 +18,12 @@ use std::collections::HashMap;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::ETAG;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
-use super::resource::at;
-use super::{Problem, validators};
+use super::resource::{Place, at};
+use super::{Problem, health, validators};
 use crate::domain::{Command, Event, Reject, RejectCode, RoomId, UserId};
 use crate::hub::handle::Hub;
 use crate::store::read::{Cursor, Reads, Span, Viewer};
@@ -42,24 +42,57 @@ pub struct Chat {
     pub max_text_bytes: usize,
 }
 
+/// What there is here, for the description of the API.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    health::chat,
+    rooms::list,
+    rooms::create,
+    rooms::show,
+    rooms::change,
+    rooms::remove,
+    members::list,
+    members::add,
+    members::change,
+    members::remove,
+    messages::list,
+    messages::send,
+    unread::list,
+    unread::mark,
+    message::show,
+    message::edit,
+    message::delete,
+    message::edits,
+    reactions::put,
+    reactions::take_back,
+    direct::open,
+    people::list,
+    people::show,
+    presence::of_one,
+    presence::of_many
+))]
+pub(super) struct ChatApi;
+
 /// Where rooms, messages and people are.
-pub(super) fn routes(routes: &mut web::ServiceConfig) {
-    routes
-        .service(at("/api/v1/chat/rooms").get(rooms::list).post(rooms::create))
-        .service(at("/api/v1/chat/rooms/{id}").get(rooms::show).put(rooms::change).delete(rooms::remove))
-        .service(at("/api/v1/chat/rooms/{id}/members").get(members::list).post(members::add))
-        .service(at("/api/v1/chat/rooms/{id}/members/{user_id}").put(members::change).delete(members::remove))
-        .service(at("/api/v1/chat/rooms/{id}/messages").get(messages::list).post(messages::send))
-        .service(at("/api/v1/chat/rooms/{id}/read").put(unread::mark))
-        .service(at("/api/v1/chat/messages/{id}").get(message::show).put(message::edit).delete(message::delete))
-        .service(at("/api/v1/chat/messages/{id}/edits").get(message::edits))
-        .service(at("/api/v1/chat/messages/{id}/reactions/{emoji}").put(reactions::put).delete(reactions::take_back))
-        .service(at("/api/v1/chat/direct/{user_id}").post(direct::open))
-        .service(at("/api/v1/chat/unread").get(unread::list))
-        .service(at("/api/v1/users").get(people::list))
-        .service(at("/api/v1/users/presence").get(presence::of_many))
-        .service(at("/api/v1/users/{id}").get(people::show))
-        .service(at("/api/v1/users/{id}/presence").get(presence::of_one));
+pub(super) fn places() -> Vec<Place> {
+    vec![
+        at("/api/v1/chat/health").get(health::chat),
+        at("/api/v1/chat/rooms").get(rooms::list).post(rooms::create),
+        at("/api/v1/chat/rooms/{id}").get(rooms::show).put(rooms::change).delete(rooms::remove),
+        at("/api/v1/chat/rooms/{id}/members").get(members::list).post(members::add),
+        at("/api/v1/chat/rooms/{id}/members/{user_id}").put(members::change).delete(members::remove),
+        at("/api/v1/chat/rooms/{id}/messages").get(messages::list).post(messages::send),
+        at("/api/v1/chat/rooms/{id}/read").put(unread::mark),
+        at("/api/v1/chat/messages/{id}").get(message::show).put(message::edit).delete(message::delete),
+        at("/api/v1/chat/messages/{id}/edits").get(message::edits),
+        at("/api/v1/chat/messages/{id}/reactions/{emoji}").put(reactions::put).delete(reactions::take_back),
+        at("/api/v1/chat/direct/{user_id}").post(direct::open),
+        at("/api/v1/chat/unread").get(unread::list),
+        at("/api/v1/users").get(people::list),
+        at("/api/v1/users/presence").get(presence::of_many),
+        at("/api/v1/users/{id}").get(people::show),
+        at("/api/v1/users/{id}/presence").get(presence::of_one),
+    ]
 }
 
 impl Chat {

@@ -23,6 +23,18 @@ pub(in crate::api) struct Which {
     q: Option<String>,
 }
 
+/// People of the organization.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users",
+    operation_id = "listUsers",
+    tag = "people",
+    params(Which, Part),
+    responses(
+        (status = 200, description = "People", body = List<UserShape>),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn list(
     caller: Caller,
     Params(which): Params<Which>,
@@ -40,6 +52,31 @@ pub(super) async fn list(
     })))
 }
 
+/// Somebody of the organization.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}",
+    operation_id = "getUser",
+    tag = "people",
+    params(
+        ("id" = Uuid, Path, description = "The user"),
+        ("If-None-Match" = Option<String>, Header, description = "304 if the ETag is still this one"),
+    ),
+    responses(
+        (
+            status = 200, description = "The user", body = UserShape,
+            headers(
+                ("ETag" = String, description = "What it stands as"),
+            ),
+        ),
+        (status = 304, description = "As it was"),
+        (
+            status = 404, description = "There is no such user",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn show(
     caller: Caller,
     At(id): At<UserId>,

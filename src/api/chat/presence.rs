@@ -20,6 +20,22 @@ pub(in crate::api) struct Whose {
     ids: String,
 }
 
+/// Whether somebody can be reached now.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/presence",
+    operation_id = "getPresence",
+    tag = "people",
+    params(("id" = Uuid, Path, description = "The user")),
+    responses(
+        (status = 200, description = "Their presence", body = Presence),
+        (
+            status = 404, description = "There is no such user",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn of_one(caller: Caller, At(id): At<UserId>, chat: Data<Chat>) -> Result<Json<Presence>, Problem> {
     let viewer = caller.viewer()?;
     let person = find(&chat, &viewer, id).await?;
@@ -27,6 +43,18 @@ pub(super) async fn of_one(caller: Caller, At(id): At<UserId>, chat: Data<Chat>)
     Ok(Json(Presence::of(&person, is_connected)))
 }
 
+/// Which of these people can be reached now.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/presence",
+    operation_id = "listPresence",
+    tag = "people",
+    params(Whose),
+    responses(
+        (status = 200, description = "The presence of each", body = List<Presence>),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn of_many(
     caller: Caller,
     Params(whose): Params<Whose>,

@@ -10,6 +10,35 @@ use crate::api::caller::Caller;
 use crate::api::input::At;
 use crate::domain::{Command, Event, MessageId, wording};
 
+/// Puts an emoji under a message.
+#[utoipa::path(
+    put,
+    path = "/api/v1/chat/messages/{id}/reactions/{emoji}",
+    operation_id = "react",
+    tag = "messages",
+    params(
+        ("id" = Uuid, Path, description = "The message"),
+        (
+            "emoji" = String, Path,
+            description = "An emoji or the name of one, at most 64 bytes, percent-encoded",
+            min_length = 1,
+            max_length = 64
+        ),
+    ),
+    responses(
+        (status = 200, description = "What became of it", body = ReactionShape),
+        (status = 400, description = "This is no emoji", body = Problem, content_type = "application/problem+json"),
+        (
+            status = 404, description = "There is no such message",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (
+            status = 409, description = "There are too many different emoji under it",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn put(
     caller: Caller,
     At(path): At<(MessageId, String)>,
@@ -18,6 +47,35 @@ pub(super) async fn put(
     react(&caller, path, true, &chat).await
 }
 
+/// Takes an emoji back.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/chat/messages/{id}/reactions/{emoji}",
+    operation_id = "unreact",
+    tag = "messages",
+    params(
+        ("id" = Uuid, Path, description = "The message"),
+        (
+            "emoji" = String, Path,
+            description = "An emoji or the name of one, at most 64 bytes, percent-encoded",
+            min_length = 1,
+            max_length = 64
+        ),
+    ),
+    responses(
+        (status = 200, description = "What became of it", body = ReactionShape),
+        (status = 400, description = "This is no emoji", body = Problem, content_type = "application/problem+json"),
+        (
+            status = 404, description = "There is no such message",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (
+            status = 409, description = "There are too many different emoji under it",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn take_back(
     caller: Caller,
     At(path): At<(MessageId, String)>,

@@ -37,8 +37,8 @@ pub(in crate::api) enum Filter {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::api) struct Which {
-    /// `mine`: those that one has a place in; `public`: those that anyone may join. Else both, and for agents and admins
-    /// the customer conversations.
+    /// `mine`: those that one has a place in; `public`: those that anyone may join. Else both, and for agents and
+    /// admins the customer conversations.
     #[param(inline)]
     filter: Option<Filter>,
     #[param(inline)]
@@ -50,6 +50,18 @@ pub(in crate::api) struct Which {
     archived: Option<bool>,
 }
 
+/// Rooms that the caller may know of, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chat/rooms",
+    operation_id = "listRooms",
+    tag = "rooms",
+    params(Which, Part),
+    responses(
+        (status = 200, description = "Rooms", body = List<RoomShape>),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn list(
     caller: Caller,
     Params(which): Params<Which>,
@@ -111,6 +123,46 @@ pub(in crate::api) struct HowFar {
 }
 
 /// Makes a room, the caller its owner.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat/rooms",
+    operation_id = "createRoom",
+    tag = "rooms",
+    params(
+        (
+            "Idempotency-Key" = Option<String>, Header,
+            description = "A name of this request; sent again under the same name within a day it is not done again"
+        ),
+    ),
+    request_body = Wanted,
+    responses(
+        (
+            status = 201, description = "The room was made", body = RoomShape,
+            headers(
+                ("ETag" = String, description = "What it stands as"),
+                ("Location" = String, description = "Where it is"),
+                ("Idempotent-Replayed" = Option<String>, description = "`true`: this was done before"),
+            ),
+        ),
+        (
+            status = 200, description = "The caller has this room already", body = RoomShape,
+            headers(
+                ("ETag" = String, description = "What it stands as"),
+                ("Location" = String, description = "Where it is"),
+            ),
+        ),
+        (
+            status = 404, description = "There is no such user",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (status = 409, description = "The id is taken", body = Problem, content_type = "application/problem+json"),
+        (
+            status = 422, description = "The Idempotency-Key came with another request",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn create(
     caller: Caller,
     body: Body<Wanted>,
@@ -172,6 +224,35 @@ fn draft(wanted: Wanted, viewer: &Viewer, key: Option<&Idempotency>) -> Result<R
 }
 
 /// Changes a room's name or kind, or whether it is archived.
+#[utoipa::path(
+    put,
+    path = "/api/v1/chat/rooms/{id}",
+    operation_id = "changeRoom",
+    tag = "rooms",
+    params(
+        ("id" = Uuid, Path, description = "The room"),
+        ("If-Match" = Option<String>, Header, description = "Only if the ETag is still this one"),
+    ),
+    request_body = Changed,
+    responses(
+        (
+            status = 200, description = "The room as it is now", body = RoomShape,
+            headers(
+                ("ETag" = String, description = "What it stands as"),
+            ),
+        ),
+        (
+            status = 404, description = "There is no such room",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (
+            status = 409, description = "The room cannot become this",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn change(
     caller: Caller,
     At(room): At<RoomId>,
@@ -189,6 +270,30 @@ pub(super) async fn change(
 }
 
 /// Archives a room, or deletes it for good.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/chat/rooms/{id}",
+    operation_id = "deleteRoom",
+    tag = "rooms",
+    params(
+        ("id" = Uuid, Path, description = "The room"),
+        HowFar,
+        ("If-Match" = Option<String>, Header, description = "Only if the ETag is still this one"),
+    ),
+    responses(
+        (status = 204, description = "Archived, or gone"),
+        (
+            status = 404, description = "There is no such room",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (
+            status = 409, description = "The room cannot become this",
+            body = Problem, content_type = "application/problem+json",
+        ),
+        (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn remove(
     caller: Caller,
     At(room): At<RoomId>,
@@ -230,6 +335,31 @@ pub(super) async fn found(chat: &Chat, caller: &Caller, viewer: &Viewer, room: R
     Ok(entry)
 }
 
+/// A room, for those who may enter it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chat/rooms/{id}",
+    operation_id = "getRoom",
+    tag = "rooms",
+    params(
+        ("id" = Uuid, Path, description = "The room"),
+        ("If-None-Match" = Option<String>, Header, description = "304 if the ETag is still this one"),
+    ),
+    responses(
+        (
+            status = 200, description = "The room", body = RoomShape,
+            headers(
+                ("ETag" = String, description = "What it stands as"),
+            ),
+        ),
+        (status = 304, description = "As it was"),
+        (
+            status = 404, description = "There is no such room",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn show(
     caller: Caller,
     At(room): At<RoomId>,

@@ -23,6 +23,18 @@ pub(in crate::api) struct UpTo {
     up_to_seq: u64,
 }
 
+/// What the caller has not read, in each of their rooms.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chat/unread",
+    operation_id = "listUnread",
+    tag = "rooms",
+    params(Part),
+    responses(
+        (status = 200, description = "Rooms with their counts", body = List<UnreadShape>),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn list(
     caller: Caller,
     Params(part): Params<Part>,
@@ -34,6 +46,23 @@ pub(super) async fn list(
     Ok(Json(List::of(listed, Into::into)))
 }
 
+/// Says that everything up to a message was read.
+#[utoipa::path(
+    put,
+    path = "/api/v1/chat/rooms/{id}/read",
+    operation_id = "markRead",
+    tag = "rooms",
+    params(("id" = Uuid, Path, description = "The room")),
+    request_body = UpTo,
+    responses(
+        (status = 200, description = "How far the caller has read now", body = MarkShape),
+        (
+            status = 404, description = "There is no such room, or no message in it",
+            body = Problem, content_type = "application/problem+json",
+        ),
+    ),
+    security(("bearer" = [])),
+)]
 pub(super) async fn mark(
     caller: Caller,
     At(room): At<RoomId>,
