@@ -43,10 +43,10 @@ function Chat() {
     login.logout();
   };
   return html`<div class="chat ${room ? "in-room" : ""}">
-    <a class="skip" href="#messages" onClick=${toMessages}>${t("skip")}</a>
+    <a class="skip" href="#content" onClick=${toMessages}>${t("skip")}</a>
     <${Connection} model=${it} />
     <${Sidebar} model=${it} onLogout=${leave} />
-    <main class="pane">
+    <main class="pane" id="content">
       ${room ? html`<${RoomPane} key=${room.id} model=${it} room=${room} />` : html`<${Nothing} />`}
     </main>
     <${Toasts} model=${it} />

@@ -92,12 +92,12 @@ function Log({ model, room, act, may, element }) {
 
   const toBottom = () => {
     place.current.stays = true;
-    box.current.scrollTop = box.current.scrollHeight;
+    if (box.current) box.current.scrollTop = box.current.scrollHeight;
   };
   element.current = { toBottom };
 
   function seen() {
-    if (!timeline.loaded || document.visibilityState !== "visible" || !document.hasFocus()) return;
+    if (!box.current || !timeline.loaded || document.visibilityState !== "visible" || !document.hasFocus()) return;
     const bottom = box.current.getBoundingClientRect().bottom + 8;
     const shown = [...box.current.querySelectorAll("[data-seq]")].findLast((it) => it.getBoundingClientRect().bottom <= bottom);
     if (shown) model.seen(room, Number(shown.dataset.seq));
