@@ -51,7 +51,7 @@ function Header({ model, room, onMembers }) {
   return html`<header class="room-header">
     <${IconButton} icon="back" class="only-narrow" label=${t("back")} onClick=${() => model.close()} />
     <${Avatar} name=${name} id=${room.peer?.id ?? room.id} icon=${ICONS[room.kind]} presence=${presence} />
-    <div class="grow"><h2>${name}</h2><p class="quiet">${about}</p></div>
+    <div class="grow"><h1>${name}</h1><p class="quiet">${about}</p></div>
     <${IconButton} icon="people" label=${t("members")} onClick=${onMembers} />
   </header>`;
 }

@@ -131,7 +131,7 @@ test("drafts are kept, long texts are refused, keys lead everywhere", async () =
   await ana.page.keyboard.press("Control+k");
   await ana.page.keyboard.type("stud");
   await ana.page.keyboard.press("Enter");
-  await ana.page.getByRole("heading", { name: "Studio", level: 2 }).waitFor();
+  await ana.page.getByRole("heading", { name: "Studio", level: 1 }).waitFor();
   await ana.leave();
   await rui.leave();
 });

@@ -128,7 +128,7 @@ test("the page is light and quick", async (context) => {
     }).observe(document, { childList: true, subtree: true });
   });
   await person.page.goto(`${hub.url}/#${room.id}`);
-  await person.page.waitForFunction("window.firstMessageAt");
+  await person.page.waitForFunction(() => window.firstMessageAt);
   const bytes = await person.page.evaluate(`performance.getEntries().reduce((sum, it) => sum + (it.transferSize ?? 0), 0)`);
   const count = await person.page.evaluate(`performance.getEntriesByType("resource").length`);
   const ms = await person.page.evaluate("window.firstMessageAt");
@@ -139,7 +139,7 @@ test("the page is light and quick", async (context) => {
 
   // Once more: everything is asked for, and nothing is sent again.
   await person.page.reload();
-  await person.page.waitForFunction("window.firstMessageAt");
+  await person.page.waitForFunction(() => window.firstMessageAt);
   const again = await person.page.evaluate(`performance.getEntriesByType("resource").filter((it) => /\\.(js|css|svg)$/u.test(it.name)).reduce((sum, it) => sum + it.encodedBodySize * (it.transferSize > it.encodedBodySize), 0)`);
   assert.equal(again, 0, "files that are known are not sent again");
   await person.leave();

@@ -56,12 +56,17 @@ export class Person {
     await dialog.getByLabel("Name").fill(name);
     await dialog.getByRole("radio", { name: kind }).check();
     await dialog.getByRole("button", { name: "Create" }).click();
-    await page.getByRole("heading", { name, level: 2 }).waitFor();
+    await page.getByRole("heading", { name, level: 1 }).waitFor();
+  }
+
+  /** The room's line in the list. */
+  room(name) {
+    return this.page.locator(".room-item").filter({ has: this.page.locator(".room-name", { hasText: name }) });
   }
 
   async openRoom(name) {
-    await this.page.locator(".room-item", { hasText: name }).click();
-    await this.page.getByRole("heading", { name, level: 2 }).waitFor();
+    await this.room(name).click();
+    await this.page.getByRole("heading", { name, level: 1 }).waitFor();
   }
 
   async write(text) {
