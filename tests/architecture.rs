@@ -44,7 +44,7 @@ const TABLE: &[Row] = &[
     Row { module: "logging", imports: &["config", "clock"], crates: None },
     Row {
         module: "cli",
-        imports: &["run", "RunError", "auth", "clock", "config", "domain", "logging", "store"],
+        imports: &["run", "RunError", "auth", "clock", "config", "domain", "logging", "metrics", "store"],
         crates: None,
     },
 ];

@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 const USER: &str = "11111111-1111-4111-8111-111111111111";
 const ORG: &str = "22222222-2222-4222-8222-222222222222";
@@ -153,4 +154,57 @@ fn migrate_says_what_it_did_and_that_a_second_run_had_nothing_to_do() {
     assert!(second.code() == 0 && second.out().contains("up to date"), "{}", second.out());
     let nowhere = scene.run(&["migrate", "--database-url", "postgres://127.0.0.1:1/x"]);
     assert_eq!((nowhere.code(), nowhere.err().lines().count()), (1, 1), "{}", nowhere.err());
+}
+
+#[test]
+fn health_asks_the_hub_of_the_configuration_and_fails_where_none_answers() {
+    let scene = Scene::new();
+    // An address that nothing else uses: elsewhere another's client may be given the port between two starts.
+    let free = TcpListener::bind("127.0.0.83:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let listen = address.to_string();
+    let environment = [("TERTULIA_LISTEN", &*listen)];
+    let ran = scene.run_with(&["health"], &environment);
+    assert_eq!((ran.code(), ran.err().lines().count()), (1, 1), "nobody is there: {}", ran.err());
+
+    let certified = rcgen::generate_simple_self_signed(["chat.example.com".to_owned()]).unwrap();
+    fs::write(scene.dir().join("cert.pem"), certified.cert.pem()).unwrap();
+    fs::write(scene.dir().join("key.pem"), certified.signing_key.serialize_pem()).unwrap();
+    for tls in [&[][..], &[("TLS_CERT", "cert.pem"), ("TLS_KEY", "key.pem")]] {
+        let environment = [&environment[..], tls].concat();
+        let hub = Running::start(&scene, &environment);
+        let ran = scene.run_with(&["health"], &environment);
+        assert!(ran.code() == 0 && ran.out().contains(r#""status":"ok""#), "{tls:?}: {}{}", ran.out(), ran.err());
+        let scheme = if tls.is_empty() { "http" } else { "https" };
+        let live = scene.run(&["health", &format!("{scheme}://{address}/health/live")]);
+        assert_eq!((live.code(), live.out().trim()), (0, r#"{"status":"ok"}"#), "{}", live.err());
+        let wrong = scene.run(&["health", &format!("{scheme}://{address}/health/nothing")]);
+        assert!(wrong.code() == 1 && wrong.err().contains("404"), "{}", wrong.err());
+        drop(hub);
+    }
+    assert_eq!(scene.run(&["health", &listen]).code(), 2, "a URL has a scheme");
+    assert_eq!(scene.run(&["health", "--listen", "127.0.0.1:0"]).code(), 2, "port 0 is no place to ask at");
+}
+
+/// A hub that listens, and ends with the value.
+struct Running(Child);
+
+impl Running {
+    fn start(scene: &Scene, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tertulia"));
+        command.current_dir(scene.dir()).env_clear().envs(environment.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let running = Self(child);
+        assert!(said.any(|line| line.unwrap().contains("listening")), "the hub does not start");
+        running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

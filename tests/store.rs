@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on may as well stop")]
 
+#[path = "store/accounts.rs"]
+mod accounts;
 #[path = "store/amending.rs"]
 mod amending;
 #[path = "store/chores.rs"]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
 
+use super::account_args::{KEY_EXAMPLES, KeyArgs, USER_EXAMPLES, UserArgs};
 use crate::config::Flag;
 
 const EXAMPLES: &str = "\
@@ -30,6 +31,13 @@ Examples:
 The token is signed with the secret of the configuration, or the one in the data directory: run it with the same
 settings as the hub.";
 
+const HEALTH_EXAMPLES: &str = "\
+Examples:
+  tertulia health                                       the hub of this configuration
+  tertulia health http://127.0.0.1:8080/health/live     does the process answer at all?
+
+Made for `HEALTHCHECK` in containers. Over https the certificate is not checked: it names no loopback address.";
+
 /// A real-time hub in one binary: clients that speak different wire formats meet in the same rooms.
 #[derive(Parser, Debug)]
 #[command(name = "tertulia", version, after_help = EXAMPLES, max_term_width = 120)]
@@ -49,10 +57,27 @@ pub enum Command {
     /// Print a signed token, for scripts and load tests
     #[command(after_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
+    /// Accounts: add them, list them, change them; a running hub on the same database heeds it at once
+    #[command(after_help = USER_EXAMPLES)]
+    User(UserArgs),
+    /// API keys: make, list and revoke them; a running hub on the same database heeds it at once
+    #[command(after_help = KEY_EXAMPLES)]
+    Key(KeyArgs),
     /// Bring the database's schema up to date and say what was done
     Migrate(Box<SettingArgs>),
     /// Try everything that the configuration names, and print a table of what works; exits 1 if anything fails
     Check(Box<SettingArgs>),
+    /// Ask a running hub whether it is ready for traffic; exits 1 if it is not
+    #[command(after_help = HEALTH_EXAMPLES)]
+    Health(Box<HealthArgs>),
+}
+
+#[derive(Args, Debug)]
+pub struct HealthArgs {
+    /// Where the hub is, if not at the first of its own addresses; `/health/ready` is asked where no path is named
+    pub url: Option<String>,
+    #[command(flatten)]
+    pub settings: SettingArgs,
 }
 
 #[derive(Args, Debug)]
@@ -76,7 +101,7 @@ pub struct TokenArgs {
     pub secret: SecretArgs,
 }
 
-fn ttl(text: &str) -> Result<std::time::Duration, String> {
+pub(super) fn ttl(text: &str) -> Result<std::time::Duration, String> {
     crate::config::duration(text).ok_or_else(|| "expected a duration such as `90s`, `15m` or `1h`".to_owned())
 }
 
@@ -208,7 +233,7 @@ impl SecretArgs {
     }
 }
 
-fn flag(key: &str, name: &str, values: Vec<String>) -> Flag {
+pub(super) fn flag(key: &str, name: &str, values: Vec<String>) -> Flag {
     Flag { key: key.to_owned(), name: name.to_owned(), values }
 }
 

@@ -2,11 +2,16 @@
 //!
 //! Standard output is for results (a token, a table, the banner); what goes wrong is said on standard error, in a line.
 
+mod account_args;
+mod accounts;
 mod args;
 mod banner;
 mod check;
+mod health;
+mod key;
 mod serve;
 mod token;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +20,7 @@ use clap::Parser as _;
 
 use crate::config::{Config, ConfigError, Flag, Loaded, Sources};
 use crate::store;
+use account_args::DatabaseArgs;
 use args::{Cli, Command, SettingArgs};
 
 /// Why a command did not do what was asked.
@@ -40,11 +46,18 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(more)) => with_settings(&[&settings, &more], serve::serve),
         Some(Command::Migrate(more)) => with_settings(&[&settings, &more], migrate),
         Some(Command::Check(more)) => with_settings(&[&settings, &more], check::check),
+        Some(Command::Health(args)) => {
+            with_settings(&[&settings, &args.settings], |loaded| health::health(&loaded, args.url.as_deref()))
+        }
         Some(Command::Token(args)) => {
             let file = args.secret.config.clone().or_else(|| settings.config.clone());
             let flags = [settings.flags(), args.secret.flags()].concat();
             load(file, flags).map_err(Failure::from).and_then(|loaded| token::token(&loaded.config, &args))
         }
+        Some(Command::User(args)) => {
+            with_database(&settings, &args.database, |config| user::user(config, &args.command))
+        }
+        Some(Command::Key(args)) => with_database(&settings, &args.database, |config| key::key(config, &args.command)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,7 +77,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Runs `command` with the settings that stand before and after its name, the latter being stronger.
-fn with_settings(args: &[&SettingArgs], command: fn(Loaded) -> Result<(), Failure>) -> Result<(), Failure> {
+fn with_settings(args: &[&SettingArgs], command: impl FnOnce(Loaded) -> Result<(), Failure>) -> Result<(), Failure> {
     let file = args.iter().rev().find_map(|args| args.config.clone());
     let loaded = load(file, args.iter().flat_map(|args| args.flags()).collect())?;
     if args.iter().any(|args| args.print_config) {
@@ -72,6 +85,17 @@ fn with_settings(args: &[&SettingArgs], command: fn(Loaded) -> Result<(), Failur
         return Ok(());
     }
     command(loaded)
+}
+
+/// Runs `command` on the database that is named, the settings after its name being stronger.
+fn with_database(
+    settings: &SettingArgs,
+    args: &DatabaseArgs,
+    command: impl FnOnce(&Config) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let file = args.config.clone().or_else(|| settings.config.clone());
+    let loaded = load(file, [settings.flags(), args.flags()].concat())?;
+    command(&loaded.config)
 }
 
 fn load(file: Option<PathBuf>, flags: Vec<Flag>) -> Result<Loaded, ConfigError> {

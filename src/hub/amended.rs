@@ -29,10 +29,10 @@ impl State {
         match amended {
             Amended::Edited { message } => {
                 let event = Event::Edited { message, by: Some(asked.by) };
-                self.message_changed(asked, &event, pos, turn);
+                self.message_changed(asked, event, pos, turn);
             }
-            Amended::Deleted(deletion) => self.message_changed(asked, &Event::Deleted(deletion), pos, turn),
-            Amended::Reacted(reaction) => self.message_changed(asked, &Event::Reacted(reaction), pos, turn),
+            Amended::Deleted(deletion) => self.message_changed(asked, Event::Deleted(deletion), pos, turn),
+            Amended::Reacted(reaction) => self.message_changed(asked, Event::Reacted(reaction), pos, turn),
             Amended::Created { room, members, created } => {
                 self.room_changed(&room, turn);
                 if created {
@@ -57,23 +57,24 @@ impl State {
 
     /// Tells everyone in the room of a change of a message. Whoever asked for it has a copy of their own instead, in
     /// the same place of the order: an older change of that message must not be told after it.
-    fn message_changed(&mut self, asked: Amending, event: &Event, pos: Option<u64>, turn: &mut Turn<'_>) {
+    fn message_changed(&mut self, asked: Amending, event: Event, pos: Option<u64>, turn: &mut Turn<'_>) {
         let inside = self.seat_in(asked.conn, asked.room);
-        let mut is_news = false;
-        if let (Some(pos), Some(room)) = (pos, self.rooms.get_mut(&asked.room)) {
-            is_news = room.changes.hear(pos) && room.facts.is_some();
-            if is_news {
-                let skip = inside.into_iter().collect();
-                self.tell_room(asked.room, event.clone(), Some(Numbers { seq: None, pos }), skip, turn);
-            }
+        let mut news = None;
+        if let (Some(pos), Some(room)) = (pos, self.rooms.get_mut(&asked.room))
+            && room.changes.hear(pos)
+            && room.facts.is_some()
+        {
+            let numbers = Numbers { seq: None, pos };
+            self.tell_room(asked.room, event.clone(), Some(numbers), inside.into_iter().collect(), turn);
+            news = Some(numbers);
         }
-        match inside.filter(|_| is_news) {
-            Some(Seat { worker, slot }) => {
-                let (event, tag) = (event.clone(), asked.tag);
-                let own = Op::Own { room: asked.room, slot, seq: None, event, tag };
+        let tag = asked.tag;
+        match inside.zip(news) {
+            Some((Seat { worker, slot }, numbers)) => {
+                let own = Op::Own { room: asked.room, slot, numbers, event, tag };
                 turn.effects.push(Effect::Worker(worker, own));
             }
-            None => self.answer(asked.conn, asked.tag, event.clone(), turn),
+            None => self.answer(asked.conn, tag, event, turn),
         }
     }
 

@@ -77,8 +77,7 @@ pub enum Op {
     Own {
         room: RoomId,
         slot: u32,
-        /// The number of the message; `None`: a change of one.
-        seq: Option<u64>,
+        numbers: Numbers,
         event: Event,
         tag: Tag,
     },

@@ -241,7 +241,7 @@ impl Fanout {
                 }
             }
             Op::Answer { slot, event, tag } => self.answer(slot, &event, &tag),
-            Op::Own { room, slot, seq, event, tag } => self.own(room, Entry::Own { slot, seq, event, tag }),
+            Op::Own { room, slot, numbers, event, tag } => self.own(room, Entry::Own { slot, numbers, event, tag }),
             Op::Join(join) => self.join(&join),
             Op::Leave { room, slot, answer } => {
                 let owed = self.remove(room, slot);
@@ -265,16 +265,19 @@ impl Fanout {
     }
 
     fn join(&mut self, join: &Join) {
+        let newest = join.last_pos.max(join.changed_pos);
         let after = match join.resume {
-            Resume::Live => None,
-            Resume::AfterSeq(seq) => Some(After::Seq(seq)),
-            Resume::AfterPos(pos) => Some(After::Pos(pos)),
+            Resume::AfterSeq(seq) if seq < join.last_seq => Some(After::Seq(seq)),
+            // Behind `last_pos` there may be a message that the room has not been told of.
+            Resume::AfterPos(pos) if pos < newest => Some(After::Pos(pos.min(join.last_pos))),
+            _ => None,
         };
+        let resumes = join.resume != Resume::Live;
         let was_here = self
             .rooms
             .get(&join.room)
             .is_some_and(|feed| feed.live.contains(&join.slot) || feed.catching().any(|slot| slot == join.slot));
-        if was_here && after.is_some() {
+        if was_here && resumes {
             // Joined again to read the past again: begin anew.
             let owed = self.remove(join.room, join.slot);
             self.pay(join.slot, owed);
@@ -289,10 +292,10 @@ impl Fanout {
         } else {
             feed.watchers.swap_remove(&join.slot);
         }
-        if was_here && after.is_none() {
+        if was_here && !resumes {
             return;
         }
-        if feed.join(join.slot, self.epoch, after, join.last_seq, join.last_pos.max(join.changed_pos)) {
+        if feed.join(join.slot, self.epoch, after, join.last_seq) {
             self.bring_up(join.room, join.slot);
         }
     }
@@ -391,6 +394,7 @@ impl Fanout {
                 let delivery = Delivery { room, stored: Some(numbers), audience: Audience::Everyone, broadcast };
                 self.apply(Op::Deliver { delivery, skip });
             }
+            Entry::Fill { last_seq, changes } => self.apply(Op::Fill { room, last_seq, changes }),
             own @ Entry::Own { .. } => self.own(room, own),
         }
     }

@@ -19,17 +19,15 @@ use crate::domain::{Deletion, Event, Tag};
 
 pub(super) type Slots = IndexSet<u32, FxBuildHasher>;
 
-/// Delivered messages that are kept for a session that catches up; older ones it reads from the store again.
+/// Delivered events that are kept for a session that catches up; older ones it reads from the store again.
 const SINCE_LIMIT: usize = 256;
 
-/// As many delivered changes of messages are kept for it: to read them again costs more.
-const CHANGES_LIMIT: usize = 4_096;
-
-/// A stored event of the room, or a connection's acknowledgement in its place among them.
+/// A stored event of the room, or a connection's acknowledgement in its place among them, or what is to be read there.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
     Told { numbers: Numbers, skip: SmallVec<[u32; 1]>, broadcast: Arc<Broadcast> },
-    Own { slot: u32, seq: Option<u64>, event: Event, tag: Tag },
+    Own { slot: u32, numbers: Numbers, event: Event, tag: Tag },
+    Fill { last_seq: u64, changes: Option<u64> },
 }
 
 /// A session on its way to live.
@@ -48,9 +46,9 @@ pub(super) struct CatchUp {
     asked: bool,
     /// What was delivered since it joined, in order.
     since: VecDeque<Entry>,
-    /// Changes after this `pos` were not kept, and are read once it has all messages.
-    changes: Option<u64>,
-    /// It reads such changes: messages up to this `seq` are told to it already.
+    /// Of what was delivered, not everything after this `pos` was kept.
+    lost: Option<u64>,
+    /// It reads such things by `pos`: messages up to this `seq` are told to it already.
     told: u64,
 }
 
@@ -72,40 +70,28 @@ pub(super) enum Next {
 impl CatchUp {
     fn new(slot: u32, epoch: u64, cursor: After, until: u64) -> Self {
         let (page, since) = (VecDeque::new(), VecDeque::new());
-        Self { slot, epoch, cursor, until, page, more: true, asked: false, since, changes: None, told: 0 }
+        let more = cursor != After::Seq(until);
+        Self { slot, epoch, cursor, until, page, more, asked: false, since, lost: None, told: 0 }
     }
 
     fn remember(&mut self, entry: &Entry) {
         self.since.push_back(entry.clone());
-        if self.since.len() <= SINCE_LIMIT {
-            return;
-        }
-        // Acknowledgements are nowhere else; the rest is in the store.
-        let oldest = |is_message: bool, limit: usize| {
-            let is_it =
-                |entry: &Entry| matches!(entry, Entry::Told { numbers, .. } if numbers.seq.is_some() == is_message);
-            let count = self.since.iter().filter(|entry| is_it(entry)).count();
-            if count > limit { self.since.iter().position(is_it) } else { None }
-        };
-        if let Some(index) = oldest(true, SINCE_LIMIT) {
-            self.since.remove(index);
-            self.more = true;
-        } else if let Some(index) = oldest(false, CHANGES_LIMIT)
-            && let Some(Entry::Told { numbers, .. }) = self.since.remove(index)
-        {
-            match self.cursor {
-                After::Pos(_) => self.more = true,
-                // Those who read by `seq` are told a changed message once: they would miss it.
-                After::Seq(_) => {
-                    let before = numbers.pos.saturating_sub(1);
-                    self.changes = Some(self.changes.map_or(before, |pos| pos.min(before)));
-                }
+        if self.since.len() > SINCE_LIMIT {
+            // Acknowledgements are nowhere else; the rest is in the store.
+            let oldest = self.since.iter().position(|entry| matches!(entry, Entry::Told { .. }));
+            if let Some(Entry::Told { numbers, .. }) = oldest.and_then(|index| self.since.remove(index)) {
+                let before = numbers.pos.saturating_sub(1);
+                self.lost = Some(self.lost.map_or(before, |pos| pos.min(before)));
             }
         }
     }
 
     fn next(&mut self, delivered: u64) -> Next {
         while let Some((number, event)) = self.page.pop_front() {
+            if let Some(own) = self.take_own_change(number) {
+                self.page.push_front((number, event));
+                return own;
+            }
             self.cursor = match self.cursor {
                 After::Seq(_) => After::Seq(number),
                 After::Pos(_) => After::Pos(number),
@@ -117,19 +103,23 @@ impl CatchUp {
         if self.asked {
             return Next::Wait;
         }
+        if !self.more
+            && let Some(pos) = self.lost.take()
+        {
+            self.more = true;
+            if let After::Seq(told) = self.cursor {
+                // By `seq` it would not be told what has changed of messages that it was told.
+                (self.cursor, self.told) = (After::Pos(pos), told);
+            }
+        }
         if self.more {
             (self.more, self.asked) = (false, true);
-            return Next::Read(self.cursor);
-        }
-        if let Some(pos) = self.changes.take()
-            && let After::Seq(told) = self.cursor
-        {
-            (self.cursor, self.told, self.asked) = (After::Pos(pos), told, true);
             return Next::Read(self.cursor);
         }
         while let Some(entry) = self.since.pop_front() {
             match entry {
                 Entry::Own { event, tag, .. } => return Next::Alone(event, tag),
+                Entry::Fill { .. } => {}
                 Entry::Told { numbers, skip, broadcast } => {
                     if self.pass(numbers) && !skip.contains(&self.slot) {
                         return Next::Shared(broadcast);
@@ -158,14 +148,28 @@ impl CatchUp {
         !is_past
     }
 
-    /// If `event` is this session's own message whose acknowledgement waits: that, in its place.
-    fn take_own(&mut self, event: &Event) -> Option<Next> {
-        let Event::Message(message) = event else { return None };
-        let is_it = |entry: &Entry| matches!(entry, Entry::Own { seq, .. } if *seq == Some(message.seq));
-        let index = self.since.iter().position(is_it)?;
+    /// The acknowledgement of an own change that has its place before what comes at `number`.
+    fn take_own_change(&mut self, number: u64) -> Option<Next> {
+        let After::Pos(_) = self.cursor else { return None };
+        let is_before = |entry: &Entry| matches!(entry, Entry::Own { numbers, .. } if numbers.seq.is_none() && numbers.pos <= number);
+        let index = self.since.iter().position(is_before)?;
         match self.since.remove(index)? {
             Entry::Own { event, tag, .. } => Some(Next::Alone(event, tag)),
-            Entry::Told { .. } => None,
+            _ => None,
+        }
+    }
+
+    /// If `event` is this session's own message whose acknowledgement waits: that, in its place, with the message as it
+    /// is now. What has changed of it since is not told again.
+    fn take_own(&mut self, event: &Event) -> Option<Next> {
+        let Event::Message(message) = event else { return None };
+        let is_it = |entry: &Entry| matches!(entry, Entry::Own { numbers, .. } if numbers.seq == Some(message.seq));
+        let index = self.since.iter().position(is_it)?;
+        match self.since.remove(index)? {
+            Entry::Own { event: Event::Sent { duplicate, .. }, tag, .. } => {
+                Some(Next::Alone(Event::Sent { message: message.clone(), duplicate }, tag))
+            }
+            _ => None,
         }
     }
 }
@@ -180,8 +184,6 @@ struct Fill {
     target: u64,
     /// Then what has changed after this `pos` is told.
     changes: Option<u64>,
-    /// And then once more: another comparison has found something since that was begun.
-    again: Option<u64>,
     held: VecDeque<Entry>,
 }
 
@@ -216,14 +218,13 @@ impl Feed {
         self.live.is_empty() && self.catching.is_empty()
     }
 
-    /// Puts a session in, that was told `last_seq` as the room's end; `newest` is the newest change of anything there.
+    /// Puts a session in, that was told `last_seq` as the room's end. `after`: there is something for it to read.
     /// Returns whether it must catch up.
-    pub(super) fn join(&mut self, slot: u32, epoch: u64, after: Option<After>, last_seq: u64, newest: u64) -> bool {
+    pub(super) fn join(&mut self, slot: u32, epoch: u64, after: Option<After>, last_seq: u64) -> bool {
         let cursor = match after {
-            Some(After::Seq(seq)) if seq < last_seq => After::Seq(seq),
-            Some(After::Pos(pos)) if pos < newest => After::Pos(pos),
-            _ if last_seq > self.seq => After::Seq(last_seq),
-            _ => {
+            Some(cursor) => cursor,
+            None if last_seq > self.seq => After::Seq(last_seq),
+            None => {
                 self.live.insert(slot);
                 return false;
             }
@@ -259,6 +260,7 @@ impl Feed {
             return Accept::Hold(None);
         }
         match entry {
+            Entry::Fill { .. } => Accept::Drop,
             Entry::Own { slot, .. } => {
                 if let Some(catch) = self.catching.iter_mut().find(|catch| catch.slot == *slot) {
                     catch.since.push_back(entry.clone());
@@ -273,7 +275,7 @@ impl Feed {
                     }
                     if seq > self.seq + 1 {
                         let held = VecDeque::from([entry.clone()]);
-                        self.fill = Some(Fill { epoch, target: seq - 1, changes: None, again: None, held });
+                        self.fill = Some(Fill { epoch, target: seq - 1, changes: None, held });
                         return Accept::Hold(Some(self.seq));
                     }
                     self.seq = seq;
@@ -287,29 +289,25 @@ impl Feed {
     }
 
     /// The store is known to have messages up to `last_seq`, and changes after `changes`. `Some`: read the room from here.
+    ///
+    /// While a fill goes on, the next one waits for its place in the stream: what it has read must not be told before
+    /// what is older.
     pub(super) fn begin_fill(&mut self, last_seq: u64, changes: Option<u64>, epoch: u64) -> Option<After> {
         if let Some(fill) = &mut self.fill {
-            fill.target = fill.target.max(last_seq);
-            fill.again = fill.again.into_iter().chain(changes).min();
+            fill.held.push_back(Entry::Fill { last_seq, changes });
             return None;
         }
         if last_seq <= self.seq && changes.is_none() {
             return None;
         }
-        self.fill = Some(Fill { epoch, target: last_seq, changes, again: None, held: VecDeque::new() });
+        self.fill = Some(Fill { epoch, target: last_seq, changes, held: VecDeque::new() });
         self.fill_from()
     }
 
     /// From where the fill that goes on is read. `None`: it is complete.
-    pub(super) fn fill_from(&mut self) -> Option<After> {
-        let fill = self.fill.as_mut()?;
-        if self.seq < fill.target {
-            return Some(After::Seq(self.seq));
-        }
-        if fill.changes.is_none() {
-            fill.changes = fill.again.take();
-        }
-        fill.changes.map(After::Pos)
+    pub(super) fn fill_from(&self) -> Option<After> {
+        let fill = self.fill.as_ref()?;
+        if self.seq < fill.target { Some(After::Seq(self.seq)) } else { fill.changes.map(After::Pos) }
     }
 
     /// Whether `epoch` is the fill that goes on.
@@ -369,10 +367,13 @@ impl Feed {
 
     /// Hands a page to the catch-up that asked for it; `false`: it is no longer there.
     pub(super) fn page_read(&mut self, slot: u32, epoch: u64, page: Page) -> bool {
-        let seq = self.seq;
+        let delivered = self.seq;
         let Some(catch) = self.catch_up_mut(slot).filter(|catch| catch.epoch == epoch) else { return false };
+        // By `seq` it reads no further than the end that it was told. Behind it messages and changes mix, and come in
+        // the order of `pos`: whoever has seen a message has seen every change before it.
+        let end = if matches!(catch.cursor, After::Seq(_)) { delivered.min(catch.until) } else { delivered };
         // A mark may have been told before this session came, so it is never left to the stream.
-        let is_delivered = |(_, event): &(u64, Event)| !matches!(event, Event::Message(message) if message.seq > seq);
+        let is_delivered = |(_, event): &(u64, Event)| !matches!(event, Event::Message(message) if message.seq > end);
         let read = page.items.len();
         catch.page.extend(page.items.into_iter().take_while(is_delivered));
         catch.more |= page.more && catch.page.len() == read;

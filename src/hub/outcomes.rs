@@ -80,16 +80,16 @@ impl State {
     fn message_stored(&mut self, id: ConnId, tag: Tag, message: Arc<Message>, duplicate: bool, turn: &mut Turn<'_>) {
         let (room_id, seq, pos) = (message.room, message.seq, message.pos);
         let inside = self.seat_in(id, room_id);
+        let numbers = Numbers { seq: Some(seq), pos };
         let news = !duplicate && self.rooms.get_mut(&room_id).is_some_and(|room| room.advance(Some(seq), pos));
         if news {
             let skip = inside.into_iter().collect();
-            let numbers = Numbers { seq: Some(seq), pos };
             self.tell_room(room_id, Event::Message(message.clone()), Some(numbers), skip, turn);
         }
         let event = Event::Sent { message, duplicate };
         match inside.filter(|_| !duplicate) {
             Some(Seat { worker, slot }) => {
-                turn.effects.push(Effect::Worker(worker, Op::Own { room: room_id, slot, seq: Some(seq), event, tag }));
+                turn.effects.push(Effect::Worker(worker, Op::Own { room: room_id, slot, numbers, event, tag }));
             }
             None => self.answer(id, tag, event, turn),
         }

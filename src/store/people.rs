@@ -14,7 +14,7 @@ use super::batch::without_nul;
 use super::connection::{Connection, on};
 use super::schema::{organizations, users};
 use super::values::Key;
-use crate::domain::{Identity, OrgId, Timestamp, UserId};
+use crate::domain::{Identity, OrgId, Scopes, Timestamp, UserId};
 
 /// How many people are remembered, and how many may wait. Beyond it they are written once more than needed, or only when
 /// they come again.
@@ -33,6 +33,10 @@ impl People {
     /// Remembers to write `identity`, unless the table has it.
     pub(crate) fn push(&mut self, identity: &Arc<Identity>) {
         let Some(organization) = identity.organization else { return };
+        // A key speaks for somebody who is there, and may be the last to hear of a new name.
+        if identity.scopes != Scopes::ALL {
+            return;
+        }
         let key = (organization, identity.user);
         let (person, said) = (hash(&key), hash(&(&identity.name, &identity.email, identity.role)));
         if self.written.get(&person) == Some(&said) || self.waiting.len() >= LIMIT {
@@ -76,6 +80,9 @@ fn hash(what: &impl Hash) -> u64 {
 /// Writes `people` and the organizations that are missing. What people with an account are called, and what they may, is
 /// decided here: a token that was minted before a change must not undo it.
 pub(crate) fn write(connection: &mut Connection, people: &[Arc<Identity>], now: Timestamp) -> QueryResult<()> {
+    if people.is_empty() {
+        return Ok(());
+    }
     let now = now.as_micros();
     let mut made = None;
     let settled = with_account(connection, people.iter().map(|it| it.user))?;
@@ -121,7 +128,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{Role, Scopes};
+    use crate::domain::{Role, Scope};
 
     fn identity(user: u128, name: &str) -> Arc<Identity> {
         Arc::new(Identity {
@@ -147,6 +154,14 @@ mod tests {
         assert!(people.is_empty());
         people.push(&identity(1, "Ana Maria"));
         assert_eq!(people.take(10).len(), 1);
+    }
+
+    #[test]
+    fn keys_write_nobody() {
+        let mut people = People::default();
+        let key = Identity { scopes: Scopes::default().with(Scope::ChatRead), ..(*identity(1, "Ana")).clone() };
+        people.push(&Arc::new(key));
+        assert!(people.is_empty());
     }
 
     #[test]

@@ -49,6 +49,10 @@ pub enum Wants {
     Typing,
     Mark,
     Presence,
+    /// To edit or delete a message, or to react to one.
+    Change,
+    /// To change the room, or who is what in it.
+    Rights,
     /// A connection with another role.
     Renewal,
     /// Several things at once.
@@ -132,6 +136,8 @@ impl Config {
             (Wants::Typing, rng.pick(&[0, 2])),
             (Wants::Mark, rng.pick(&[0, 2, 6])),
             (Wants::Presence, rng.pick(&[0, 2])),
+            (Wants::Change, rng.pick(&[0, 4, 12])),
+            (Wants::Rights, rng.pick(&[0, 0, 1, 3])),
             (Wants::Renewal, rng.pick(&[0, 1])),
             (Wants::Much, rng.pick(&[0, 1])),
             (Wants::Away, rng.pick(&[0, 1, 3])),

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tertulia::domain::{
-    Command, ConnId, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Resume, Role, RoomId, RoomKind,
+    Command, ConnId, Content, Draft, MarkKind, MarkTarget, MemberChange, MessageId, MessageType, Resume, Role,
+    RoomChange, RoomId, RoomKind,
 };
 use uuid::Uuid;
 
 use super::config::Wants;
-use super::people::{Person, ROOM_IDS};
+use super::people::{PEOPLE, Person, ROOM_IDS};
 use super::rng::Rng;
+use super::shown::Shown;
 use super::socket::Socket;
 use super::store::Store;
 
@@ -26,6 +28,10 @@ pub struct Asked {
     pub was_there: bool,
     /// It was in the room, and had not asked to leave.
     pub was_in: bool,
+    /// Which version of the room's rights it met, counted from 0.
+    pub version: usize,
+    /// How often it had joined the room.
+    pub joins: u64,
     /// The most rooms it was in, or had asked to be in, while this waited: commands for other rooms may overtake it.
     pub rooms: usize,
 }
@@ -50,11 +56,14 @@ pub struct Link {
     pub rooms: BTreeMap<RoomId, View>,
     /// The roles of its tokens, oldest first.
     pub roles: Vec<Role>,
+    /// The version of each room's rights that it met, counted from 0.
+    pub versions: BTreeMap<RoomId, usize>,
 }
 
 impl Link {
-    pub fn new(conn: ConnId, socket: Rc<Socket>, role: Role) -> Self {
-        Self { conn, socket, asked: BTreeMap::new(), rooms: BTreeMap::new(), roles: vec![role] }
+    pub fn new(conn: ConnId, socket: Rc<Socket>, role: Role, store: &Store) -> Self {
+        let versions = store.rooms.iter().map(|(id, row)| (*id, row.told)).collect();
+        Self { conn, socket, asked: BTreeMap::new(), rooms: BTreeMap::new(), roles: vec![role], versions }
     }
 
     /// Whether it has asked to leave the room, or to read its past anew, and was not answered yet.
@@ -77,11 +86,14 @@ impl Link {
 }
 
 /// Where a device stands in a room, across connections.
-#[derive(Clone, Copy)]
+#[derive(Default)]
 pub struct Place {
     pub cursor: u64,
-    /// The organization's newest change when it joined last.
-    pub last_pos: u64,
+    /// The `pos` of the last message that it was told, or where it joined. `None`: it reads by `seq`, from the start.
+    pub pos: Option<u64>,
+    pub joins: u64,
+    /// The messages that it shows, as they are for all it knows.
+    pub shown: Shown,
 }
 
 /// A message that it wants stored.
@@ -138,6 +150,8 @@ impl Device {
                 };
                 Command::Mark { room, kind, target }
             }
+            Wants::Change => change(room, rng, store),
+            Wants::Rights => self.rights(room, rng),
             Wants::Presence | Wants::Renewal | Wants::Much | Wants::Away => Command::Presence { room },
         }
     }
@@ -147,7 +161,7 @@ impl Device {
         let end = store.last_seq(room);
         let resume = match (rng.below(8), place) {
             (0..4, Some(place)) => Resume::AfterSeq(place.cursor),
-            (4 | 5, Some(place)) => Resume::AfterPos(place.last_pos),
+            (4 | 5, Some(place)) => place.pos.map_or(Resume::AfterSeq(place.cursor), Resume::AfterPos),
             (6, _) => Resume::AfterSeq(rng.between(0, end as usize + 2) as u64),
             (7, _) => {
                 Resume::AfterPos(self.who.org.map_or(0, |org| rng.between(0, store.last_pos(org) as usize) as u64))
@@ -159,6 +173,29 @@ impl Device {
             resume,
             presence: rng.one_in(2),
             create_as: rng.pick(&[RoomKind::Public, RoomKind::Conversation]),
+        }
+    }
+
+    fn rights(&self, room: RoomId, rng: &mut Rng) -> Command {
+        let of_its_own = |it: &&Person| it.org == self.who.org;
+        let people: Vec<_> = PEOPLE.iter().filter(of_its_own).map(|it| it.user).collect();
+        let user = rng.pick(&people);
+        let change = |role, muted, banned| {
+            let change = MemberChange { role, muted, banned };
+            Command::SetMember { room, user, change }
+        };
+        match rng.below(8) {
+            0 => {
+                let kind = rng.pick(&[Some(RoomKind::Public), Some(RoomKind::Private), None]);
+                let archived = rng.pick(&[Some(false), Some(false), Some(true), None]);
+                Command::Update { room, change: RoomChange { kind, archived, ..RoomChange::default() } }
+            }
+            1 | 2 => Command::RemoveMember { room, user },
+            3 => change(None, None, Some(true)),
+            4 => change(None, Some(true), None),
+            5 => change(None, Some(false), Some(false)),
+            6 => Command::RemoveMember { room, user: self.who.user },
+            _ => change(None, None, None),
         }
     }
 
@@ -205,6 +242,8 @@ impl Device {
             troubles,
             was_there: store.is_there_for(self.who.org, room),
             was_in: link.rooms.contains_key(&room) && !link.is_leaving(room),
+            version: store.rooms.get(&room).map_or(0, |row| row.told),
+            joins: self.places.get(&room).map_or(0, |place| place.joins),
             rooms: 0,
             command: command.clone(),
         };
@@ -214,5 +253,27 @@ impl Device {
         }
         let rooms = link.rooms_at_most();
         link.asked.values_mut().for_each(|asked| asked.rooms = asked.rooms.max(rooms));
+    }
+}
+
+/// A change of a message: mostly of one of the newest, so that changes meet.
+fn change(room: RoomId, rng: &mut Rng, store: &Store) -> Command {
+    let messages = store.rooms.get(&room).map_or(&[][..], |row| &row.messages);
+    let newest = if rng.one_in(4) { messages.len() } else { messages.len().min(4) };
+    let message = if newest == 0 {
+        MessageId(Uuid::from_u128(u128::MAX))
+    } else {
+        messages[messages.len() - 1 - rng.below(newest)].id
+    };
+    match rng.below(10) {
+        0..4 => {
+            let text = format!("edited {}", rng.below(1_000)).into();
+            Command::Edit { room, message, text, if_changed_pos: None }
+        }
+        4 => Command::Delete { room, message, if_changed_pos: None },
+        _ => {
+            let emoji = rng.pick(&["👍", "❤️"]).into();
+            Command::React { room, message, emoji, present: rng.one_in(2) }
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::store::Store;
 #[derive(Clone, Debug)]
 pub enum Question {
     Access { org: OrgId, room: RoomId, user: UserId },
-    Heads(Vec<RoomId>),
+    Heads { rooms: Vec<RoomId>, comparison: u64 },
     Page { worker: usize, request: PageRequest },
 }
 
@@ -106,9 +106,9 @@ impl Hub {
                             inputs.push_back(Input::Busy(ticket));
                         }
                     }
-                    Effect::CompareHeads(rooms) => {
+                    Effect::CompareHeads { rooms, comparison } => {
                         self.has_compared = true;
-                        self.lookups.push(Lookup::new(Question::Heads(rooms)));
+                        self.lookups.push(Lookup::new(Question::Heads { rooms, comparison }));
                     }
                     Effect::Reply(conn, _) => panic!("{conn:?} has a connection, and is answered without it"),
                     Effect::End(conn, reason) => ends.push((conn, reason)),
@@ -156,7 +156,7 @@ impl Hub {
         let lookup = &mut self.lookups[index];
         lookup.answer = Some(match &lookup.question {
             Question::Access { org, room, user } => Answer::Access(store.access(*org, *room, *user)),
-            Question::Heads(rooms) => Answer::Heads(store.heads(rooms)),
+            Question::Heads { rooms, .. } => Answer::Heads(store.heads(rooms)),
             Question::Page { request, .. } => Answer::Page(store.page(request.room, request.after, page)),
         });
     }
@@ -168,7 +168,9 @@ impl Hub {
             (Question::Access { org, room, user }, Answer::Access(access)) => {
                 Some(Input::AccessLoaded { organization: org, room, user, access })
             }
-            (Question::Heads(_), Answer::Heads(heads)) => Some(heads.map_or(Input::Recovered, Input::Heads)),
+            (Question::Heads { comparison, .. }, Answer::Heads(heads)) => {
+                Some(heads.map_or(Input::Recovered, |heads| Input::Heads { heads, comparison }))
+            }
             (Question::Page { worker, request }, Answer::Page(page)) => {
                 self.workers[worker].fanout.page(request, page);
                 None

@@ -76,7 +76,17 @@ impl Scene {
 
     fn join(&mut self, slot: u32, resume: Resume, last_seq: u64, last_pos: u64) {
         let room = PLACES[0].id;
-        self.run(Op::Join(Join { room, slot, resume, watch: false, last_seq, last_pos, members: 1, tag: None }));
+        self.run(Op::Join(Join {
+            room,
+            slot,
+            resume,
+            watch: false,
+            last_seq,
+            last_pos,
+            changed_pos: 0,
+            members: 1,
+            tag: None,
+        }));
     }
 
     fn deliver(&mut self, seq: u64) {
@@ -155,7 +165,7 @@ fn a_fill_leaves_to_the_stream_what_the_stream_will_bring() {
     scene.store(3);
     let (early, _) = scene.connect(64);
     scene.join(early, Resume::Live, 1, scene.message(1).pos);
-    scene.run(Op::Fill { room: PLACES[0].id, last_seq: 2 });
+    scene.run(Op::Fill { room: PLACES[0].id, last_seq: 2, changes: None });
     scene.answer();
     // Decided before the third message was heard of, as its place in the stream says.
     let (late, socket) = scene.connect(64);
@@ -170,11 +180,11 @@ fn a_fill_that_is_outrun_by_the_next_comparison_goes_on() {
     scene.store(2);
     let (slot, socket) = scene.connect(64);
     scene.join(slot, Resume::Live, 1, scene.message(1).pos);
-    scene.run(Op::Fill { room: PLACES[0].id, last_seq: 2 });
+    scene.run(Op::Fill { room: PLACES[0].id, last_seq: 2, changes: None });
     let request = scene.requests.remove(0);
     let page = scene.store.page(request.room, request.after, 100).expect("it is up");
     scene.store(1);
-    scene.run(Op::Fill { room: PLACES[0].id, last_seq: 3 });
+    scene.run(Op::Fill { room: PLACES[0].id, last_seq: 3, changes: None });
     scene.answer_with(request, page);
     scene.answer();
     assert_eq!(messages(&socket), [2, 3]);
@@ -202,7 +212,7 @@ fn a_resume_by_pos_meets_a_message_that_was_committed_unheard_once() {
     assert_eq!(scene.requests[0].after, After::Pos(0));
     scene.answer();
     assert_eq!(messages(&socket), [1], "the second is in the store, but nobody has been told of it");
-    scene.run(Op::Fill { room, last_seq: 2 });
+    scene.run(Op::Fill { room, last_seq: 2, changes: None });
     scene.answer();
     assert_eq!(messages(&socket), [2]);
 }

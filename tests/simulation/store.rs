@@ -7,17 +7,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tertulia::domain::{
-    Event, Mark, MarkKind, MemberRole, Membership, Message, MessageId, MessageStatus, OrgId, Reject, RejectCode,
-    RoomId, RoomKind, Timestamp, UserId,
+    Event, Mark, MemberRole, Membership, Message, MessageId, MessageStatus, OrgId, Reject, RejectCode, RoomId,
+    Timestamp, UserId,
 };
 use tertulia::hub::ports::{
-    Access, After, Busy, Change, Head, NewMark, NewMessage, NewRoom, Outcome, Page, Unavailable, Write, WriteError,
-    Written,
+    Access, After, Amended, Amendment, AmendmentKind, Busy, Change, Head, NewMark, NewMessage, NewRoom, Outcome, Page,
+    Unavailable, Write, WriteError, Written,
 };
 use tertulia::hub::state::Input;
 
 use super::people::{PEOPLE, PLACES};
 use super::rng::Rng;
+use super::row::{Rights, Row};
 
 /// Every committed message's room and number: what an acknowledgement is held against when it is written.
 #[derive(Default)]
@@ -29,26 +30,6 @@ impl Ledger {
         let (Event::Message(message) | Event::Sent { message, .. }) = event else { return };
         let stored = self.0.borrow().get(&message.id).copied();
         assert_eq!(stored, Some((message.room, message.seq)), "told of a message that is not stored so: {event:?}");
-    }
-}
-
-pub struct Row {
-    pub org: OrgId,
-    pub kind: RoomKind,
-    pub archived: bool,
-    pub members: BTreeMap<UserId, MemberRole>,
-    pub messages: Vec<Arc<Message>>,
-    changes: Vec<(u64, Event)>,
-    marks: BTreeMap<(UserId, bool), u64>,
-}
-
-impl Row {
-    pub fn last_seq(&self) -> u64 {
-        self.messages.len() as u64
-    }
-
-    pub fn mark_of(&self, user: UserId, kind: MarkKind) -> u64 {
-        self.marks.get(&(user, kind == MarkKind::Read)).copied().unwrap_or(0)
     }
 }
 
@@ -79,8 +60,10 @@ impl Store {
     pub fn new() -> Self {
         let mut store = Self { is_up: true, ..Self::default() };
         for place in &PLACES {
-            let members = place.members.iter().map(|index| (PEOPLE[*index].user, MemberRole::Member)).collect();
-            store.rooms.insert(place.id, row(place.org, place.kind, place.archived, members));
+            let member = |index: &usize| (PEOPLE[*index].user, Membership::new(MemberRole::Member));
+            let members = place.members.iter().map(member).collect();
+            let rights = Rights { kind: place.kind, archived: place.archived, members };
+            store.rooms.insert(place.id, Row::new(place.id, place.org, rights));
         }
         store
     }
@@ -123,6 +106,9 @@ impl Store {
             } else {
                 self.apply(write, now)
             };
+            if fate == Fate::Unheard {
+                self.note_unheard(&outcome);
+            }
             let outcome = if fate == Fate::Unheard { Err(WriteError::Failed) } else { outcome };
             written.push(Written { ticket, outcome });
         }
@@ -131,6 +117,21 @@ impl Store {
             self.recover();
         } else {
             self.has_failed = true;
+        }
+    }
+
+    /// The hub takes in what it is told.
+    pub fn told(&mut self, input: &Input) {
+        let Input::Written(batch) = input else { return };
+        for written in batch {
+            if let Ok(Outcome::Amended { amended: Amended::Updated { room } | Amended::Member { room, .. }, .. }) =
+                &written.outcome
+            {
+                let row = self.rooms.get_mut(&room.id).expect("rooms stay");
+                if !row.was_unheard {
+                    row.told = row.told.max(room.version as usize - 1);
+                }
+            }
         }
     }
 
@@ -158,7 +159,7 @@ impl Store {
             Change::Message(message) => Ok(self.add_message(write.organization, *message, now)),
             Change::Room(room) => Ok(self.add_room(write.organization, &room)),
             Change::Mark(mark) => self.move_mark(write.organization, &mark, now),
-            Change::Amend(_) => panic!("nobody amends anything here"),
+            Change::Amend(amendment) => self.amend(write.organization, *amendment, now),
         }
     }
 
@@ -168,7 +169,8 @@ impl Store {
         let row = row.unwrap_or_else(|| panic!("{org} writes to {}, which it does not have", draft.room));
         let key = draft.client_message_id.clone().map(|name| (draft.room, user, name));
         if let Some(first) = key.as_ref().and_then(|key| self.sent.get(key)) {
-            return Outcome::Message { message: first.clone(), duplicate: true };
+            let message = row.messages[first.seq as usize - 1].clone();
+            return Outcome::Message { message, duplicate: true };
         }
         let pos = next(&mut self.positions, org);
         let message = Arc::new(Message {
@@ -194,7 +196,6 @@ impl Store {
             deleted_at: None,
         });
         row.messages.push(message.clone());
-        row.changes.push((pos, Event::Message(message.clone())));
         let known = self.ledger.0.borrow_mut().insert(message.id, (message.room, message.seq));
         assert_eq!(known, None, "two drafts with one id");
         if let Some(key) = key {
@@ -208,8 +209,9 @@ impl Store {
             return Outcome::Room { created: false };
         }
         next(&mut self.positions, org);
-        let members = BTreeMap::from([(new.owner, MemberRole::Owner)]);
-        self.rooms.insert(new.id, row(org, new.kind, false, members));
+        let members = BTreeMap::from([(new.owner, Membership::new(MemberRole::Owner))]);
+        let rights = Rights { kind: new.kind, archived: false, members };
+        self.rooms.insert(new.id, Row::new(new.id, org, rights));
         Outcome::Room { created: true }
     }
 
@@ -226,21 +228,50 @@ impl Store {
         let mark = Mark { room: new.room, kind: new.kind, user: new.user, message: message.id, up_to_seq, at };
         let pos = (up_to_seq > before).then(|| next(&mut self.positions, org));
         if let Some(pos) = pos {
-            row.marks.insert((new.user, new.kind == MarkKind::Read), up_to_seq);
-            row.changes.push((pos, Event::Marked(mark.clone())));
+            row.mark(mark.clone(), pos);
         }
         Ok(Outcome::Mark { mark, pos })
+    }
+
+    fn amend(&mut self, org: OrgId, amendment: Amendment, at: Timestamp) -> Result<Outcome, WriteError> {
+        let id = match &amendment.kind {
+            AmendmentKind::Message { room, .. }
+            | AmendmentKind::React { room, .. }
+            | AmendmentKind::Update { room, .. }
+            | AmendmentKind::Purge { room }
+            | AmendmentKind::Member { room, .. } => *room,
+            AmendmentKind::Create(draft) => draft.id,
+        };
+        let row = self.rooms.get_mut(&id).filter(|row| row.org == org);
+        let row = row.unwrap_or_else(|| panic!("{org} amends {id}, which it does not have"));
+        let (amended, pos) =
+            row.amend(amendment, at, || next(&mut self.positions, org)).map_err(WriteError::Refused)?;
+        Ok(Outcome::Amended { amended, pos })
+    }
+
+    fn note_unheard(&mut self, outcome: &Result<Outcome, WriteError>) {
+        let Ok(Outcome::Amended { amended, .. }) = outcome else { return };
+        if let Amended::Updated { room } | Amended::Member { room, .. } = amended {
+            self.rooms.get_mut(&room.id).expect("it was changed just now").was_unheard = true;
+        }
+        let (room, seq) = match amended {
+            Amended::Edited { message } => (message.room, message.seq),
+            Amended::Deleted(it) => (it.room, it.seq),
+            Amended::Reacted(it) => (it.room, it.seq),
+            _ => return,
+        };
+        self.rooms.get_mut(&room).expect("it was changed just now").unheard.insert(seq);
     }
 
     pub fn access(&self, org: OrgId, room: RoomId, user: UserId) -> Result<Option<Access>, Unavailable> {
         self.look()?;
         let last_pos = self.positions.get(&org).copied().unwrap_or(0);
         Ok(self.rooms.get(&room).filter(|row| row.org == org).map(|row| Access {
-            kind: row.kind,
-            archived: row.archived,
+            kind: row.now().kind,
+            archived: row.now().archived,
             contact: None,
-            member: row.members.get(&user).copied().map(Membership::new),
-            acl_version: 1,
+            member: row.now().members.get(&user).copied(),
+            acl_version: row.version(),
             last_seq: row.last_seq(),
             last_pos,
         }))
@@ -251,28 +282,14 @@ impl Store {
         let found = rooms.iter().filter_map(|room| {
             let row = self.rooms.get(room)?;
             let last_pos = self.positions.get(&row.org).copied().unwrap_or(0);
-            Some(Head { room: *room, last_seq: row.last_seq(), last_changed_pos: None, last_pos })
+            Some(Head { room: *room, last_seq: row.last_seq(), last_changed_pos: row.last_changed_pos(), last_pos })
         });
         Ok(found.collect())
     }
 
     pub fn page(&self, room: RoomId, after: After, limit: usize) -> Result<Page, Unavailable> {
         self.look()?;
-        let Some(row) = self.rooms.get(&room) else { return Ok(Page::default()) };
-        let mut items: Vec<(u64, Event)> = match after {
-            After::Seq(seq) => {
-                let first = usize::try_from(seq).unwrap_or(usize::MAX).min(row.messages.len());
-                let messages = row.messages[first..].iter().take(limit + 1);
-                messages.map(|message| (message.seq, Event::Message(message.clone()))).collect()
-            }
-            After::Pos(pos) => {
-                let first = row.changes.partition_point(|(at, _)| *at <= pos);
-                row.changes[first..].iter().take(limit + 1).cloned().collect()
-            }
-        };
-        let more = items.len() > limit;
-        items.truncate(limit);
-        Ok(Page { items, more })
+        Ok(self.rooms.get(&room).map_or_else(Page::default, |row| row.page(after, limit)))
     }
 
     fn look(&self) -> Result<(), Unavailable> {
@@ -295,10 +312,6 @@ impl Store {
     pub fn is_there_for(&self, org: Option<OrgId>, room: RoomId) -> bool {
         self.rooms.get(&room).is_some_and(|row| Some(row.org) == org)
     }
-}
-
-fn row(org: OrgId, kind: RoomKind, archived: bool, members: BTreeMap<UserId, MemberRole>) -> Row {
-    Row { org, kind, archived, members, messages: Vec::new(), changes: Vec::new(), marks: BTreeMap::new() }
 }
 
 fn next(positions: &mut BTreeMap<OrgId, u64>, org: OrgId) -> u64 {

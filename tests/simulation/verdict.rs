@@ -9,12 +9,16 @@
 //! - after writes had failed, and the hub has compared itself with the store, an own message may have been told as
 //!   a message already; its acknowledgement then comes whenever it comes.
 
+use std::sync::Arc;
+
 use tertulia::domain::{Command, Event, Message, Reject, RejectCode, Resume, Role, RoomId, RoomKind, Tag};
 
 use super::device::{Asked, Device, Link, Place, View};
 use super::people::Person;
+use super::row::{Rights, Row};
+use super::shown::Shown;
 use super::socket::Frame;
-use super::store::{Row, Store};
+use super::store::Store;
 
 /// What is known of the hub by whoever judges it.
 #[derive(Clone, Copy)]
@@ -29,13 +33,19 @@ pub struct Facts<'a> {
 }
 
 /// The rule of `model.md`, written a second time.
-fn may_enter(who: Person, role: Role, row: &Row) -> bool {
-    let is_member = row.members.contains_key(&who.user);
-    match row.kind {
-        RoomKind::Public => true,
-        RoomKind::Conversation => is_member || role == Role::Admin || role == Role::Agent,
-        RoomKind::Private | RoomKind::Direct => is_member,
+pub fn may_enter(who: Person, role: Role, rights: &Rights) -> bool {
+    let member = rights.members.get(&who.user);
+    match (member, rights.kind) {
+        (Some(member), _) => !member.banned,
+        (None, RoomKind::Public) => true,
+        (None, RoomKind::Conversation) => role == Role::Admin || role == Role::Agent,
+        (None, RoomKind::Private | RoomKind::Direct) => false,
     }
+}
+
+/// Those of a room's rights that somebody met who has known it since a version.
+fn since(row: &Row, version: usize) -> &[Rights] {
+    &row.rights[version.min(row.rights.len() - 1)..]
 }
 
 impl Device {
@@ -57,7 +67,7 @@ impl Device {
                 let asked = asked.expect("nobody is put into a room unasked");
                 assert!(last_seq <= facts.store.last_seq(room), "the room's end is not in the store");
                 assert!(members >= 1, "whoever joins is there");
-                let known = self.places.get(&room).map_or(0, |place| place.cursor);
+                let place = self.places.entry(room).or_default();
                 let Command::Join { resume, presence, .. } = asked.command else { unreachable!("checked above") };
                 let view = link.rooms.entry(room);
                 let was_in = matches!(view, std::collections::btree_map::Entry::Occupied(_));
@@ -66,11 +76,13 @@ impl Device {
                 if let Some(start) = start(resume, was_in, last_seq, last_pos, room, facts.store) {
                     *view = View { cursor: start, end: last_seq, watch: presence, ..View::default() };
                 }
-                assert!(last_seq >= known, "a message that was told before is gone from {room}");
-                self.places.insert(room, Place { cursor: view.cursor, last_pos });
+                assert!(last_seq >= place.cursor, "a message that was told before is gone from {room}");
+                place.begin(resume, was_in, last_seq, last_pos);
+                place.cursor = view.cursor;
             }
             Event::Left { room } => {
-                assert!(asked.is_some() || link.roles.len() > 1, "left {room} unasked, with the rights it always had");
+                let were_changed = link.roles.len() > 1 || facts.store.rooms[&room].rights.len() > 1;
+                assert!(asked.is_some() || were_changed, "left {room} unasked, with the rights it always had");
                 assert!(link.rooms.remove(&room).is_some(), "left {room} without being in it");
             }
             Event::Message(message) => {
@@ -78,9 +90,27 @@ impl Device {
                 check_next(view, &message);
                 view.cursor = message.seq;
                 view.told.insert(message.seq);
-                self.reach(message.room, message.seq);
+                self.reach(&message);
+                self.show(&Event::Message(message));
             }
             Event::Sent { message, duplicate } => self.acknowledge(&message, duplicate, facts),
+            Event::Edited { .. } | Event::Deleted(_) | Event::Reacted(_) => {
+                let room = event.room().expect("it is about a message");
+                match asked {
+                    None => drop(view(link, room, "a change")),
+                    Some(asked) if self.places.get(&room).is_some_and(|place| place.joins != asked.joins) => {
+                        self.places.entry(room).or_default().shown.doubt(&event);
+                    }
+                    Some(_) => {}
+                }
+                self.show(&event);
+            }
+            Event::RoomUpdated(room) => {
+                if asked.is_none() {
+                    view(link, room.id, "a change of the room");
+                }
+            }
+            Event::MemberSet(_) | Event::MemberRemoved { .. } => assert!(asked.is_some(), "nobody asked"),
             Event::Marked(mark) => {
                 let row = &facts.store.rooms[&mark.room];
                 assert!(row.mark_of(mark.user, mark.kind) >= mark.up_to_seq, "a mark that is not stored: {mark:?}");
@@ -126,7 +156,8 @@ impl Device {
         let cursor = view.cursor;
         if message.seq == cursor + 1 {
             view.cursor = message.seq;
-            self.reach(message.room, message.seq);
+            self.reach(message);
+            self.show(&Event::Sent { message: Arc::new(message.clone()), duplicate });
         } else if message.seq <= cursor {
             let was_told = facts.has_compared && view.told.contains(&message.seq);
             assert!(was_told || message.seq <= view.end, "acknowledged out of order, after {cursor}: {message:?}");
@@ -137,9 +168,10 @@ impl Device {
 
     fn refuse(&mut self, reject: &Reject, tag: &Tag, asked: Option<Asked>, facts: Facts<'_>) {
         let Some(link) = &self.link else { return };
-        let Some(Asked { command, role, troubles, was_there, was_in, rooms }) = asked else {
+        let Some(Asked { command, role, troubles, was_there, was_in, rooms, version, .. }) = asked else {
             assert_eq!(reject.code, RejectCode::Forbidden, "refused unasked");
-            assert!(link.roles.len() > 1, "a right was lost without a new token");
+            let were_changed = link.roles.len() > 1 || facts.store.rooms.values().any(|row| row.rights.len() > 1);
+            assert!(were_changed, "a right was lost that nobody has taken");
             return;
         };
         if let Command::Send(draft) = &command {
@@ -151,30 +183,68 @@ impl Device {
         let row = facts.store.rooms.get(&command.room()).filter(|row| Some(row.org) == self.who.org);
         let is_plausible = match reject.code {
             RejectCode::Forbidden => row.map_or(self.who.org.is_none(), |row| {
-                let is_archived = row.archived && matches!(command, Command::Send(_));
-                is_archived || link.roles[role..].iter().any(|role| !may_enter(self.who, *role, row))
+                // Who may change what is for the tests of permissions.
+                !matches!(
+                    command,
+                    Command::Join { .. } | Command::Send(_) | Command::Mark { .. } | Command::Presence { .. }
+                ) || since(row, version).iter().any(|rights| {
+                    let is_muted = rights.members.get(&self.who.user).is_some_and(|member| member.muted);
+                    let may_not_send = (rights.archived || is_muted) && matches!(command, Command::Send(_));
+                    may_not_send || link.roles[role..].iter().any(|role| !may_enter(self.who, *role, rights))
+                })
             }),
             RejectCode::NotFound => {
                 let makes_it = facts.auto_create && matches!(command, Command::Send(_) | Command::Join { .. });
-                !was_there && (!makes_it || row.is_none())
+                let is_change =
+                    matches!(command, Command::Edit { .. } | Command::Delete { .. } | Command::React { .. });
+                is_change || !was_there && (!makes_it || row.is_none())
             }
             RejectCode::NotJoined => {
                 matches!(command, Command::Leave { .. } | Command::Typing { .. } | Command::Presence { .. })
-                    && (!was_in || link.roles.len() > 1)
+                    && (!was_in || link.roles.len() > 1 || row.is_some_and(|row| row.rights.len() > 1))
             }
             RejectCode::TooManyRooms => facts.max_rooms > 0 && rooms > facts.max_rooms,
             RejectCode::SendFailed => matches!(command, Command::Send(_)) && facts.troubles > troubles,
             RejectCode::Unavailable => facts.troubles > troubles,
             // The simulated store's word for a row that it does not take.
-            RejectCode::Internal => matches!(command, Command::Send(_) | Command::Mark { .. }),
-            RejectCode::InvalidPayload => matches!(command, Command::Mark { .. }),
+            RejectCode::Internal => !matches!(
+                command,
+                Command::Join { .. } | Command::Leave { .. } | Command::Typing { .. } | Command::Presence { .. }
+            ),
+            RejectCode::InvalidPayload => matches!(command, Command::Mark { .. } | Command::Update { .. }),
             _ => false,
         };
         assert!(is_plausible, "{tag:?} {command:?} was refused for no reason: {reject}");
     }
 
-    fn reach(&mut self, room: RoomId, seq: u64) {
-        self.places.entry(room).or_insert(Place { cursor: 0, last_pos: 0 }).cursor = seq;
+    fn reach(&mut self, message: &Message) {
+        let place = self.places.entry(message.room).or_default();
+        (place.cursor, place.pos) = (message.seq, Some(message.pos));
+    }
+
+    /// Shows what it is told of messages of a room that it is in.
+    fn show(&mut self, event: &Event) {
+        let Some(room) = event.room() else { return };
+        if self.link.as_ref().is_some_and(|link| link.rooms.contains_key(&room)) {
+            self.places.entry(room).or_default().shown.hear(event);
+        }
+    }
+}
+
+impl Place {
+    /// It has joined. What it shows stays if it goes on from the last message that it was told.
+    fn begin(&mut self, resume: Resume, was_in: bool, last_seq: u64, last_pos: u64) {
+        self.joins += 1;
+        match resume {
+            Resume::Live if was_in => return,
+            Resume::AfterPos(pos) if self.pos == Some(pos) => return self.shown.carry(),
+            _ => self.shown = Shown::default(),
+        }
+        self.pos = match resume {
+            Resume::AfterSeq(seq) if seq < last_seq => None,
+            Resume::AfterPos(pos) => Some(pos.min(last_pos)),
+            Resume::Live | Resume::AfterSeq(_) => Some(last_pos),
+        };
     }
 }
 
@@ -202,6 +272,16 @@ fn check_answer(command: &Command, event: &Event) {
         (Command::Join { room, .. }, Event::Joined { room: it, .. })
         | (Command::Leave { room }, Event::Left { room: it })
         | (Command::Presence { room }, Event::Presence { room: it, .. }) => room == it,
+        (Command::Edit { message, text, .. }, Event::Edited { message: it, .. }) => {
+            *message == it.id && *text == it.content.text
+        }
+        (Command::Delete { message, .. }, Event::Deleted(it)) => *message == it.message,
+        (Command::React { message, emoji, present, .. }, Event::Reacted(it)) => {
+            (*message, emoji, *present) == (it.message, &it.emoji, it.present)
+        }
+        (Command::Update { room, .. }, Event::RoomUpdated(it)) => *room == it.id,
+        (Command::SetMember { room, user, .. }, Event::MemberSet(it)) => (*room, *user) == (it.room, it.user),
+        (Command::RemoveMember { room, user }, Event::MemberRemoved { room: at, user: it }) => (room, user) == (at, it),
         (Command::Mark { room, kind, .. }, Event::Marked(mark)) => *room == mark.room && *kind == mark.kind,
         (Command::Send(draft), Event::Sent { message, .. }) => {
             draft.room == message.room && draft.client_message_id == message.client_message_id
@@ -215,6 +295,23 @@ fn check_answer(command: &Command, event: &Event) {
 fn check_right(who: Person, link: &Link, asked: Option<&Asked>, room: RoomId, event: &Event, facts: Facts<'_>) {
     let row = facts.store.rooms.get(&room).unwrap_or_else(|| panic!("told of a room that is not there: {event:?}"));
     assert_eq!(Some(row.org), who.org, "told of another organization's room: {event:?}");
+    if asked.is_some_and(|asked| may_from_outside(&asked.command)) {
+        return;
+    }
     let roles = &link.roles[asked.map_or(0, |asked| asked.role)..];
-    assert!(roles.iter().any(|role| may_enter(who, *role, row)), "told of a closed room: {event:?}");
+    let version = asked.map_or_else(|| link.versions.get(&room).copied().unwrap_or(0), |asked| asked.version);
+    let may = |rights: &Rights| roles.iter().any(|role| may_enter(who, *role, rights));
+    assert!(since(row, version).iter().any(may), "told of a closed room: {event:?}");
+}
+
+/// What those who look after rooms may do without entering them.
+fn may_from_outside(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Edit { .. }
+            | Command::Delete { .. }
+            | Command::Update { .. }
+            | Command::SetMember { .. }
+            | Command::RemoveMember { .. }
+    )
 }

@@ -145,6 +145,7 @@ impl World {
 
     fn input(&mut self, input: Input) {
         self.tell(|| format!("hub: {input:?}"));
+        self.store.told(&input);
         let ends = self.hub.input(input, self.now, &mut self.store, self.config.writes);
         for (conn, reason) in ends {
             self.tell(|| format!("{conn:?} is to end: {reason}"));
@@ -254,7 +255,7 @@ impl World {
         let seat = Seat { worker: u16::try_from(worker).unwrap(), slot: u32::try_from(slot).unwrap() };
         let who = self.devices[device].who;
         self.tell(|| format!("device {device} connects as {conn:?} at {seat:?}"));
-        self.devices[device].link = Some(Link::new(conn, socket, who.role));
+        self.devices[device].link = Some(Link::new(conn, socket, who.role, &self.store));
         self.owners.insert(conn, device);
         self.post(conn, Input::Connect { conn, dialect: DIALECT, identity: who.identity(who.role), seat });
     }

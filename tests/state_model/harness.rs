@@ -222,7 +222,7 @@ impl Harness {
                         inputs.push(Input::AccessLoaded { organization, room, user, access: Ok(access) });
                     }
                     Effect::Write(write) => inputs.push(Input::Written(vec![self.commit(write)])),
-                    Effect::CompareHeads(_) => panic!("nothing has failed"),
+                    Effect::CompareHeads { .. } => panic!("nothing has failed"),
                     Effect::Reply(conn, _) => panic!("{conn:?} has a connection, and is answered without it"),
                     Effect::End(conn, _) => self.told.push((conn, None, Heard::Ended)),
                 }

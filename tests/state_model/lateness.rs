@@ -68,7 +68,7 @@ fn after_failed_writes_a_room_that_is_being_loaded_is_compared_too() {
     scene.join();
     // What is read for the join may be older than a commit that nobody was told of.
     let effects = scene.input(Input::Recovered);
-    assert!(matches!(&effects[..], [Effect::CompareHeads(rooms)] if *rooms == [scene.room]));
+    assert!(matches!(&effects[..], [Effect::CompareHeads { rooms, .. }] if *rooms == [scene.room]));
 }
 
 #[test]

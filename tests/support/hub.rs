@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,11 @@ pub struct Hub {
     pub address: SocketAddr,
     settings: Vec<String>,
     data: TempDir,
+    printed: Printed,
 }
+
+/// What the process has printed so far.
+type Printed = Arc<Mutex<Vec<String>>>;
 
 /// Who shows a token.
 #[derive(Clone, Copy)]
@@ -42,14 +46,16 @@ impl Hub {
         let data = tempfile::tempdir().expect("a temporary directory");
         let mut all = vec!["--set".to_owned(), "rooms.auto_create=true".to_owned()];
         all.extend(settings.iter().map(|setting| (*setting).to_owned()));
-        let (process, address) = spawn(&data, &all);
-        Self { process: Some(process), address, settings: all, data }
+        let printed = Printed::default();
+        let (process, address) = spawn(&data, &all, &printed);
+        Self { process: Some(process), address, settings: all, data, printed }
     }
 
     /// Kills the process without warning if it still runs, and starts another on the same data.
     pub fn restart(&mut self) {
         self.kill();
-        let (process, address) = spawn(&self.data, &self.settings);
+        self.printed = Printed::default();
+        let (process, address) = spawn(&self.data, &self.settings, &self.printed);
         (self.process, self.address) = (Some(process), address);
     }
 
@@ -90,6 +96,30 @@ impl Hub {
         self.data.path().join("hub/tertulia.db").display().to_string()
     }
 
+    /// The line of the banner that holds `word`, once the banner is complete.
+    pub fn banner(&self, word: &str) -> Option<String> {
+        let start = Instant::now();
+        loop {
+            let lines = self.printed.lock().expect("nobody panics").clone();
+            if lines.iter().any(|line| line.contains("README.md")) {
+                return lines.into_iter().find(|line| line.contains(word));
+            }
+            assert!(start.elapsed() < PATIENCE, "the banner is never complete");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Runs another command of the program on the same data.
+    pub fn run(&self, args: &[&str]) -> std::process::Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tertulia"));
+        command.env_clear().env("JWT_SECRET", SECRET).current_dir(self.data.path()).args(args);
+        command.arg("--data-dir").arg(self.data.path().join("hub"));
+        if let Some(url) = self.settings.iter().skip_while(|it| *it != "--database-url").nth(1) {
+            command.args(["--database-url", url]);
+        }
+        command.stdin(Stdio::null()).output().expect("the binary")
+    }
+
     /// A counter of `/metrics`; one that has counted nothing is 0.
     pub fn metric(&self, name: &str) -> u64 {
         let text = ureq::get(self.url("/metrics")).call().expect("metrics").body_mut().read_to_string().expect("text");
@@ -114,7 +144,7 @@ impl Drop for Hub {
     }
 }
 
-fn spawn(data: &TempDir, settings: &[String]) -> (Child, SocketAddr) {
+fn spawn(data: &TempDir, settings: &[String], printed: &Printed) -> (Child, SocketAddr) {
     let log = File::options().create(true).append(true).open(data.path().join("log")).expect("a log file");
     let mut process = Command::new(env!("CARGO_BIN_EXE_tertulia"))
         .env_clear()
@@ -130,12 +160,14 @@ fn spawn(data: &TempDir, settings: &[String]) -> (Child, SocketAddr) {
         .expect("the binary");
     let stdout = BufReader::new(process.stdout.take().expect("a pipe"));
     let (found, finding) = mpsc::channel();
+    let printed = printed.clone();
     thread::spawn(move || {
         // Reads to the end, so that the hub never waits for somebody to take what it prints.
         for line in stdout.lines().map_while(Result::ok) {
             if let Some((_, address)) = line.split_once("http://") {
                 let _ = found.send(address.trim().parse::<SocketAddr>());
             }
+            printed.lock().expect("nobody panics").push(line);
         }
     });
     match finding.recv_timeout(PATIENCE) {

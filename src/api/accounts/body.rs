@@ -23,24 +23,12 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let is_json = is_json(request);
-        let announced = request.headers().get("content-length").and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
-        let mut payload = payload.take();
+        let bytes = collect(request, payload.take());
         Box::pin(async move {
-            if announced.is_some_and(|it| it > MAX_BYTES) {
-                return Err(too_large());
-            }
             if !is_json {
                 return Err(wrong_type());
             }
-            let mut bytes = Vec::new();
-            while let Some(piece) = payload.next().await {
-                let piece = piece.map_err(|error| invalid(&format!("The body cannot be read: {error}")))?;
-                if bytes.len() + piece.len() > MAX_BYTES {
-                    return Err(too_large());
-                }
-                bytes.extend_from_slice(&piece);
-            }
-            read(&bytes).map(Self)
+            read(&bytes.await?).map(Self)
         })
     }
 }
@@ -53,14 +41,34 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let headers = request.headers();
-        let is_empty =
-            headers.get("content-length").is_none_or(|it| it == "0") && !headers.contains_key("transfer-encoding");
-        if is_empty {
-            return Box::pin(async { Ok(Self(None)) });
+        let is_json = is_json(request);
+        let bytes = collect(request, payload.take());
+        Box::pin(async move {
+            match &*bytes.await? {
+                [] => Ok(Self(None)),
+                _ if !is_json => Err(wrong_type()),
+                bytes => read(bytes).map(|body| Self(Some(body))),
+            }
+        })
+    }
+}
+
+/// All of a body, as far as it is not too large.
+fn collect(request: &HttpRequest, mut payload: Payload) -> impl Future<Output = Result<Vec<u8>, Problem>> + use<> {
+    let announced = request.headers().get("content-length").and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    async move {
+        if announced.is_some_and(|it| it > MAX_BYTES) {
+            return Err(too_large());
         }
-        let body = Body::from_request(request, payload);
-        Box::pin(async { body.await.map(|Body(body)| Self(Some(body))) })
+        let mut bytes = Vec::new();
+        while let Some(piece) = payload.next().await {
+            let piece = piece.map_err(|error| invalid(&format!("The body cannot be read: {error}")))?;
+            if bytes.len() + piece.len() > MAX_BYTES {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
     }
 }
 

@@ -7,12 +7,12 @@ mod own;
 mod shapes;
 
 use actix_web::dev::RequestHead;
-use actix_web::http::header::{ALLOW, HeaderValue, ORIGIN, USER_AGENT};
-use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _, web};
+use actix_web::http::header::{HeaderValue, ORIGIN, USER_AGENT};
+use actix_web::web::{self, Data};
 use utoipa::OpenApi;
 
 use super::caller::knock;
+use super::resource::at;
 use super::{Context, Problem};
 use crate::auth::accounts::Visitor;
 use crate::domain::Reject;
@@ -38,49 +38,18 @@ pub struct AccountsApi;
 
 pub(super) fn routes(routes: &mut web::ServiceConfig) {
     routes
-        .service(resource("/api/v1/auth/register", "POST").route(web::post().to(entering::register)))
-        .service(resource("/api/v1/auth/login", "POST").route(web::post().to(entering::log_in)))
-        .service(resource("/api/v1/auth/refresh", "POST").route(web::post().to(entering::refresh)))
-        .service(resource("/api/v1/auth/logout", "POST").route(web::post().to(entering::log_out)))
-        .service(
-            resource("/api/v1/auth/health", "GET, HEAD")
-                .route(web::get().to(entering::health))
-                .route(web::head().to(entering::health)),
-        )
-        .service(
-            resource("/api/v1/auth/profile", "GET, HEAD, PUT")
-                .route(web::get().to(own::profile))
-                .route(web::head().to(own::profile))
-                .route(web::put().to(own::change_profile)),
-        )
-        .service(
-            resource("/api/v1/auth/sessions", "GET, HEAD")
-                .route(web::get().to(own::sessions))
-                .route(web::head().to(own::sessions)),
-        )
-        .service(resource("/api/v1/auth/sessions/{id}", "DELETE").route(web::delete().to(own::end_session)))
-        .service(resource("/api/v1/auth/api-key", "POST").route(web::post().to(keys::create)))
-        .service(
-            resource("/api/v1/auth/api-keys", "GET, HEAD")
-                .route(web::get().to(keys::list))
-                .route(web::head().to(keys::list)),
-        )
-        .service(resource("/api/v1/auth/api-keys/{id}", "DELETE").route(web::delete().to(keys::revoke)))
-        .service(resource("/api/v1/auth/invites", "POST").route(web::post().to(keys::invite)));
-}
-
-/// A resource that says which methods it has, to whoever tries another.
-fn resource(path: &str, methods: &'static str) -> Resource {
-    web::resource(path.to_owned())
-        .default_service(web::to(move |request: HttpRequest| async move { not_possible(&request, methods) }))
-}
-
-fn not_possible(request: &HttpRequest, methods: &'static str) -> HttpResponse {
-    let detail = format!("{} is not possible here: expected {methods}", request.method());
-    let status = actix_web::http::StatusCode::METHOD_NOT_ALLOWED;
-    let mut response = Problem::new(status, "method_not_allowed", detail).error_response();
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
-    response
+        .service(at("/api/v1/auth/register").post(entering::register))
+        .service(at("/api/v1/auth/login").post(entering::log_in))
+        .service(at("/api/v1/auth/refresh").post(entering::refresh))
+        .service(at("/api/v1/auth/logout").post(entering::log_out))
+        .service(at("/api/v1/auth/health").get(entering::health))
+        .service(at("/api/v1/auth/profile").get(own::profile).put(own::change_profile))
+        .service(at("/api/v1/auth/sessions").get(own::sessions))
+        .service(at("/api/v1/auth/sessions/{id}").delete(own::end_session))
+        .service(at("/api/v1/auth/api-key").post(keys::create))
+        .service(at("/api/v1/auth/api-keys").get(keys::list))
+        .service(at("/api/v1/auth/api-keys/{id}").delete(keys::revoke))
+        .service(at("/api/v1/auth/invites").post(keys::invite));
 }
 
 /// Where a request comes from, as accounts want to know it.

@@ -9,6 +9,7 @@ use crate::auth::ports::{ApiKey, Login, Profile};
 use crate::domain::{LoginId, OrgId, Role, Scope, Timestamp, UserId, UserStatus};
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = RegisterRequest)]
 pub(super) struct RegisterBody {
     #[schema(example = "ana@example.com", max_length = 254)]
     pub(super) email: Box<str>,
@@ -25,18 +26,21 @@ pub(super) struct RegisterBody {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = LoginRequest)]
 pub(super) struct LoginBody {
     pub(super) email: Box<str>,
     pub(super) password: Box<str>,
 }
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = RefreshRequest)]
 pub(super) struct RefreshBody {
     pub(super) refresh_token: Box<str>,
 }
 
 /// What is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ProfileChange)]
 pub(super) struct ProfileBody {
     #[schema(min_length = 1, max_length = 100)]
     pub(super) name: Option<Box<str>>,
@@ -64,6 +68,7 @@ impl<'de> Deserialize<'de> for Avatar {
 }
 
 #[derive(Deserialize, ToSchema, Default)]
+#[schema(as = ApiKeyRequest)]
 pub(super) struct KeyBody {
     #[schema(max_length = 100)]
     pub(super) name: Option<Box<str>>,
@@ -77,12 +82,14 @@ pub(super) struct KeyBody {
 }
 
 #[derive(Deserialize, ToSchema, Default)]
+#[schema(as = InviteRequest)]
 pub(super) struct InviteBody {
     /// `member` (where it is left out), `agent`, `bot` or `admin`.
     pub(super) role: Option<Box<str>>,
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Profile)]
 pub(super) struct User {
     #[schema(value_type = Uuid)]
     id: UserId,
@@ -116,6 +123,7 @@ impl From<Profile> for User {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Tokens)]
 pub(super) struct TokensAnswer {
     /// For `Authorization: Bearer`, and for sockets.
     access_token: String,
@@ -142,6 +150,7 @@ impl From<Tokens> for TokensAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub(super) struct KeyAnswer {
     id: Uuid,
     name: Box<str>,
@@ -181,6 +190,7 @@ impl From<MadeKey> for KeyAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeys)]
 pub(super) struct KeysAnswer {
     pub(super) items: Vec<KeyAnswer>,
     #[schema(value_type = Option<String>)]
@@ -188,6 +198,7 @@ pub(super) struct KeysAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = LoginSession)]
 pub(super) struct SessionAnswer {
     #[schema(value_type = Uuid)]
     id: LoginId,
@@ -218,6 +229,7 @@ impl SessionAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = LoginSessions)]
 pub(super) struct SessionsAnswer {
     pub(super) items: Vec<SessionAnswer>,
     #[schema(value_type = Option<String>)]
@@ -225,6 +237,7 @@ pub(super) struct SessionsAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Invite)]
 pub(super) struct InviteAnswer {
     /// For the field `invite` of a registration.
     pub(super) invite: String,
@@ -233,6 +246,7 @@ pub(super) struct InviteAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = AccountsHealth)]
 pub(super) struct Health {
     #[schema(example = "ok")]
     pub(super) status: &'static str,

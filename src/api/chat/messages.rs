@@ -138,11 +138,12 @@ pub(super) async fn list(
 ) -> Result<Json<List<MessageShape>>, Problem> {
     caller.viewer()?;
     let span = part.span(|cursor| matches!(cursor, Cursor::Older(_) | Cursor::Newer(_)))?;
-    let from = match (which.before, which.after, span.after) {
-        (None, None, None) => From::Latest,
-        (Some(seq), None, None) | (None, None, Some(Cursor::Older(seq))) => From::Before(seq),
-        (None, Some(seq), None) | (None, None, Some(Cursor::Newer(seq))) => From::After(seq),
-        _ => return Err(Problem::invalid("cursor", "expected one of before, after and cursor")),
+    let from = match (span.after, which.before, which.after) {
+        // Whoever goes on with a cursor may say again what they began with.
+        (Some(Cursor::Newer(seq)), ..) | (_, None, Some(seq)) => From::After(seq),
+        (Some(Cursor::Older(seq)), ..) | (_, Some(seq), None) => From::Before(seq),
+        (_, None, None) => From::Latest,
+        (_, Some(_), Some(_)) => return Err(Problem::invalid("after", "expected either before or after, not both")),
     };
     chat.enter(&caller, room).await?;
     let listed = read(chat.reads.history(room, from, span.limit)).await?;

@@ -80,11 +80,10 @@ impl Chat {
     }
 }
 
-/// A refusal in the words of REST, where a session is called a room.
+/// A refusal of the hub in the words of REST, where a session is called a room.
 fn told(mut reject: Reject) -> Problem {
     if reject.message.contains("session") {
-        reject.message =
-            reject.message.replace("this session", "this room").replace("such session", "such room").into();
+        reject.message = reject.message.replace("session", "room").into();
     }
     reject.into()
 }

@@ -6,6 +6,7 @@
 //! - Whether an address has an account can be seen neither from the answer to a log-in nor from how long it takes.
 //! - Nobody is locked out of an account by somebody else's guesses: what is limited is the address that they come from.
 
+mod administration;
 mod entering;
 mod keys;
 mod register;
@@ -17,7 +18,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use jsonwebtoken::EncodingKey;
+use tokio::sync::Mutex;
 
+pub use administration::generated_password;
 pub use keys::{KeyRequest, MadeKey, must_administrate};
 pub use register::Registration as RegistrationRequest;
 pub use staying::Credential;
@@ -104,6 +107,7 @@ pub struct Accounts {
     default_organization: Option<OrgId>,
     /// There is an account. It never becomes untrue.
     founded: AtomicBool,
+    reading: Mutex<()>,
 }
 
 /// What somebody gets who has logged in.
@@ -137,6 +141,7 @@ impl Accounts {
             registration: options.registration,
             default_organization: options.default_organization,
             founded: AtomicBool::new(false),
+            reading: Mutex::default(),
         }
     }
 
@@ -150,6 +155,8 @@ impl Accounts {
     }
 
     async fn read_roll(&self) -> Result<(), Unavailable> {
+        // One after the other, so that what was read first never replaces what was read later.
+        let _turn = self.reading.lock().await;
         let roll = self.store.roll(clock::now() - REMEMBERED).await?;
         for ended in self.directory.replace(roll, clock::now()) {
             self.herald.ended(ended);

@@ -83,36 +83,6 @@ impl Accounts {
         self.tokens(profile, id, refresh_token)
     }
 
-    /// An account made by whoever may use the command line; see [`Accounts::register`] for what is taken.
-    pub async fn add(
-        &self,
-        request: Registration,
-        organization: Option<OrgId>,
-        role: Option<Role>,
-    ) -> Result<Profile, Reject> {
-        let (address, key) = email(&request.email)?;
-        let name = wording::name("name", &request.name)?;
-        passwords::check(&request.password)?;
-        let password_hash = self.passwords.hash(request.password).await.map_err(busy)?;
-        let founding = self.founding(None, role.unwrap_or(Role::Admin));
-        let account = NewAccount {
-            user: UserId(clock::fresh_id()),
-            email: address,
-            email_key: key,
-            name,
-            password_hash,
-            founds: Some(Founding { organization: organization.unwrap_or(founding.organization), ..founding }),
-            joins: Some(Joining {
-                organization: organization.or(self.default_organization),
-                role: role.unwrap_or(Role::Member),
-                invite: None,
-            }),
-            login: None,
-            now: clock::now(),
-        };
-        self.registered(self.store.register(account).await.map_err(away)?)
-    }
-
     /// An invitation to the organization of `identity`, and until when it is good.
     pub fn invite(&self, identity: &Identity, role: Role) -> Result<(String, Timestamp), Reject> {
         self.invite_to(organization(identity)?, role)
@@ -128,7 +98,7 @@ impl Accounts {
         Ok((text, Timestamp::from_secs(expires_at.as_secs())))
     }
 
-    fn founding(&self, organization_name: Option<Box<str>>, role: Role) -> Founding {
+    pub(super) fn founding(&self, organization_name: Option<Box<str>>, role: Role) -> Founding {
         let organization = self.default_organization.unwrap_or_else(|| OrgId(clock::fresh_id()));
         Founding { organization, organization_name, role }
     }
@@ -159,7 +129,7 @@ impl Accounts {
         verify_slices_are_equal(shown.as_bytes(), self.setup_token.as_bytes()).is_ok()
     }
 
-    fn registered(&self, outcome: Registered) -> Result<Profile, Reject> {
+    pub(super) fn registered(&self, outcome: Registered) -> Result<Profile, Reject> {
         match outcome {
             Registered::Made(profile) => {
                 self.founded.store(true, Ordering::Relaxed);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
+use diesel::select;
 
 use super::super::connection::on;
 use super::super::rows::MemberRow;
@@ -165,9 +167,16 @@ fn keep_an_owner(desk: &mut Desk<'_>, room: RoomId, user: UserId, before: Option
     if before.is_none_or(|it| it.banned || it.role != MemberRole::Owner) {
         return Ok(());
     }
-    let others: Vec<Member> =
-        desk.places(room)?.into_iter().filter(|it| it.user != user && !it.membership.banned).collect();
-    if others.is_empty() || others.iter().any(|it| it.membership.role == MemberRole::Owner) {
+    let others = || {
+        members::table
+            .filter(members::room_id.eq(Key(room.0)))
+            .filter(members::user_id.ne(Key(user.0)))
+            .filter(members::banned.eq(false))
+    };
+    let owners = || others().filter(members::role.eq(MemberRole::Owner.as_str()));
+    let owned: bool = on!(desk.connection, c => select(exists(owners())).get_result(c))?;
+    let alone: bool = on!(desk.connection, c => select(not(exists(others()))).get_result(c))?;
+    if owned || alone {
         return Ok(());
     }
     Err(Reject::conflict(LAST_OWNER).into())

@@ -9,6 +9,7 @@ use tertulia::hub::state::{Input, State};
 use super::{DIALECT, World};
 use crate::device::Link;
 use crate::people::{PEOPLE, ROOM_IDS};
+use crate::verdict::may_enter;
 
 impl World {
     /// Everything that was put off happens, nothing fails any more, and time passes until nobody waits for anything.
@@ -84,7 +85,7 @@ impl World {
         let links: Vec<&Link> = self.devices.iter().filter_map(|device| device.link.as_ref()).collect();
         assert_eq!(self.hub.state.connections(), links.len(), "connections that are known");
         assert_eq!(self.hub.state.writes_in_flight(), 0, "writes without an outcome");
-        for link in links {
+        for (device, link) in self.devices.iter().filter_map(|device| Some((device, device.link.as_ref()?))) {
             assert!(!link.socket.has_unflushed(), "frames that were never written");
             for (room, view) in &link.rooms {
                 assert_eq!(
@@ -93,6 +94,9 @@ impl World {
                     "{:?} has not come to the end of {room}",
                     link.conn
                 );
+                let (row, role) = (&self.store.rooms[room], link.roles[link.roles.len() - 1]);
+                assert!(may_enter(device.who, role, row.now()), "{:?} is in {room}, and may not be", link.conn);
+                device.places[room].shown.check(row);
             }
             let is_owed = |command: &Command| !matches!(command, Command::Typing { .. });
             let unanswered = link.asked.iter().find(|(_, asked)| is_owed(&asked.command));
@@ -134,9 +138,12 @@ fn one_has_come_and_gone(mut state: State) -> State {
     state
 }
 
-/// Everything in a state but the number of its last write, which only grows.
+/// Everything in a state but the numbers of its last write and comparison, which only grow.
 fn without_ticket(state: &State) -> String {
-    let text = format!("{state:?}");
-    let (before, rest) = text.split_once("last_ticket: ").expect("a state numbers its writes");
-    format!("{before}{}", rest.trim_start_matches(|it: char| it.is_ascii_digit()))
+    let mut text = format!("{state:?}");
+    for name in ["last_ticket: ", "comparisons: "] {
+        let (before, rest) = text.split_once(name).expect("a state numbers what it asks for");
+        text = format!("{before}{}", rest.trim_start_matches(|it: char| it.is_ascii_digit()));
+    }
+    text
 }

@@ -131,6 +131,30 @@ fn the_other_commands_are_understood() {
 }
 
 #[test]
+fn changes_of_messages_are_understood() {
+    let (room, message) = (RoomId(id(SESSION)), fixed_id());
+    let of = |more: Value| {
+        let mut payload = json!({"session_id": SESSION, "message_id": MESSAGE});
+        for (name, value) in more.as_object().expect("an object") {
+            payload[name] = value.clone();
+        }
+        payload
+    };
+    assert_eq!(
+        command("edit_message", of(json!({"text": "Olá\u{7} 1 < 2"}))),
+        Command::Edit { room, message, text: "Olá 1 < 2".into(), if_changed_pos: None }
+    );
+    assert_eq!(command("delete_message", of(json!({}))), Command::Delete { room, message, if_changed_pos: None });
+    for (kind, present) in [("react", true), ("unreact", false)] {
+        let emoji = "👍".into();
+        assert_eq!(command(kind, of(json!({"emoji": "👍"}))), Command::React { room, message, emoji, present });
+    }
+    assert_eq!(understood(r#"{"type":"watch_sessions"}"#).request, Request::Watch);
+    let long = json!({"type": "edit_message", "payload": of(json!({"text": "x".repeat(10_241)}))});
+    assert_eq!(misread(&long.to_string()).reject.code, RejectCode::MessageTooLarge);
+}
+
+#[test]
 fn fields_come_in_any_order_and_with_any_company() {
     let frame = format!(
         r#" {{ "message_id" : "m\u002d1", "extra": [[{{}}]], "payload": {{"x": null, "session_id": "{SESSION}"}},
@@ -177,7 +201,7 @@ fn what_nesting_costs_is_bounded() {
 
 #[test]
 fn an_unknown_type_is_told_by_its_name() {
-    for kind in ["subscribe", "PING", "", "edit_message", "react"] {
+    for kind in ["subscribe", "PING", "", "edit", "reaction_added"] {
         let misread = misread(&json!({"type": kind, "payload": [], "message_id": "m-1"}).to_string());
         assert_eq!(misread.reject.code, RejectCode::UnknownType, "{kind}");
         assert!(misread.reject.message.contains(&format!("`{kind}`")), "{}", misread.reject);
@@ -210,6 +234,16 @@ fn a_wrong_payload_is_answered_with_its_field() {
         ("mark_read", json!({"session_id": SESSION, "message_id": "x"}), "message_id"),
         ("mark_read", json!({"session_id": SESSION, "up_to_seq": 0}), "up_to_seq"),
         ("mark_delivered", json!({"session_id": SESSION, "up_to_seq": "3"}), "up_to_seq"),
+        ("edit_message", json!({"message_id": MESSAGE, "text": "x"}), "session_id"),
+        ("edit_message", json!({"session_id": SESSION, "text": "x"}), "message_id"),
+        ("edit_message", json!({"session_id": SESSION, "message_id": "x", "text": "x"}), "message_id"),
+        ("edit_message", json!({"session_id": SESSION, "message_id": MESSAGE}), "text"),
+        ("edit_message", json!({"session_id": SESSION, "message_id": MESSAGE, "text": 5}), "text"),
+        ("delete_message", json!({"session_id": SESSION}), "message_id"),
+        ("react", json!({"session_id": SESSION, "message_id": MESSAGE}), "emoji"),
+        ("react", json!({"session_id": SESSION, "message_id": MESSAGE, "emoji": 1}), "emoji"),
+        ("react", json!({"session_id": SESSION, "message_id": MESSAGE, "emoji": "<b>"}), "emoji"),
+        ("unreact", json!({"session_id": SESSION, "message_id": MESSAGE, "emoji": ""}), "emoji"),
         ("refresh_token", json!({}), "token"),
         ("refresh_token", json!({"token": ""}), "token"),
         ("refresh_token", json!({"token": 5}), "token"),

@@ -1,5 +1,6 @@
 //! The dialect as its clients meet it: frames in, frames out.
 
+mod changes;
 mod decode;
 mod encode;
 

@@ -1,0 +1,89 @@
+//! The messages that a client shows, kept up to date from what it is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tertulia::domain::{Event, Message, UserId};
+
+use super::row::Row;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Seen {
+    text: Box<str>,
+    is_deleted: bool,
+    reactions: BTreeSet<(Box<str>, UserId)>,
+}
+
+impl Seen {
+    fn of(message: &Message) -> Self {
+        let by_user = message.reactions.iter().flat_map(|it| it.users.iter().map(|user| (it.emoji.clone(), *user)));
+        Self {
+            text: message.content.text.clone(),
+            is_deleted: message.deleted_at.is_some(),
+            reactions: by_user.collect(),
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct Shown {
+    messages: BTreeMap<u64, Seen>,
+    /// It was carried over from an earlier join: what was stored unheard before this one is not known to it.
+    is_carried: bool,
+    /// Messages of which it was told its own change, asked for before it joined: others may have changed them since.
+    vague: BTreeSet<u64>,
+}
+
+impl Shown {
+    pub fn carry(&mut self) {
+        self.is_carried = true;
+    }
+
+    /// Takes in what changes a message, or shows it.
+    pub fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Message(message) => drop(self.messages.insert(message.seq, Seen::of(message))),
+            Event::Sent { message, duplicate: false } => {
+                self.messages.entry(message.seq).or_insert_with(|| Seen::of(message));
+            }
+            Event::Edited { message, .. } => {
+                if let Some(seen) = self.messages.get_mut(&message.seq) {
+                    *seen = Seen::of(message);
+                }
+            }
+            Event::Deleted(deletion) => {
+                if let Some(seen) = self.messages.get_mut(&deletion.seq) {
+                    *seen = Seen { text: "".into(), is_deleted: true, reactions: BTreeSet::new() };
+                }
+            }
+            Event::Reacted(reaction) => {
+                if let Some(seen) = self.messages.get_mut(&reaction.seq) {
+                    let one = (reaction.emoji.clone(), reaction.user);
+                    if reaction.present {
+                        seen.reactions.insert(one);
+                    } else {
+                        seen.reactions.remove(&one);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub fn doubt(&mut self, event: &Event) {
+        self.vague.extend(match event {
+            Event::Edited { message, .. } => Some(message.seq),
+            Event::Deleted(deletion) => Some(deletion.seq),
+            Event::Reacted(reaction) => Some(reaction.seq),
+            _ => None,
+        });
+    }
+
+    /// Panics if a message is shown as it is no more.
+    pub fn check(&self, row: &Row) {
+        for (seq, seen) in &self.messages {
+            let is_known = !self.vague.contains(seq) && !(self.is_carried && row.unheard.contains(seq));
+            let now = Seen::of(&row.messages[*seq as usize - 1]);
+            assert!(!is_known || *seen == now, "{seq} of {} is shown as {seen:?}, and is {now:?}", row.id);
+        }
+    }
+}
