@@ -38,7 +38,7 @@ fn account(email: &str) -> NewAccount {
         password_hash: "a hash".into(),
         founds: Some(Founding {
             organization: organization(),
-            organization_name: Some("Ateliê".into()),
+            organization_name: Some("Our team".into()),
             role: Role::Admin,
         }),
         joins: Some(Joining { organization: None, role: Role::Member, invite: None }),
