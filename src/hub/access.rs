@@ -85,9 +85,8 @@ impl State {
     pub(super) fn room_changed(&mut self, room: &domain::Room, turn: &mut Turn<'_>) {
         let Some(here) = self.rooms.get_mut(&room.id) else { return };
         here.distrust_loads();
-        if here.change(room) {
-            self.put_out(room.id, None, turn);
-        }
+        here.change(room);
+        self.put_out(room.id, None, turn);
     }
 
     /// A user's place in a room was changed; `None`: taken away.
@@ -100,9 +99,10 @@ impl State {
     ) {
         let Some(here) = self.rooms.get_mut(&room.id) else { return };
         here.distrust_loads();
-        here.change(room);
+        // That the kind is another one may have been stored unheard.
+        let only = if here.change(room) { None } else { Some(user) };
         here.set_role(user, member.map(|it| it.membership), room.version);
-        self.put_out(room.id, Some(user), turn);
+        self.put_out(room.id, only, turn);
     }
 
     /// A room is not there any more.

@@ -216,7 +216,8 @@ impl Fanout {
     fn accept_delivery(&mut self, delivery: &Delivery, skip: &SmallVec<[u32; 1]>) -> Option<usize> {
         let feed = self.rooms.get_mut(&delivery.room)?;
         if let Some(numbers) = delivery.stored {
-            let entry = Entry::Told { numbers, skip: skip.clone(), broadcast: delivery.broadcast.clone() };
+            let (skip, broadcast) = (skip.clone(), delivery.broadcast.clone());
+            let entry = Entry::Told { numbers, skip, broadcast };
             self.epoch += 1;
             match feed.accept(&entry, self.epoch) {
                 Accept::Deliver => {}

@@ -39,13 +39,17 @@ pub(super) struct CatchUp {
     cursor: After,
     /// The end of the room that it was told. This worker may have yet to deliver it, and it is not live before.
     until: u64,
-    page: VecDeque<(u64, Event)>,
+    /// What it has read and was not told yet; `None` where there is nothing to tell.
+    page: VecDeque<(u64, Option<Event>)>,
     /// There is more in the store behind `page`.
     more: bool,
     /// A page is being read.
     asked: bool,
     /// What was delivered since it joined, in order.
     since: VecDeque<Entry>,
+    /// Here begins what the stream has yet to bring. What is read behind it tells only of changes, and it goes on from
+    /// here with what was delivered since: a page names only the last change of a message, and may have it there.
+    turn: Option<u64>,
     /// Of what was delivered, not everything after this `pos` was kept.
     lost: Option<u64>,
     /// It reads such things by `pos`: messages up to this `seq` are told to it already.
@@ -71,7 +75,7 @@ impl CatchUp {
     fn new(slot: u32, epoch: u64, cursor: After, until: u64) -> Self {
         let (page, since) = (VecDeque::new(), VecDeque::new());
         let more = cursor != After::Seq(until);
-        Self { slot, epoch, cursor, until, page, more, asked: false, since, lost: None, told: 0 }
+        Self { slot, epoch, cursor, until, page, more, asked: false, since, turn: None, lost: None, told: 0 }
     }
 
     fn remember(&mut self, entry: &Entry) {
@@ -96,12 +100,17 @@ impl CatchUp {
                 After::Seq(_) => After::Seq(number),
                 After::Pos(_) => After::Pos(number),
             };
-            if let Some(event) = as_told(event, self.told) {
+            if let Some(event) = event.and_then(|event| as_told(event, self.told)) {
                 return self.take_own(&event).unwrap_or(Next::Alone(event, None));
             }
         }
         if self.asked {
             return Next::Wait;
+        }
+        if !self.more
+            && let Some(pos) = self.turn.take()
+        {
+            self.cursor = After::Pos(pos);
         }
         if !self.more
             && let Some(pos) = self.lost.take()
@@ -132,20 +141,40 @@ impl CatchUp {
 
     /// Moves on to what was delivered under `numbers`. Returns whether it has yet to be told.
     ///
-    /// Only messages move the cursor: if it has to read from the store again, it must miss none of them, and may be
-    /// told other changes twice.
+    /// That is so for every change: who was told of a later one by a page was not told what this one did.
     fn pass(&mut self, numbers: Numbers) -> bool {
-        let is_past = match self.cursor {
-            After::Seq(cursor) => numbers.seq.is_some_and(|seq| seq <= cursor),
-            After::Pos(cursor) => numbers.pos <= cursor,
+        let Some(seq) = numbers.seq else { return true };
+        let (is_past, next) = match self.cursor {
+            After::Seq(cursor) => (seq <= cursor, After::Seq(seq)),
+            After::Pos(cursor) => (numbers.pos <= cursor, After::Pos(numbers.pos)),
         };
-        if let Some(seq) = numbers.seq.filter(|_| !is_past) {
-            self.cursor = match self.cursor {
-                After::Seq(_) => After::Seq(seq),
-                After::Pos(_) => After::Pos(numbers.pos),
-            };
+        if !is_past {
+            self.cursor = next;
         }
         !is_past
+    }
+
+    /// Takes a page in, as far as the stream has brought what it tells: up to the message with the number `delivered`.
+    fn take_page(&mut self, page: Page, delivered: u64) {
+        self.asked = false;
+        // By `seq` it reads no further than the end that it was told. Behind it messages and changes mix, and come in
+        // the order of `pos`: whoever has seen a message has seen every change before it.
+        let by_seq = matches!(self.cursor, After::Seq(_));
+        let end = if by_seq { delivered.min(self.until) } else { delivered };
+        self.more |= page.more;
+        for (number, event) in page.items {
+            let message = if let Event::Message(message) = &event { Some(message.seq) } else { None };
+            let is_beyond = message.is_some_and(|seq| seq > end);
+            if is_beyond && by_seq {
+                self.more = false;
+                return;
+            }
+            if is_beyond && self.turn.is_none() {
+                self.turn = Some(number.saturating_sub(1));
+            }
+            let is_told = message.is_none() || self.turn.is_none();
+            self.page.push_back((number, is_told.then_some(event)));
+        }
     }
 
     /// The acknowledgement of an own change that has its place before what comes at `number`.
@@ -369,15 +398,7 @@ impl Feed {
     pub(super) fn page_read(&mut self, slot: u32, epoch: u64, page: Page) -> bool {
         let delivered = self.seq;
         let Some(catch) = self.catch_up_mut(slot).filter(|catch| catch.epoch == epoch) else { return false };
-        // By `seq` it reads no further than the end that it was told. Behind it messages and changes mix, and come in
-        // the order of `pos`: whoever has seen a message has seen every change before it.
-        let end = if matches!(catch.cursor, After::Seq(_)) { delivered.min(catch.until) } else { delivered };
-        // A mark may have been told before this session came, so it is never left to the stream.
-        let is_delivered = |(_, event): &(u64, Event)| !matches!(event, Event::Message(message) if message.seq > end);
-        let read = page.items.len();
-        catch.page.extend(page.items.into_iter().take_while(is_delivered));
-        catch.more |= page.more && catch.page.len() == read;
-        catch.asked = false;
+        catch.take_page(page, delivered);
         true
     }
 
