@@ -52,8 +52,9 @@ pub(super) struct CatchUp {
     turn: Option<u64>,
     /// Of what was delivered, not everything after this `pos` was kept.
     lost: Option<u64>,
-    /// It reads such things by `pos`: messages up to this `seq` are told to it already.
+    /// It reads such things by `pos`: messages up to this `seq` are told to it already, and none before `start`.
     told: u64,
+    start: u64,
 }
 
 /// What to do next for a session that catches up.
@@ -75,7 +76,8 @@ impl CatchUp {
     fn new(slot: u32, epoch: u64, cursor: After, until: u64) -> Self {
         let (page, since) = (VecDeque::new(), VecDeque::new());
         let more = cursor != After::Seq(until);
-        Self { slot, epoch, cursor, until, page, more, asked: false, since, turn: None, lost: None, told: 0 }
+        let start = if let After::Pos(pos) = cursor { pos } else { 0 };
+        Self { slot, epoch, cursor, until, page, more, asked: false, since, turn: None, lost: None, told: 0, start }
     }
 
     fn remember(&mut self, entry: &Entry) {
@@ -92,15 +94,14 @@ impl CatchUp {
 
     fn next(&mut self, delivered: u64) -> Next {
         while let Some((number, event)) = self.page.pop_front() {
-            if let Some(own) = self.take_own_change(number) {
-                self.page.push_front((number, event));
-                return own;
-            }
             self.cursor = match self.cursor {
                 After::Seq(_) => After::Seq(number),
                 After::Pos(_) => After::Pos(number),
             };
             if let Some(event) = event.and_then(|event| as_told(event, self.told)) {
+                if let Event::Message(message) = &event {
+                    self.note_told(message.seq);
+                }
                 return self.take_own(&event).unwrap_or(Next::Alone(event, None));
             }
         }
@@ -112,14 +113,12 @@ impl CatchUp {
         {
             self.cursor = After::Pos(pos);
         }
-        if !self.more
-            && let Some(pos) = self.lost.take()
-        {
-            self.more = true;
-            if let After::Seq(told) = self.cursor {
-                // By `seq` it would not be told what has changed of messages that it was told.
-                (self.cursor, self.told) = (After::Pos(pos), told);
+        if !self.more && self.lost.is_some() {
+            // What is read now may be newer than an own change that waits, which is not told after it.
+            if let Some(own) = self.take_own_change() {
+                return own;
             }
+            self.read_again();
         }
         if self.more {
             (self.more, self.asked) = (false, true);
@@ -127,7 +126,10 @@ impl CatchUp {
         }
         while let Some(entry) = self.since.pop_front() {
             match entry {
-                Entry::Own { event, tag, .. } => return Next::Alone(event, tag),
+                Entry::Own { numbers, event, tag, .. } => {
+                    numbers.seq.into_iter().for_each(|seq| self.note_told(seq));
+                    return Next::Alone(event, tag);
+                }
                 Entry::Fill { .. } => {}
                 Entry::Told { numbers, skip, broadcast } => {
                     if self.pass(numbers) && !skip.contains(&self.slot) {
@@ -150,8 +152,29 @@ impl CatchUp {
         };
         if !is_past {
             self.cursor = next;
+            self.note_told(seq);
         }
         !is_past
+    }
+
+    fn note_told(&mut self, seq: u64) {
+        if let After::Pos(_) = self.cursor {
+            self.told = self.told.max(seq);
+        }
+    }
+
+    /// Some of what was delivered was not kept: it is read from the store, by `pos`, because by `seq` nothing is told of
+    /// what has changed of messages that were told.
+    fn read_again(&mut self) {
+        let Some(lost) = self.lost.take() else { return };
+        self.more = true;
+        self.cursor = match self.cursor {
+            After::Seq(told) => {
+                self.told = told;
+                After::Pos(lost)
+            }
+            After::Pos(cursor) => After::Pos(lost.clamp(self.start.min(cursor), cursor)),
+        };
     }
 
     /// Takes a page in, as far as the stream has brought what it tells: up to the message with the number `delivered`.
@@ -177,11 +200,12 @@ impl CatchUp {
         }
     }
 
-    /// The acknowledgement of an own change that has its place before what comes at `number`.
-    fn take_own_change(&mut self, number: u64) -> Option<Next> {
-        let After::Pos(_) = self.cursor else { return None };
-        let is_before = |entry: &Entry| matches!(entry, Entry::Own { numbers, .. } if numbers.seq.is_none() && numbers.pos <= number);
-        let index = self.since.iter().position(is_before)?;
+    /// The acknowledgement of an own change that has its place before everything that is kept.
+    fn take_own_change(&mut self) -> Option<Next> {
+        let kept = |entry: &Entry| !matches!(entry, Entry::Own { .. });
+        let is_change = |entry: &Entry| matches!(entry, Entry::Own { numbers, .. } if numbers.seq.is_none());
+        let first = self.since.iter().position(kept).unwrap_or(self.since.len());
+        let index = self.since.iter().take(first).position(is_change)?;
         match self.since.remove(index)? {
             Entry::Own { event, tag, .. } => Some(Next::Alone(event, tag)),
             _ => None,
