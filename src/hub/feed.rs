@@ -235,7 +235,7 @@ impl CatchUp {
 struct Fill {
     epoch: u64,
     target: u64,
-    /// Then what has changed after this `pos` is told.
+    /// Everything after this `pos` is told first, in that order, messages and changes.
     changes: Option<u64>,
     held: VecDeque<Entry>,
 }
@@ -360,7 +360,8 @@ impl Feed {
     /// From where the fill that goes on is read. `None`: it is complete.
     pub(super) fn fill_from(&self) -> Option<After> {
         let fill = self.fill.as_ref()?;
-        if self.seq < fill.target { Some(After::Seq(self.seq)) } else { fill.changes.map(After::Pos) }
+        let messages = (self.seq < fill.target).then_some(After::Seq(self.seq));
+        fill.changes.map(After::Pos).or(messages)
     }
 
     /// Whether `epoch` is the fill that goes on.
@@ -368,12 +369,9 @@ impl Feed {
         self.fill.as_ref().is_some_and(|fill| fill.epoch == epoch)
     }
 
-    /// Takes a message from a fill's page in. Returns whether the live sessions are to be told.
-    pub(super) fn filled(&mut self, entry: &Entry) -> bool {
-        if self.fill.as_ref().is_none_or(|fill| self.seq >= fill.target) {
-            return false;
-        }
-        self.take_in(entry)
+    /// Whether a fill is to tell the message with this number next.
+    pub(super) fn wants(&self, seq: u64) -> bool {
+        seq == self.seq + 1 && self.fill.as_ref().is_some_and(|fill| seq <= fill.target)
     }
 
     /// What a fill's page says of what has changed, for those who were told all messages so far. `None`: nothing.
