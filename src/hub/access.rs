@@ -40,9 +40,8 @@ impl State {
                 self.put_out(id, Some(user), turn);
             }
             Ok(None) if is_known => self.room_gone(id, turn),
-            Ok(None) => {}
             Err(Unavailable) if is_check => self.checks.push_back((organization, id, user)),
-            Err(Unavailable) => {}
+            Ok(None) | Err(Unavailable) => {}
         }
         self.run_queue(organization, id, user, access, turn);
     }

@@ -377,10 +377,9 @@ impl Feed {
     /// What a fill's page says of what has changed, for those who were told all messages so far. `None`: nothing.
     pub(super) fn changed(&self, event: Event) -> Option<Event> {
         let of = match &event {
-            Event::Edited { message, .. } => message.seq,
+            Event::Message(message) | Event::Edited { message, .. } => message.seq,
             Event::Deleted(deletion) => deletion.seq,
             Event::Marked(mark) => mark.up_to_seq,
-            Event::Message(message) => message.seq,
             _ => return None,
         };
         // The stream brings what lies beyond.
