@@ -125,10 +125,7 @@ impl Scene {
     }
 }
 
-fn plain() -> Option<Membership> {
-    Some(Membership::new(MemberRole::Member))
-}
-
+const PLAIN: Option<Membership> = Some(Membership::new(MemberRole::Member));
 const BANNED: Option<Membership> = Some(Membership { role: MemberRole::Member, muted: false, banned: true });
 
 /// The effects in words: what happens to which slot, and to whom what is told.
@@ -152,7 +149,7 @@ fn told(effects: &[Effect]) -> Vec<String> {
 
 #[test]
 fn whoever_is_removed_is_put_out_before_anything_else_is_told() {
-    let mut scene = Scene::inside(RoomKind::Private, plain());
+    let mut scene = Scene::inside(RoomKind::Private, PLAIN);
     let removing = scene.remove_bo();
     let amended = scene.bos_place(RoomKind::Private, None, 2);
     let effects = scene.stored(removing, amended);
@@ -168,7 +165,7 @@ fn whoever_is_banned_leaves_a_public_room_too() {
     let effects = scene.stored(banning, amended);
     assert_eq!(told(&effects), ["1 left", "1 forbidden", "watchers user_left", "caller member_set"]);
     // Without a place, but not banned, one may stay in a public room.
-    let mut scene = Scene::inside(RoomKind::Public, plain());
+    let mut scene = Scene::inside(RoomKind::Public, PLAIN);
     let removing = scene.remove_bo();
     let amended = scene.bos_place(RoomKind::Public, None, 2);
     assert_eq!(told(&scene.stored(removing, amended)), ["caller member_removed"]);
@@ -182,7 +179,7 @@ fn when_a_room_is_closed_nobody_without_a_place_hears_more_of_it() {
     let effects = scene.stored(closing, amended);
     assert_eq!(told(&effects), ["0 left", "0 forbidden", "1 left", "1 forbidden", "caller room_updated"]);
 
-    let mut scene = Scene::inside(RoomKind::Public, plain());
+    let mut scene = Scene::inside(RoomKind::Public, PLAIN);
     let closing = scene.remove_bo();
     let amended = Amended::Updated { room: scene.room(RoomKind::Private, 2) };
     assert_eq!(told(&scene.stored(closing, amended)), ["everyone room_updated", "caller room_updated"]);
@@ -204,14 +201,14 @@ fn an_older_change_does_not_undo_what_is_known_already() {
     let mut scene = Scene::new();
     scene.join(BO);
     let removing = scene.remove_bo();
-    scene.load(BO, RoomKind::Private, plain(), 3);
+    scene.load(BO, RoomKind::Private, PLAIN, 3);
     let amended = scene.bos_place(RoomKind::Private, None, 2);
     assert_eq!(told(&scene.stored(removing, amended)), ["caller member_removed"], "version 3 has them back");
 }
 
 #[test]
 fn a_purged_room_is_left_by_everyone_and_those_who_watch_hear_of_it() {
-    let mut scene = Scene::inside(RoomKind::Private, plain());
+    let mut scene = Scene::inside(RoomKind::Private, PLAIN);
     assert_eq!(told(&scene.input(Input::Watch { conn: BO, tag: None })), ["1 watching"]);
     let purging = scene.ask(Command::Purge { room: scene.room });
     let amended = Amended::Purged { room: scene.room, members: vec![scene.ada.user, scene.bo.user] };
@@ -227,7 +224,7 @@ fn those_who_watch_hear_of_a_place_and_others_do_not() {
     let mut scene = Scene::new();
     scene.input(Input::Watch { conn: BO, tag: None });
     let adding = scene.remove_bo();
-    let amended = scene.bos_place(RoomKind::Private, plain(), 2);
+    let amended = scene.bos_place(RoomKind::Private, PLAIN, 2);
     assert_eq!(told(&scene.stored(adding, amended)), ["1 room_added", "caller member_set"]);
     let removing = scene.remove_bo();
     let amended = scene.bos_place(RoomKind::Private, None, 3);
@@ -239,7 +236,7 @@ fn those_who_watch_hear_of_a_place_and_others_do_not() {
 
 #[test]
 fn after_a_failure_everyones_right_is_looked_up_until_the_store_answers() {
-    let mut scene = Scene::inside(RoomKind::Private, plain());
+    let mut scene = Scene::inside(RoomKind::Private, PLAIN);
     let removing = scene.remove_bo();
     let failed = Written { ticket: removing, outcome: Err(WriteError::Failed) };
     assert_eq!(told(&scene.input(Input::Written(vec![failed]))), ["caller unavailable"]);
@@ -247,7 +244,7 @@ fn after_a_failure_everyones_right_is_looked_up_until_the_store_answers() {
     let [Effect::CompareHeads { comparison, .. }] = effects[..] else { panic!("{effects:?}") };
     scene.input(Input::Heads { heads: Vec::new(), comparison });
     assert_eq!(told(&scene.input(Input::Tick)), ["load", "load"]);
-    assert!(scene.load(ADA, RoomKind::Private, plain(), 2).is_empty());
+    assert!(scene.load(ADA, RoomKind::Private, PLAIN, 2).is_empty());
     assert!(scene.loaded(BO, Err(Unavailable)).is_empty());
     assert_eq!(told(&scene.input(Input::Tick)), ["load"]);
     let effects = scene.load(BO, RoomKind::Private, None, 2);
