@@ -45,7 +45,6 @@ const ONCE_BROKEN: &[(u64, &str)] = &[
     (1656, "what a second fill had read was told before what the first one had held back"),
     (2032, "an own message was acknowledged as it was stored, where a page had it changed"),
     (2388, "a room was known to be closed before it was told, and those without a place stayed"),
-    (3355, "an own change was told before older ones of the same message"),
     (
         3878,
         "a page was cut where the stream had not come yet, and with it a change that it had instead of an earlier one",
