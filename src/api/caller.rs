@@ -5,11 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use actix_web::dev::{Payload, RequestHead};
+use actix_web::http::header::ORIGIN;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::{Context, Problem};
-use crate::auth::Knock;
+use crate::auth::accounts::Visitor;
+use crate::auth::{Knock, Refusal};
 use crate::clock;
 use crate::domain::{Identity, Reject, Role, Scope};
 use crate::store::read::Viewer;
@@ -18,6 +20,16 @@ use crate::store::read::Viewer;
 pub(super) fn knock(head: &RequestHead) -> Knock<'_> {
     let peer = head.peer_addr.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer: SocketAddr| peer.ip());
     Knock { headers: &head.headers, query: head.uri.query().unwrap_or_default(), peer }
+}
+
+/// A refusal at the door: a line of the audit log, and the answer.
+pub(super) fn refused(context: &Context, head: &RequestHead, refusal: Refusal) -> Problem {
+    let origin = head.headers().get(ORIGIN).and_then(|it| it.to_str().ok());
+    let address = context.authenticator.client_address(&knock(head));
+    context
+        .accounts
+        .record_refusal(refusal, &Visitor { origin: origin.map(Into::into), ..Visitor::new(address, None) });
+    refusal.reject().into()
 }
 
 /// A handler that takes this is reached with a good token only.
@@ -30,7 +42,7 @@ impl Caller {
             return Err(Problem::unavailable("The hub is not ready yet"));
         };
         let identity = context.authenticator.identify(&knock(request.head()), clock::now());
-        identity.map(Self).map_err(|refusal| refusal.reject().into())
+        identity.map(Self).map_err(|refusal| refused(context, request.head(), refusal))
     }
 
     pub(super) fn identity(&self) -> &Arc<Identity> {

@@ -25,7 +25,7 @@ pub(super) async fn spare_small(
         BodySize::Sized(size) => size < WORTH_IT,
         BodySize::Stream => false,
     };
-    if is_small {
+    if is_small && !response.headers().contains_key(CONTENT_ENCODING) {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(AS_IT_IS));
     }
     Ok(response)

@@ -1,7 +1,7 @@
 //! What the hub answers over plain HTTP: how it is, what it has counted, and a helpful word on everything else.
 //!
-//! Handlers are thin, one file per resource. Errors are problem details (RFC 9457). Everything but `/health` and
-//! `/metrics` counts against the caller's rate limit.
+//! Handlers are thin, one file per resource. Errors are problem details (RFC 9457). Calls under `/api/` count against
+//! the caller's rate limit.
 
 mod accounts;
 mod caller;

@@ -155,7 +155,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         may("413", "The body, or a text in it, is too large");
         may("415", "The body is no JSON");
     }
-    let is_limited = !super::limit::is_exempt(path);
+    let is_limited = super::limit::counts(path);
     if is_limited {
         may("429", "Too many requests from this address");
     }

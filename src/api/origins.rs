@@ -12,8 +12,8 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpResponse, ResponseError as _};
 
-use super::caller::knock;
-use super::{Context, Problem};
+use super::Context;
+use super::caller::{knock, refused};
 
 const METHODS: &str = "GET, HEAD, POST, PUT, DELETE";
 /// What pages may set.
@@ -31,7 +31,8 @@ pub(super) async fn share(
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     if let Err(refusal) = context.authenticator.check_origin(&knock(request.head())) {
-        return Ok(request.into_response(Problem::from(refusal.reject()).error_response()));
+        let problem = refused(context, request.head(), refusal);
+        return Ok(request.into_response(problem.error_response()));
     }
     let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);

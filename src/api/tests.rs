@@ -249,21 +249,24 @@ fn from_address(address: &str, path: &str) -> TestRequest {
 #[actix::test]
 async fn one_address_may_ask_so_often_and_monitoring_always() {
     let fixture = fixture_with(once_an_hour);
-    assert_eq!(fixture.ask(from_address("192.0.2.1", "/x")).await.status, StatusCode::NOT_FOUND);
-    let refused = fixture.ask(from_address("192.0.2.1", "/x")).await;
+    assert_eq!(fixture.ask(from_address("192.0.2.1", "/api/x")).await.status, StatusCode::NOT_FOUND);
+    let refused = fixture.ask(from_address("192.0.2.1", "/api/x")).await;
     assert_eq!((refused.status, &refused.json()["code"]), (StatusCode::TOO_MANY_REQUESTS, &"rate_limited".into()));
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|secs| secs > 3_000));
+    let spelled = fixture.ask(from_address("192.0.2.1", "/%61pi/x")).await;
+    assert_eq!(spelled.status, StatusCode::TOO_MANY_REQUESTS, "the same path in another spelling");
     assert_eq!((refused.header("ratelimit-limit"), refused.header("ratelimit-remaining")), ("1", "0"));
     assert!(refused.header("ratelimit-reset").parse::<u64>().is_ok_and(|secs| secs > 3_000));
     assert_eq!(fixture.ask(from_address("192.0.2.1", "/health")).await.status, StatusCode::OK);
     assert_eq!(fixture.ask(from_address("192.0.2.1", "/metrics")).await.status, StatusCode::OK);
-    assert_eq!(fixture.ask(from_address("192.0.2.2", "/x")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(fixture.ask(from_address("192.0.2.2", "/api/x")).await.status, StatusCode::NOT_FOUND);
 }
 
 #[actix::test]
 async fn behind_a_trusted_proxy_its_clients_are_counted_and_others_cannot_pretend() {
     let fixture = fixture_with(once_an_hour);
-    let via = |peer: &str, client: &str| from_address(peer, "/x").insert_header(("X-Forwarded-For", client.to_owned()));
+    let via =
+        |peer: &str, client: &str| from_address(peer, "/api/x").insert_header(("X-Forwarded-For", client.to_owned()));
     assert_eq!(fixture.ask(via("192.0.2.9", "198.51.100.1")).await.status, StatusCode::NOT_FOUND);
     assert_eq!(fixture.ask(via("192.0.2.9", "198.51.100.2")).await.status, StatusCode::NOT_FOUND);
     assert_eq!(fixture.ask(via("192.0.2.9", "198.51.100.1")).await.status, StatusCode::TOO_MANY_REQUESTS);

@@ -35,7 +35,7 @@ impl Herald for HubHerald {
     }
 
     fn status(&self, organization: OrgId, user: UserId, status: UserStatus) {
-        log::debug!(organization:%, user:%; "{user} wants to be seen as {status:?}");
+        self.0.status(organization, user, status);
     }
 
     fn record(&self, entry: AuditEntry) {

@@ -372,3 +372,43 @@ fn an_unreadable_forwarding_line_hides_those_before_it() {
     assert_eq!(address(&[bad, good]), "203.0.113.9");
     assert_eq!(address(&[good, bad]), "10.0.0.1");
 }
+
+#[test]
+fn only_who_asks_directly_and_for_this_machine_is_local() {
+    let door = authenticator(false);
+    let is_local = |peer: [u8; 4], lines: &[(&'static str, &[u8])]| {
+        let headers = headers(lines);
+        door.is_local(&Knock { peer: peer.into(), ..knock(&headers, "") })
+    };
+    let here = [127, 0, 0, 1];
+    for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
+        assert!(is_local(here, &[("host", host.as_bytes())]), "{host}");
+    }
+    for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "localhost:", "", "[::1]x"] {
+        assert!(!is_local(here, &[("host", host.as_bytes())]), "{host}");
+    }
+    assert!(!is_local(here, &[]), "no name at all");
+    assert!(!is_local([192, 0, 2, 1], &[("host", b"localhost")]));
+    for name in ["x-forwarded-for", "x-forwarded-proto", "forwarded", "via", "x-real-ip"] {
+        assert!(!is_local(here, &[("host", b"localhost"), (name, b"1.1.1.1")]), "{name}");
+    }
+}
+
+#[test]
+fn keys_and_the_tokens_of_logins_that_have_ended_are_refused_and_counted() {
+    let door = authenticator(false);
+    let token = signed(&claims(json!({"sid": USER})));
+    let identity = door.verify(&token, NOW).expect("good");
+    let ended = ports::Ended {
+        organization: identity.organization.expect("one"),
+        user: identity.user,
+        login: identity.login.expect("one"),
+    };
+    door.directory().end(ended, NOW);
+    assert_eq!(door.verify(&token, NOW), Err(Refusal::SessionEnded));
+    assert!(door.verify(&signed(&claims(json!({}))), NOW).is_ok(), "a token of no login");
+    assert_eq!(door.verify("tk_unknown", NOW), Err(Refusal::UnknownKey));
+    for reason in ["session_ended", "key_unknown"] {
+        assert_eq!(door.metrics.auth_failures.get_or_create(&ReasonLabel { reason }).get(), 1, "{reason}");
+    }
+}

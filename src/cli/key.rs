@@ -1,8 +1,8 @@
 //! `tertulia key`: API keys, without the web UI.
 
 use super::Failure;
+use super::account_args::KeyCommand;
 use super::accounts::with_accounts;
-use super::args::KeyCommand;
 use crate::auth::accounts::{Accounts, KeyRequest};
 use crate::config::Config;
 use crate::domain::{OrgId, Scope, Scopes, UserId};

@@ -2,6 +2,7 @@
 //!
 //! Standard output is for results (a token, a table, the banner); what goes wrong is said on standard error, in a line.
 
+mod account_args;
 mod accounts;
 mod args;
 mod banner;
@@ -19,7 +20,8 @@ use clap::Parser as _;
 
 use crate::config::{Config, ConfigError, Flag, Loaded, Sources};
 use crate::store;
-use args::{Cli, Command, DatabaseArgs, SettingArgs};
+use account_args::DatabaseArgs;
+use args::{Cli, Command, SettingArgs};
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! `tertulia user`: accounts, without the web UI.
 
 use super::Failure;
+use super::account_args::UserCommand;
 use super::accounts::{password, with_accounts};
-use super::args::UserCommand;
 use crate::auth::accounts::{Accounts, RegistrationRequest};
 use crate::auth::ports::{AccountChange, Profile};
 use crate::config::Config;

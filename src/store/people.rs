@@ -80,6 +80,9 @@ fn hash(what: &impl Hash) -> u64 {
 /// Writes `people` and the organizations that are missing. What people with an account are called, and what they may, is
 /// decided here: a token that was minted before a change must not undo it.
 pub(crate) fn write(connection: &mut Connection, people: &[Arc<Identity>], now: Timestamp) -> QueryResult<()> {
+    if people.is_empty() {
+        return Ok(());
+    }
     let now = now.as_micros();
     let mut made = None;
     let settled = with_account(connection, people.iter().map(|it| it.user))?;

@@ -42,15 +42,15 @@ function Chat() {
     it.stop();
     login.logout();
   };
-  return html`<div class="chat ${room ? "in-room" : ""}">
-    <a class="skip" href="#messages" onClick=${toMessages}>${t("skip")}</a>
+  return html`<main class="chat ${room ? "in-room" : ""}">
+    <a class="skip" href="#content" onClick=${toMessages}>${t("skip")}</a>
     <${Connection} model=${it} />
     <${Sidebar} model=${it} onLogout=${leave} />
-    <main class="pane">
+    <section class="pane" id="content" aria-label=${room ? it.nameOf(room) : "Tertulia"}>
       ${room ? html`<${RoomPane} key=${room.id} model=${it} room=${room} />` : html`<${Nothing} />`}
-    </main>
+    </section>
     <${Toasts} model=${it} />
-  </div>`;
+  </main>`;
 }
 
 function toMessages(event) {

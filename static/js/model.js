@@ -307,8 +307,9 @@ export class Model extends Emitter {
   /** The reader has seen everything up to `seq`. */
   seen(room, seq) {
     if (!room.membership || seq <= room.readSeq) return;
+    const isOthers = room.timeline.messages.some((it) => it.seq > room.readSeq && it.seq <= seq && it.sender_id !== this.me.id);
     room.readSeq = seq;
-    if (!room.unread) return; // one's own messages need no mark
+    if (!isOthers) return; // one's own messages need no mark
     room.unread = room.timeline.othersAfter(seq, this.me.id);
     if (!room.unread) room.mentions = 0;
     this.hub.markRead(room.id, seq);

@@ -51,7 +51,7 @@ function Header({ model, room, onMembers }) {
   return html`<header class="room-header">
     <${IconButton} icon="back" class="only-narrow" label=${t("back")} onClick=${() => model.close()} />
     <${Avatar} name=${name} id=${room.peer?.id ?? room.id} icon=${ICONS[room.kind]} presence=${presence} />
-    <div class="grow"><h2>${name}</h2><p class="quiet">${about}</p></div>
+    <div class="grow"><h1>${name}</h1><p class="quiet">${about}</p></div>
     <${IconButton} icon="people" label=${t("members")} onClick=${onMembers} />
   </header>`;
 }
@@ -92,12 +92,12 @@ function Log({ model, room, act, may, element }) {
 
   const toBottom = () => {
     place.current.stays = true;
-    box.current.scrollTop = box.current.scrollHeight;
+    if (box.current) box.current.scrollTop = box.current.scrollHeight;
   };
   element.current = { toBottom };
 
   function seen() {
-    if (!timeline.loaded || document.visibilityState !== "visible" || !document.hasFocus()) return;
+    if (!box.current || !timeline.loaded || document.visibilityState !== "visible" || !document.hasFocus()) return;
     const bottom = box.current.getBoundingClientRect().bottom + 8;
     const shown = [...box.current.querySelectorAll("[data-seq]")].findLast((it) => it.getBoundingClientRect().bottom <= bottom);
     if (shown) model.seen(room, Number(shown.dataset.seq));

@@ -32,7 +32,7 @@ fn every_mistake_in_a_body_is_named() {
         assert_eq!(answer.problem(415), "unsupported_media_type");
     }
     let large = json!({"email": "a".repeat(20_000), "password": PASSWORD}).to_string();
-    assert_eq!(call(&hub, "POST", "login", &[JSON], Some(&large)).problem(413), "payload_too_large");
+    assert_eq!(call(&hub, "POST", "login", &[JSON], Some(&large)).problem(413), "message_too_large");
     let wrong_method = call(&hub, "GET", "login", &[], None);
     assert_eq!(wrong_method.header("allow"), "POST");
     assert_eq!(wrong_method.problem(405), "method_not_allowed");
@@ -65,4 +65,39 @@ fn nothing_that_is_secret_is_cached_or_told_twice() {
         let found = |file: &[u8]| file.windows(secret.len()).any(|it| it == secret.as_bytes());
         assert!(!found(&stored) && !found(&log), "a secret stands in the database");
     }
+}
+
+#[test]
+fn who_was_refused_and_who_came_stands_in_the_audit_log() {
+    let mut hub = Hub::start(&[]);
+    let ana = Guest::registered(&hub, "ana@example.com", "Ana");
+    crate::api::log_in(&hub, "ana@example.com", "a guess").problem(401);
+    crate::api::ask(&hub, "GET", "profile", "no token").problem(401);
+    call(&hub, "GET", "profile", &[("origin", "https://evil.example")], None).problem(403);
+    crate::api::ask(&hub, "POST", "logout", &ana.token).of(204);
+    hub.terminate();
+    assert_eq!(hub.ended().code(), Some(0));
+    let lines = audit(&hub.database());
+    let expected = [
+        "logged_out",
+        "refused invalid_credentials",
+        "refused origin_not_allowed",
+        "refused token_malformed",
+        "registered",
+    ];
+    assert_eq!(lines, expected);
+}
+
+/// What the audit log says was done over HTTP, in the order of the words.
+fn audit(database: &str) -> Vec<String> {
+    use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query, sql_types::Text};
+
+    #[derive(QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = Text)]
+        line: String,
+    }
+    let mut connection = SqliteConnection::establish(database).unwrap();
+    let query = "SELECT trim(action || ' ' || coalesce(reason, '')) AS line FROM audit_log WHERE dialect = 'rest' ORDER BY line";
+    sql_query(query).load::<Line>(&mut connection).unwrap().into_iter().map(|it| it.line).collect()
 }

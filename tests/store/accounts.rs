@@ -38,7 +38,7 @@ fn account(email: &str) -> NewAccount {
         password_hash: "a hash".into(),
         founds: Some(Founding {
             organization: organization(),
-            organization_name: Some("Ateliê".into()),
+            organization_name: Some("Our team".into()),
             role: Role::Admin,
         }),
         joins: Some(Joining { organization: None, role: Role::Member, invite: None }),
@@ -197,7 +197,7 @@ async fn keys_are_listed_revoked_and_told(desk: Desk) {
     let ana = made(&desk, account("ana@example.com")).await;
     let new = key(&ana);
     let kept = desk.store.create_key(new.clone()).await.unwrap().unwrap();
-    assert_eq!(desk.store.keys(Some(ana.organization)).await.unwrap(), [kept.clone()]);
+    assert_eq!(desk.store.keys(Some(ana.organization)).await.unwrap(), [kept]);
     assert_eq!(desk.store.keys(Some(organization())).await.unwrap(), []);
     let nobody = NewKey { user: UserId(clock::fresh_id()), ..key(&ana) };
     assert_eq!(desk.store.create_key(nobody).await.unwrap(), None);

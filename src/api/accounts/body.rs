@@ -104,7 +104,7 @@ fn invalid(detail: &str) -> Problem {
 
 fn too_large() -> Problem {
     let detail = format!("The body is too large: expected at most {MAX_BYTES} bytes");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, RejectCode::MessageTooLarge.as_str(), detail)
 }
 
 fn wrong_type() -> Problem {

@@ -29,6 +29,7 @@ use super::directory::{ACCESS_LIFETIME, Directory, REMEMBERED};
 use super::invites::Invites;
 use super::passwords::{Overloaded, Passwords};
 use super::ports::{AccountStore, Ended, NewLogin, Profile, ProfileChange, Unavailable};
+use super::refusal::Refusal;
 use super::secrets::{self, NoRandomness};
 use super::tokens::mint_access;
 use crate::clock;
@@ -212,6 +213,11 @@ impl Accounts {
         let access_token = mint_access(&self.signing, &profile, login, audience, (now, now + ACCESS_LIFETIME))
             .map_err(|error| Reject::new(RejectCode::Internal, format!("The token cannot be signed: {error}")))?;
         Ok(Tokens { access_token, refresh_token, expires_in: ACCESS_LIFETIME, profile })
+    }
+
+    /// Somebody was refused at the door, where it was counted.
+    pub fn record_refusal(&self, refusal: Refusal, visitor: &Visitor) {
+        self.record(AuditAction::Refused { reason: refusal.reason() }, visitor, None);
     }
 
     /// Something that an attacker may have done: counted, and kept.

@@ -1,0 +1,35 @@
+/**
+ * Runs the tests of the page: the built hub, Debian's Chromium, and people who talk through them.
+ *
+ *   node run.mjs            all of them
+ *   node run.mjs NAME       only those whose file's name contains NAME
+ *
+ * TERTULIA_BIN names the hub (target/debug/tertulia), CHROMIUM the browser, TERTULIA_STATIC a folder to serve the page from.
+ * With TERTULIA_SCREENSHOTS=1 the pictures in docs/screenshots are taken anew.
+ */
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { browserPath, hubPath } from "./support/places.mjs";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+for (const [what, path, how] of [
+  ["the hub", hubPath, "cargo build, or name it with TERTULIA_BIN"],
+  ["a browser", browserPath, "apt-get install chromium, or name it with CHROMIUM"],
+  ["the packages of the tests", `${here}node_modules/playwright-core`, "npm ci in tests/browser"],
+]) {
+  if (!path || !existsSync(path)) {
+    console.error(`tests/browser: ${what} is missing: ${how}`);
+    process.exit(1);
+  }
+}
+
+const wanted = process.argv[2] ?? "";
+const files = readdirSync(here).filter((name) => name.endsWith(".test.mjs") && name.includes(wanted));
+if (!files.length) {
+  console.error(`tests/browser: no test file's name contains ${wanted}`);
+  process.exit(1);
+}
+const flags = ["--test", "--test-concurrency=1", "--test-reporter=spec"];
+const tests = spawn(process.execPath, [...flags, ...files.sort()], { cwd: here, stdio: "inherit" });
+tests.on("exit", (code, signal) => process.exit(signal ? 1 : code));
