@@ -93,7 +93,8 @@ pub fn emoji(emoji: &str) -> Result<Box<str>, Reject> {
 pub fn name(field: &'static str, name: &str) -> Result<Box<str>, Reject> {
     let kept: String = name.chars().filter(|it| !it.is_control()).collect();
     let kept = kept.trim();
-    if kept.is_empty() || kept.chars().count() > MAX_NAME_CHARS {
+    // Counted as it was given, so that nobody need know what is taken off to know what fits.
+    if kept.is_empty() || name.chars().count() > MAX_NAME_CHARS {
         return Err(Reject::field(field, "a name of 1 to 100 characters"));
     }
     Ok(kept.into())
@@ -137,6 +138,7 @@ mod tests {
     fn names_are_one_line_and_emoji_mean_nothing_in_a_page() {
         assert_eq!(name("name", "  Café \n do Zé ").as_deref(), Ok("Café  do Zé"));
         assert!(name("name", " \t").is_err() && name("name", &"x".repeat(101)).is_err());
+        assert!(name("name", &format!("{}\u{7}", "x".repeat(100))).is_err());
         assert!(["👍", "👩🏽‍🚀", ":+1:", "❤️"].into_iter().all(|it| emoji(it).is_ok()));
         assert!(["", "a b", "<b>", "👍/👎", "x\u{7}"].into_iter().all(|it| emoji(it).is_err()));
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::message::answer;
 use super::shapes::{List, MessageShape, TypeWord};
-use super::{Chat, Part, read, unexpected};
+use super::{Chat, Part, numbered, read, unexpected};
 use crate::api::caller::Caller;
 use crate::api::idempotency::IDEMPOTENT_REPLAYED;
 use crate::api::input::{At, Body, Params};
@@ -191,6 +191,9 @@ pub(super) async fn list(
 ) -> Result<Json<List<MessageShape>>, Problem> {
     caller.viewer()?;
     let span = part.span(|cursor| matches!(cursor, Cursor::Older(_) | Cursor::Newer(_)))?;
+    for (name, number) in [("before", which.before), ("after", which.after)] {
+        number.map_or(Ok(0), |number| numbered(name, number))?;
+    }
     let from = match (span.after, which.before, which.after) {
         // Whoever goes on with a cursor may say again what they began with.
         (Some(Cursor::Newer(seq)), ..) | (_, None, Some(seq)) => From::After(seq),

@@ -33,6 +33,8 @@ const USUAL: u32 = 50;
 /// How many it holds at most.
 const MOST: u32 = 200;
 
+const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
+
 /// What these handlers work with.
 #[derive(Clone)]
 pub struct Chat {
@@ -130,6 +132,14 @@ fn unexpected(event: &Event) -> Problem {
 /// What the store was asked.
 async fn read<T, E>(reply: impl Future<Output = Result<T, E>>) -> Result<T, Problem> {
     reply.await.map_err(|_| Reject::unavailable().into())
+}
+
+/// The number of a message: nothing is ever numbered higher, and databases count no further.
+fn numbered(field: &'static str, number: u64) -> Result<u64, Problem> {
+    if number <= MAX_NUMBER {
+        return Ok(number);
+    }
+    Err(Problem::invalid(field, format!("{field}: expected a number up to {MAX_NUMBER}")))
 }
 
 /// Which part of a list is asked for.

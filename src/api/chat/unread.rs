@@ -5,15 +5,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::shapes::{List, MarkShape, UnreadShape};
-use super::{Chat, Part, read, unexpected};
+use super::{Chat, Part, numbered, read, unexpected};
 use crate::api::Problem;
 use crate::api::caller::Caller;
 use crate::api::input::{At, Body, Params};
 use crate::domain::{Command, Event, MarkKind, MarkTarget, RoomId};
 use crate::store::read::Cursor;
-
-/// Numbers of messages stay below this in every database.
-const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ReadUpTo)]
@@ -73,7 +70,7 @@ pub(super) async fn mark(
     if up_to_seq == 0 {
         return Err(Problem::invalid("up_to_seq", "up_to_seq: expected a positive integer"));
     }
-    let target = MarkTarget::Seq(up_to_seq.min(MAX_NUMBER));
+    let target = MarkTarget::Seq(numbered("up_to_seq", up_to_seq)?);
     match chat.ask(&caller, Command::Mark { room, kind: MarkKind::Read, target }).await? {
         Event::Marked(mark) => Ok(Json(mark.into())),
         other => Err(unexpected(&other)),
