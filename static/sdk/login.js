@@ -59,6 +59,35 @@ export async function request(url, method, path, body, token) {
   throw new TertuliaError(code, detail, { status: response.status, field, retry_after_ms: after ? after * 1000 : undefined });
 }
 
+/**
+ * When the pair of tokens was renewed last, by any tab. What one tab writes to the storage the others see a moment later;
+ * this they see at once, so they know that they have to wait for it.
+ */
+const ledger = {
+  async run(mode, act) {
+    if (!globalThis.indexedDB) return undefined;
+    const answer = (request) =>
+      new Promise((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    try {
+      const opening = indexedDB.open("tertulia", 1);
+      opening.onupgradeneeded = () => opening.result.createObjectStore("renewed");
+      const database = await answer(opening);
+      try {
+        return await answer(act(database.transaction("renewed", mode).objectStore("renewed")));
+      } finally {
+        database.close();
+      }
+    } catch {
+      return undefined; // a browser that keeps nothing has no other tabs that share the storage
+    }
+  },
+  last: (key) => ledger.run("readonly", (store) => store.get(key)),
+  note: (key, time) => ledger.run("readwrite", (store) => store.put(time, key)),
+};
+
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
@@ -101,7 +130,9 @@ export class Login extends Emitter {
 
   #keep(answer) {
     const { access_token, refresh_token, expires_in } = answer;
-    const pair = { access_token, refresh_token, expires_at: Date.now() + expires_in * 1000, user: answer.user ?? this.user };
+    const renewed_at = Math.max(Date.now(), (this.#pair?.renewed_at ?? 0) + 1);
+    const expires_at = Date.now() + expires_in * 1000;
+    const pair = { access_token, refresh_token, expires_at, renewed_at, user: answer.user ?? this.user };
     this.#storage.setItem(this.#key, JSON.stringify(pair));
     this.emit("change", pair.user);
     return pair;
@@ -134,11 +165,15 @@ export class Login extends Emitter {
     if (good(pair)) return pair.access_token;
     if (!pair) throw new TertuliaError("authentication_required", "Nobody is logged in", { status: 401 });
     this.#renewing ??= this.#alone(async () => {
+      const last = (await ledger.last(this.#key)) ?? 0;
+      for (let i = 0; i < 100 && this.#pair?.renewed_at < last; i++) await wait(20);
       const present = this.#pair; // another tab may have been quicker
       if (!present || good(present)) return present;
       try {
         const { refresh_token } = present;
-        return this.#keep(await request(this.#url, "POST", "/api/v1/auth/refresh", { refresh_token }));
+        const renewed = this.#keep(await request(this.#url, "POST", "/api/v1/auth/refresh", { refresh_token }));
+        await ledger.note(this.#key, renewed.renewed_at);
+        return renewed;
       } catch (error) {
         if (error.status === 400 || error.status === 401 || error.status === 403) this.#forget(error.code);
         else if (present.expires_at > Date.now() && present.access_token !== refused) return present;

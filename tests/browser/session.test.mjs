@@ -35,7 +35,7 @@ test("several windows renew one login, and none uses a refresh token twice", asy
     await page.goto(hub.url);
     await page.getByText("You are in no room yet.").waitFor();
   }
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 6; round++) {
     const before = await pair(person.page);
     await age(person.page);
     const names = await Promise.all(windows.flatMap((page) => [ask(page), ask(page)]));
