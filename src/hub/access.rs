@@ -40,9 +40,8 @@ impl State {
                 self.put_out(id, Some(user), turn);
             }
             Ok(None) if is_known => self.room_gone(id, turn),
-            Ok(None) => {}
             Err(Unavailable) if is_check => self.checks.push_back((organization, id, user)),
-            Err(Unavailable) => {}
+            Ok(None) | Err(Unavailable) => {}
         }
         self.run_queue(organization, id, user, access, turn);
     }
@@ -85,9 +84,8 @@ impl State {
     pub(super) fn room_changed(&mut self, room: &domain::Room, turn: &mut Turn<'_>) {
         let Some(here) = self.rooms.get_mut(&room.id) else { return };
         here.distrust_loads();
-        if here.change(room) {
-            self.put_out(room.id, None, turn);
-        }
+        here.change(room);
+        self.put_out(room.id, None, turn);
     }
 
     /// A user's place in a room was changed; `None`: taken away.
@@ -100,9 +98,10 @@ impl State {
     ) {
         let Some(here) = self.rooms.get_mut(&room.id) else { return };
         here.distrust_loads();
-        here.change(room);
+        // That the kind is another one may have been stored unheard.
+        let only = if here.change(room) { None } else { Some(user) };
         here.set_role(user, member.map(|it| it.membership), room.version);
-        self.put_out(room.id, Some(user), turn);
+        self.put_out(room.id, only, turn);
     }
 
     /// A room is not there any more.

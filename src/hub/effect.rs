@@ -81,8 +81,8 @@ pub enum Op {
         event: Event,
         tag: Tag,
     },
-    /// The store has more of this room than was delivered: fill up to `last_seq`, and then with what has changed after
-    /// `changes`, if anything has.
+    /// The store has more of this room than was delivered: fill up to `last_seq`, with what has changed after the pos
+    /// `changes` if anything has.
     Fill {
         room: RoomId,
         last_seq: u64,

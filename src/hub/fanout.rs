@@ -216,7 +216,8 @@ impl Fanout {
     fn accept_delivery(&mut self, delivery: &Delivery, skip: &SmallVec<[u32; 1]>) -> Option<usize> {
         let feed = self.rooms.get_mut(&delivery.room)?;
         if let Some(numbers) = delivery.stored {
-            let entry = Entry::Told { numbers, skip: skip.clone(), broadcast: delivery.broadcast.clone() };
+            let (skip, broadcast) = (skip.clone(), delivery.broadcast.clone());
+            let entry = Entry::Told { numbers, skip, broadcast };
             self.epoch += 1;
             match feed.accept(&entry, self.epoch) {
                 Accept::Deliver => {}
@@ -370,20 +371,18 @@ impl Fanout {
 
     fn fill_with(&mut self, request: &PageRequest, pos: u64, event: Event) {
         let Some(feed) = self.rooms.get_mut(&request.room) else { return };
-        let (numbers, event) = match (request.after, event) {
-            (After::Seq(_), Event::Message(message)) => {
+        let (numbers, event) = match event {
+            Event::Message(message) if feed.wants(message.seq) => {
                 (Numbers { seq: Some(message.seq), pos: message.pos }, Event::Message(message))
             }
-            (After::Seq(_), _) => return,
-            (After::Pos(_), event) => match feed.changed(event) {
+            event => match feed.changed(event).filter(|_| matches!(request.after, After::Pos(_))) {
                 Some(event) => (Numbers { seq: None, pos }, event),
                 None => return,
             },
         };
         let broadcast = Broadcast::new(event, self.now);
         let entry = Entry::Told { numbers, skip: SmallVec::new(), broadcast: broadcast.clone() };
-        let is_news = if numbers.seq.is_some() { feed.filled(&entry) } else { feed.take_in(&entry) };
-        if is_news {
+        if feed.take_in(&entry) {
             self.tell_live(request.room, &broadcast);
         }
     }

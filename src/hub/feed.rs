@@ -39,17 +39,22 @@ pub(super) struct CatchUp {
     cursor: After,
     /// The end of the room that it was told. This worker may have yet to deliver it, and it is not live before.
     until: u64,
-    page: VecDeque<(u64, Event)>,
+    /// What it has read and was not told yet; `None` where there is nothing to tell.
+    page: VecDeque<(u64, Option<Event>)>,
     /// There is more in the store behind `page`.
     more: bool,
     /// A page is being read.
     asked: bool,
     /// What was delivered since it joined, in order.
     since: VecDeque<Entry>,
+    /// Here begins what the stream has yet to bring. What is read behind it tells only of changes, and it goes on from
+    /// here with what was delivered since: a page names only the last change of a message, and may have it there.
+    turn: Option<u64>,
     /// Of what was delivered, not everything after this `pos` was kept.
     lost: Option<u64>,
-    /// It reads such things by `pos`: messages up to this `seq` are told to it already.
+    /// It reads such things by `pos`: messages up to this `seq` are told to it already, and none before `start`.
     told: u64,
+    start: u64,
 }
 
 /// What to do next for a session that catches up.
@@ -71,7 +76,8 @@ impl CatchUp {
     fn new(slot: u32, epoch: u64, cursor: After, until: u64) -> Self {
         let (page, since) = (VecDeque::new(), VecDeque::new());
         let more = cursor != After::Seq(until);
-        Self { slot, epoch, cursor, until, page, more, asked: false, since, lost: None, told: 0 }
+        let start = if let After::Pos(pos) = cursor { pos } else { 0 };
+        Self { slot, epoch, cursor, until, page, more, asked: false, since, turn: None, lost: None, told: 0, start }
     }
 
     fn remember(&mut self, entry: &Entry) {
@@ -88,15 +94,14 @@ impl CatchUp {
 
     fn next(&mut self, delivered: u64) -> Next {
         while let Some((number, event)) = self.page.pop_front() {
-            if let Some(own) = self.take_own_change(number) {
-                self.page.push_front((number, event));
-                return own;
-            }
             self.cursor = match self.cursor {
                 After::Seq(_) => After::Seq(number),
                 After::Pos(_) => After::Pos(number),
             };
-            if let Some(event) = as_told(event, self.told) {
+            if let Some(event) = event.and_then(|event| as_told(event, self.told)) {
+                if let Event::Message(message) = &event {
+                    self.note_told(message.seq);
+                }
                 return self.take_own(&event).unwrap_or(Next::Alone(event, None));
             }
         }
@@ -104,13 +109,16 @@ impl CatchUp {
             return Next::Wait;
         }
         if !self.more
-            && let Some(pos) = self.lost.take()
+            && let Some(pos) = self.turn.take()
         {
-            self.more = true;
-            if let After::Seq(told) = self.cursor {
-                // By `seq` it would not be told what has changed of messages that it was told.
-                (self.cursor, self.told) = (After::Pos(pos), told);
+            self.cursor = After::Pos(pos);
+        }
+        if !self.more && self.lost.is_some() {
+            // What is read now may be newer than an own change that waits, which is not told after it.
+            if let Some(own) = self.take_own_change() {
+                return own;
             }
+            self.read_again();
         }
         if self.more {
             (self.more, self.asked) = (false, true);
@@ -118,7 +126,10 @@ impl CatchUp {
         }
         while let Some(entry) = self.since.pop_front() {
             match entry {
-                Entry::Own { event, tag, .. } => return Next::Alone(event, tag),
+                Entry::Own { numbers, event, tag, .. } => {
+                    numbers.seq.into_iter().for_each(|seq| self.note_told(seq));
+                    return Next::Alone(event, tag);
+                }
                 Entry::Fill { .. } => {}
                 Entry::Told { numbers, skip, broadcast } => {
                     if self.pass(numbers) && !skip.contains(&self.slot) {
@@ -132,27 +143,69 @@ impl CatchUp {
 
     /// Moves on to what was delivered under `numbers`. Returns whether it has yet to be told.
     ///
-    /// Only messages move the cursor: if it has to read from the store again, it must miss none of them, and may be
-    /// told other changes twice.
+    /// That is so for every change: who was told of a later one by a page was not told what this one did.
     fn pass(&mut self, numbers: Numbers) -> bool {
-        let is_past = match self.cursor {
-            After::Seq(cursor) => numbers.seq.is_some_and(|seq| seq <= cursor),
-            After::Pos(cursor) => numbers.pos <= cursor,
+        let Some(seq) = numbers.seq else { return true };
+        let (is_past, next) = match self.cursor {
+            After::Seq(cursor) => (seq <= cursor, After::Seq(seq)),
+            After::Pos(cursor) => (numbers.pos <= cursor, After::Pos(numbers.pos)),
         };
-        if let Some(seq) = numbers.seq.filter(|_| !is_past) {
-            self.cursor = match self.cursor {
-                After::Seq(_) => After::Seq(seq),
-                After::Pos(_) => After::Pos(numbers.pos),
-            };
+        if !is_past {
+            self.cursor = next;
+            self.note_told(seq);
         }
         !is_past
     }
 
-    /// The acknowledgement of an own change that has its place before what comes at `number`.
-    fn take_own_change(&mut self, number: u64) -> Option<Next> {
-        let After::Pos(_) = self.cursor else { return None };
-        let is_before = |entry: &Entry| matches!(entry, Entry::Own { numbers, .. } if numbers.seq.is_none() && numbers.pos <= number);
-        let index = self.since.iter().position(is_before)?;
+    fn note_told(&mut self, seq: u64) {
+        if let After::Pos(_) = self.cursor {
+            self.told = self.told.max(seq);
+        }
+    }
+
+    /// Some of what was delivered was not kept: it is read from the store, by `pos`, because by `seq` nothing is told of
+    /// what has changed of messages that were told.
+    fn read_again(&mut self) {
+        let Some(lost) = self.lost.take() else { return };
+        self.more = true;
+        self.cursor = match self.cursor {
+            After::Seq(told) => {
+                self.told = told;
+                After::Pos(lost)
+            }
+            After::Pos(cursor) => After::Pos(lost.clamp(self.start.min(cursor), cursor)),
+        };
+    }
+
+    /// Takes a page in, as far as the stream has brought what it tells: up to the message with the number `delivered`.
+    fn take_page(&mut self, page: Page, delivered: u64) {
+        self.asked = false;
+        // By `seq` it reads no further than the end that it was told. Behind it messages and changes mix, and come in
+        // the order of `pos`: whoever has seen a message has seen every change before it.
+        let by_seq = matches!(self.cursor, After::Seq(_));
+        let end = if by_seq { delivered.min(self.until) } else { delivered };
+        self.more |= page.more;
+        for (number, event) in page.items {
+            let message = if let Event::Message(message) = &event { Some(message.seq) } else { None };
+            let is_beyond = message.is_some_and(|seq| seq > end);
+            if is_beyond && by_seq {
+                self.more = false;
+                return;
+            }
+            if is_beyond && self.turn.is_none() {
+                self.turn = Some(number.saturating_sub(1));
+            }
+            let is_told = message.is_none() || self.turn.is_none();
+            self.page.push_back((number, is_told.then_some(event)));
+        }
+    }
+
+    /// The acknowledgement of an own change that has its place before everything that is kept.
+    fn take_own_change(&mut self) -> Option<Next> {
+        let kept = |entry: &Entry| !matches!(entry, Entry::Own { .. });
+        let is_change = |entry: &Entry| matches!(entry, Entry::Own { numbers, .. } if numbers.seq.is_none());
+        let first = self.since.iter().position(kept).unwrap_or(self.since.len());
+        let index = self.since.iter().take(first).position(is_change)?;
         match self.since.remove(index)? {
             Entry::Own { event, tag, .. } => Some(Next::Alone(event, tag)),
             _ => None,
@@ -182,7 +235,7 @@ impl CatchUp {
 struct Fill {
     epoch: u64,
     target: u64,
-    /// Then what has changed after this `pos` is told.
+    /// Everything after this `pos` is told first, in that order, messages and changes.
     changes: Option<u64>,
     held: VecDeque<Entry>,
 }
@@ -307,7 +360,8 @@ impl Feed {
     /// From where the fill that goes on is read. `None`: it is complete.
     pub(super) fn fill_from(&self) -> Option<After> {
         let fill = self.fill.as_ref()?;
-        if self.seq < fill.target { Some(After::Seq(self.seq)) } else { fill.changes.map(After::Pos) }
+        let messages = (self.seq < fill.target).then_some(After::Seq(self.seq));
+        fill.changes.map(After::Pos).or(messages)
     }
 
     /// Whether `epoch` is the fill that goes on.
@@ -315,21 +369,17 @@ impl Feed {
         self.fill.as_ref().is_some_and(|fill| fill.epoch == epoch)
     }
 
-    /// Takes a message from a fill's page in. Returns whether the live sessions are to be told.
-    pub(super) fn filled(&mut self, entry: &Entry) -> bool {
-        if self.fill.as_ref().is_none_or(|fill| self.seq >= fill.target) {
-            return false;
-        }
-        self.take_in(entry)
+    /// Whether a fill is to tell the message with this number next.
+    pub(super) fn wants(&self, seq: u64) -> bool {
+        seq == self.seq + 1 && self.fill.as_ref().is_some_and(|fill| seq <= fill.target)
     }
 
     /// What a fill's page says of what has changed, for those who were told all messages so far. `None`: nothing.
     pub(super) fn changed(&self, event: Event) -> Option<Event> {
         let of = match &event {
-            Event::Edited { message, .. } => message.seq,
+            Event::Message(message) | Event::Edited { message, .. } => message.seq,
             Event::Deleted(deletion) => deletion.seq,
             Event::Marked(mark) => mark.up_to_seq,
-            Event::Message(message) => message.seq,
             _ => return None,
         };
         // The stream brings what lies beyond.
@@ -369,15 +419,7 @@ impl Feed {
     pub(super) fn page_read(&mut self, slot: u32, epoch: u64, page: Page) -> bool {
         let delivered = self.seq;
         let Some(catch) = self.catch_up_mut(slot).filter(|catch| catch.epoch == epoch) else { return false };
-        // By `seq` it reads no further than the end that it was told. Behind it messages and changes mix, and come in
-        // the order of `pos`: whoever has seen a message has seen every change before it.
-        let end = if matches!(catch.cursor, After::Seq(_)) { delivered.min(catch.until) } else { delivered };
-        // A mark may have been told before this session came, so it is never left to the stream.
-        let is_delivered = |(_, event): &(u64, Event)| !matches!(event, Event::Message(message) if message.seq > end);
-        let read = page.items.len();
-        catch.page.extend(page.items.into_iter().take_while(is_delivered));
-        catch.more |= page.more && catch.page.len() == read;
-        catch.asked = false;
+        catch.take_page(page, delivered);
         true
     }
 

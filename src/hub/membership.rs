@@ -122,11 +122,12 @@ impl Room {
         self.facts = Some(Facts { last_seq: seq, last_pos: pos, ..Facts::of(organization, access) });
     }
 
-    /// Takes in how the room is after a change of it or its members. Returns whether that is news.
+    /// Takes in how the room is after a change of it or its members. Returns whether it is of another kind than before.
     pub fn change(&mut self, room: &domain::Room) -> bool {
         let Some(facts) = self.facts.as_mut().filter(|facts| room.version >= facts.acl_version) else { return false };
+        let was = facts.kind;
         (facts.kind, facts.archived, facts.acl_version) = (room.kind, room.archived_at.is_some(), room.version);
-        true
+        was != room.kind
     }
 
     /// Takes in what a user is in the room in one of its versions, unless a later one is known.

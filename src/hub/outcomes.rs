@@ -130,12 +130,13 @@ impl State {
     pub(super) fn heads(&mut self, heads: &[Head], comparison: u64, turn: &mut Turn<'_>) {
         for head in heads {
             let Some(room) = self.rooms.get_mut(&head.room) else { continue };
+            let told = room.facts.as_ref().map_or(0, |facts| facts.last_pos);
             let has_more = room.advance(Some(head.last_seq), head.last_pos);
             if room.facts.is_none() {
                 room.changes.compare_unloaded(head.last_changed_pos);
                 continue;
             }
-            let changes = room.changes.compare(head.last_changed_pos, comparison);
+            let changes = room.changes.compare(head.last_changed_pos, comparison).map(|pos| pos.min(told));
             if has_more || changes.is_some() {
                 for worker in room.workers() {
                     let op = Op::Fill { room: head.room, last_seq: head.last_seq, changes };

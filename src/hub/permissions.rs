@@ -198,6 +198,7 @@ mod tests {
         Facts { organization: OrgId(Uuid::from_u128(1)), kind, archived, acl_version: 1, last_seq: 0, last_pos: 0 }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as it is asked about")]
     fn place(role: MemberRole) -> Option<Membership> {
         Some(Membership::new(role))
     }

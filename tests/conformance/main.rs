@@ -11,6 +11,7 @@ mod chat;
 #[allow(dead_code, reason = "shared with other tests")]
 mod hub;
 
+mod changes;
 mod ending;
 mod entering;
 mod limits;

@@ -42,6 +42,15 @@ const ONCE_BROKEN: &[(u64, &str)] = &[
     (516, "acknowledgements that a session was owed came before its Left, ahead of their place"),
     (1617, "last_pos went beyond a message that nobody had been told of"),
     (2225, "a page by pos told a message that a fill told again"),
+    (1656, "what a second fill had read was told before what the first one had held back"),
+    (2032, "an own message was acknowledged as it was stored, where a page had it changed"),
+    (2388, "a room was known to be closed before it was told, and those without a place stayed"),
+    (
+        3878,
+        "a page was cut where the stream had not come yet, and with it a change that it had instead of an earlier one",
+    ),
+    (9660, "an own deletion was told ahead of a reaction that came before it"),
+    (14783, "a fill told messages ahead of older changes, and whoever came back behind them missed these"),
 ];
 
 /// Names the seed if its run panics.

@@ -114,12 +114,11 @@ impl Row {
                     return Err(Reject::forbidden());
                 }
                 let pos = next();
-                let now = self.change(index, pos, |message| match &text {
-                    Some(text) => {
+                let now = self.change(index, pos, |message| {
+                    if let Some(text) = &text {
                         message.content.text = text.clone();
                         message.edited_at = Some(at);
-                    }
-                    None => {
+                    } else {
                         (message.content, message.reactions) = (Content::default(), Vec::new());
                         message.deleted_at = Some(at);
                     }

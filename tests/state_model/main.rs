@@ -8,6 +8,7 @@
 mod harness;
 mod lateness;
 mod model;
+mod rights;
 
 use std::time::Duration;
 
