@@ -1,5 +1,5 @@
 /** Making rooms, finding them, and finding people. */
-import { Avatar, Dialog, Field, html, useSettled, useState } from "./parts.js";
+import { Avatar, Dialog, Field, ICONS, html, useSettled, useState } from "./parts.js";
 import { preview } from "./text.js";
 import { t } from "./words.js";
 
@@ -60,9 +60,9 @@ export function BrowseRooms({ model, onClose }) {
   return html`<${Dialog} title=${t("browse")} onClose=${onClose}>
     <${Finder} label=${t("search_rooms")} empty=${t("no_public_rooms")} find=${(q) => model.findRooms(q)}>
       ${(room) => html`
-        <${Avatar} name=${room.name} id=${room.id} icon="hash" />
-        <span class="grow"><strong>${room.name}</strong><small>${preview(room.last_message, t)}</small></span>
-        <button type="button" onClick=${() => enter(room)}>${t("join")}<span class="hidden"> ${room.name}</span></button>`}
+        <${Avatar} name=${model.nameOf(room)} id=${room.id} icon=${ICONS[room.kind]} />
+        <span class="grow"><strong>${model.nameOf(room)}</strong><small>${preview(room.last_message, t)}</small></span>
+        <button type="button" onClick=${() => enter(room)}>${t("join")}<span class="hidden"> ${model.nameOf(room)}</span></button>`}
     <//>
   <//>`;
 }

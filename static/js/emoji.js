@@ -2,7 +2,7 @@
 import { html, useEffect, useRef } from "./parts.js";
 import { t } from "./words.js";
 
-const EMOJI = [..."👍❤😂😮😢🙏🎉🔥👏👀✅❌🙂😉😍🤔😅😎🤝💪🚀☕🌱💡"].filter((it) => it !== "\uFE0F");
+const EMOJI = "👍 ❤️ 😂 😮 😢 🙏 🎉 🔥 👏 👀 ✅ ❌ 🙂 😉 😍 🤔 😅 😎 🤝 💪 🚀 ☕ 🌱 💡".split(" ");
 
 export function Picker({ onPick, onClose }) {
   const element = useRef();
@@ -18,6 +18,6 @@ export function Picker({ onPick, onClose }) {
     event.stopPropagation();
   };
   return html`<div ref=${element} class="picker" role="group" aria-label=${t("picker")} onFocusOut=${left} onKeyDown=${key}>
-    ${EMOJI.map((it) => html`<button type="button" key=${it} onClick=${() => onPick(it)}>${it}</button>`)}
+    ${EMOJI.map((it) => html`<button type="button" class="emoji" key=${it} onClick=${() => onPick(it)}>${it}</button>`)}
   </div>`;
 }

@@ -9,7 +9,7 @@ export function Members({ model, room, onClose }) {
   useTopics(model, "presence", `room ${room.id}`);
   const [members, setMembers] = useState(null);
   const [adding, setAdding] = useState(false);
-  const load = () => model.members(room).then(({ items }) => setMembers(items), (error) => model.toast(error));
+  const load = () => model.members(room).then(setMembers, (error) => model.toast(error));
   useEffect(() => void load(), []);
 
   const mine = room.membership?.role;

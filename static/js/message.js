@@ -53,7 +53,7 @@ export const Message = memo(({ message, mine, first, status, quoted, me, may, do
 
 function Reaction({ emoji, count, user_ids, me, off, onClick }) {
   return html`<button type="button" disabled=${off} aria-pressed=${user_ids.includes(me)} aria-label=${t("reaction_label", { emoji, n: count })} onClick=${onClick}>
-    <span aria-hidden="true">${emoji} ${count}</span>
+    <span aria-hidden="true"><span class="emoji">${emoji}</span> ${count}</span>
   </button>`;
 }
 

@@ -8,6 +8,9 @@ import { t, tOr } from "./words.js";
 const TYPING_ENDS_MS = 5_000;
 /** The hub lets a connection be in 1,000 rooms. */
 const MOST_ROOMS = 900;
+const PAUSE_MS = 5_000;
+/** The API gives so many messages at once. */
+const MOST_AT_ONCE = 200;
 
 const api = (path) => `/api/v1/chat${path}`;
 
@@ -169,8 +172,8 @@ export class Model extends Emitter {
     this.emit("current");
   }
 
-  #history(id, before) {
-    return this.rest("GET", api(`/rooms/${id}/messages?limit=${PAGE}${before ? `&before=${before}` : ""}`));
+  #history(id, before, limit = PAGE) {
+    return this.rest("GET", api(`/rooms/${id}/messages?limit=${limit}${before ? `&before=${before}` : ""}`));
   }
 
   async #fill(room, early) {
@@ -178,10 +181,12 @@ export class Model extends Emitter {
     if (timeline.loading) return;
     timeline.loading = true;
     try {
-      const page = (await early) ?? (await this.#history(room.id));
+      // Enough to begin where the unread messages begin, if they are not very many.
+      const limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, (room.unread ?? 0) + 10));
+      const page = (limit === PAGE && (await early)) || (await this.#history(room.id, null, limit));
       timeline.merge(page.items);
       timeline.loaded = true;
-      timeline.complete = !page.next || page.items.length < PAGE;
+      timeline.complete = !page.next;
       timeline.firstNew = timeline.firstOf(room.unread, this.me.id)?.seq ?? null;
       timeline.error = null;
     } catch (error) {
@@ -195,14 +200,15 @@ export class Model extends Emitter {
   async older(room) {
     const { timeline } = room;
     if (!timeline.loaded) return this.#fill(room);
-    if (timeline.loading || timeline.complete) return;
+    if (timeline.loading || timeline.complete || Date.now() - timeline.failedAt < PAUSE_MS) return;
     timeline.loading = true;
     this.emit(`room ${room.id}`);
     try {
       const page = await this.#history(room.id, timeline.messages[0]?.seq);
       timeline.merge(page.items);
-      timeline.complete = !page.next || page.items.length < PAGE;
+      timeline.complete = !page.next;
     } catch (error) {
+      timeline.failedAt = Date.now();
       this.toast(error);
     }
     timeline.loading = false;
@@ -221,7 +227,8 @@ export class Model extends Emitter {
   #push(room, payload) {
     this.hub.send(room.id, payload).then(
       (message) => {
-        room.timeline.append(message); // a repetition's answer comes outside the order: this is where it has its place
+        // The answer to a repetition comes outside the order: it may be the first that is heard of the message.
+        if (!room.timeline.byId(message.id)) room.timeline.append(message);
         this.emit(`room ${room.id}`);
       },
       () => {}, // see `send_refused`
@@ -369,8 +376,10 @@ export class Model extends Emitter {
     return this.rest("GET", `/api/v1/users?limit=50&q=${encodeURIComponent(q)}`);
   }
 
-  members(room) {
-    return this.rest("GET", api(`/rooms/${room.id}/members?limit=200`));
+  async members(room) {
+    const page = await this.rest("GET", api(`/rooms/${room.id}/members?limit=200`));
+    if (!page.next) this.#patch(room.id, { members_count: page.items.length });
+    return page.items;
   }
 
   async setStatus(status) {
@@ -382,10 +391,12 @@ export class Model extends Emitter {
 
   // --- what is done to rooms; each resolves with something true if it worked
 
-  /** Rooms that one may join and is not in. */
+  /** Rooms that one may join and is not in: open ones, and for those who serve customers their conversations. */
   async findRooms(q) {
-    const page = await this.rest("GET", api(`/rooms?filter=public&limit=50&q=${encodeURIComponent(q)}`));
-    return page.items.filter((room) => !room.membership);
+    const kinds = ["admin", "agent"].includes(this.me.role) ? ["filter=public", "kind=conversation"] : ["filter=public"];
+    const find = (kind) => this.rest("GET", api(`/rooms?${kind}&limit=50&q=${encodeURIComponent(q)}`));
+    const pages = await Promise.all(kinds.map(find));
+    return pages.flatMap((page) => page.items).filter((room) => !room.membership);
   }
 
   async create(room) {

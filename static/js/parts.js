@@ -55,6 +55,9 @@ const PATHS = {
   trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
 };
 
+/** Of the kinds of rooms; a direct one shows who it is with. */
+export const ICONS = { public: "hash", private: "lock", conversation: "talk" };
+
 export function Icon({ name }) {
   return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
 }

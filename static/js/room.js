@@ -1,9 +1,8 @@
 /** A room: its messages in a window that keeps its place, who types, and where one writes. */
-import { Avatar, Fragment, IconButton, html, useEffect, useLayoutEffect, useMemo, useRef, useState, useTopics } from "./parts.js";
+import { Avatar, Fragment, ICONS, IconButton, html, useEffect, useLayoutEffect, useMemo, useRef, useState, useTopics } from "./parts.js";
 import { Composer } from "./composer.js";
 import { Members } from "./members.js";
 import { JumpDown, Message, NewMarker, Pending } from "./message.js";
-import { ICONS } from "./sidebar.js";
 import { dayOf, sameDay, t } from "./words.js";
 
 /** Messages of one person within this time stand together. */
@@ -108,8 +107,13 @@ function Log({ model, room, act, may, element }) {
     const now = place.current;
     now.stays = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM;
     Object.assign(now, { top: scrollTop, height: scrollHeight });
-    setAway(!now.stays);
-    if (scrollTop < NEAR_TOP && timeline.loaded) model.older(room);
+    stands();
+  }
+
+  /** What follows from where one stands now. */
+  function stands() {
+    setAway(!place.current.stays);
+    if (timeline.loaded && place.current.top < NEAR_TOP) model.older(room);
     seen();
   }
 
@@ -128,7 +132,7 @@ function Log({ model, room, act, may, element }) {
     }
     if (timeline.loaded) now.shown = true;
     Object.assign(now, { first, top: current.scrollTop, height: current.scrollHeight });
-    seen();
+    stands();
   });
 
   useEffect(() => {

@@ -1,9 +1,8 @@
 /** The list of rooms, and who one is. */
-import { Avatar, Icon, IconButton, html, useEffect, useRef, useState, useTopics } from "./parts.js";
+import { Avatar, ICONS, Icon, IconButton, html, useEffect, useRef, useState, useTopics } from "./parts.js";
 import { BrowseRooms, NewDirect, NewRoom } from "./dialogs.js";
 import { language, shortTime, t } from "./words.js";
 
-export const ICONS = { public: "hash", private: "lock", conversation: "talk" };
 const STATUSES = ["online", "busy", "away", "offline"];
 const DIALOGS = { create: NewRoom, browse: BrowseRooms, direct: NewDirect };
 

@@ -11,6 +11,8 @@ export class Timeline {
   complete = false;
   loaded = false;
   loading = false;
+  /** When older messages could not be had: not asked for again at once. */
+  failedAt = 0;
   error = null;
   /** Before this message stands the marker of what is new. */
   firstNew = null;
@@ -69,10 +71,10 @@ export class Timeline {
     return this.messages.filter((it) => it.seq > seq && it.sender_id !== me && !it.deleted_at).length;
   }
 
-  /** The oldest of the last `count` messages of others. */
+  /** The oldest of the last `count` messages of others; whoever has spoken has seen what came before. */
   firstOf(count, me) {
-    if (!count) return null;
-    const others = this.messages.filter((it) => it.sender_id !== me && !it.deleted_at);
-    return others.at(-count) ?? others[0] ?? null;
+    const own = this.messages.findLastIndex((it) => it.sender_id === me);
+    const others = this.messages.slice(own + 1).filter((it) => !it.deleted_at);
+    return count ? (others.at(-count) ?? others[0] ?? null) : null;
   }
 }

@@ -7,7 +7,7 @@
  * TERTULIA_BIN names the hub (target/debug/tertulia), CHROMIUM the browser, TERTULIA_STATIC a folder to serve the page from.
  * With TERTULIA_SCREENSHOTS=1 the pictures in docs/screenshots are taken anew.
  */
-import { spawn } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { browserPath, hubPath } from "./support/places.mjs";
@@ -30,6 +30,9 @@ if (!files.length) {
   console.error(`tests/browser: no test file's name contains ${wanted}`);
   process.exit(1);
 }
-const flags = ["--test", "--test-concurrency=1", "--test-reporter=spec"];
-const tests = spawn(process.execPath, [...flags, ...files.sort()], { cwd: here, stdio: "inherit" });
-tests.on("exit", (code, signal) => process.exit(signal ? 1 : code));
+// One after the other: each has a hub and a browser of its own, and they measure time.
+for (const file of files.sort()) {
+  console.log(`\n${file}`);
+  const { status } = spawnSync(process.execPath, ["--test", "--test-reporter=spec", file], { cwd: here, stdio: "inherit" });
+  if (status !== 0) process.exitCode = 1;
+}
