@@ -212,12 +212,12 @@ fn the_audience_counts_only_where_one_is_configured() {
     }
     assert!(tokens().verify(&with(json!("anything")), NOW).is_ok());
     let grant = Grant {
-        user: UserId(Uuid::from_u128(1)),
+        user: USER.parse().expect("an id"),
         organization: None,
         role: Role::Agent,
         name: None,
         audience: Some("hub"),
-        lifetime: Duration::from_mins(1),
+        lifetime: std::time::Duration::from_mins(1),
     };
     assert!(strict.verify(&mint(SECRET, &grant, NOW).expect("a token"), NOW).is_ok(), "what is minted for it, too");
 }
