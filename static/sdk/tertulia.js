@@ -369,6 +369,7 @@ export class Tertulia extends Emitter {
         return this.#message(key, payload, type === "message_sent");
       case "message_edited":
         this.emit("edited", { room, message: toMessage(payload), by: payload.edited_by });
+        this.#asWritten(payload);
         break;
       case "message_deleted":
         this.emit("deleted", { room, id: payload.message_id, seq: payload.seq, deleted_at: payload.deleted_at });
@@ -441,9 +442,17 @@ export class Tertulia extends Emitter {
       if (room.filling !== "asked") {
         Object.assign(room, { seq, pos: payload.pos ?? room.pos, filling: "" });
         this.emit("message", { room: id, message });
+        this.#asWritten(payload);
       } // else it comes again, in its place
     }
     if (isAnswer) this.#settle(mine ? (key ?? client_message_id) : client_message_id, null, message);
+  }
+
+  /** The socket leaves out what looks like markup; where it did, the REST API has the text as it was written. */
+  async #asWritten({ altered, session_id: room, message_id: id }) {
+    if (!altered) return;
+    const message = await this.rest("GET", `/api/v1/chat/messages/${id}`).catch(() => null);
+    if (message && !message.deleted_at) this.emit("as_written", { room, id, content: message.content });
   }
 
   async #refresh() {
