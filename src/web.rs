@@ -22,7 +22,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 
-use crate::api;
+use crate::api::read_only;
 
 /// What a page may load and do: files and sockets of this hub, pictures from anywhere safe, and no script or style
 /// that stands in the page itself.
@@ -163,7 +163,7 @@ pub fn configure(routes: &mut ServiceConfig, pages: &Arc<Pages>) {
             .app_data(pages)
             .route(web::get().to(serve))
             .route(web::head().to(serve))
-            .default_service(web::to(api::read_only)),
+            .default_service(web::to(read_only)),
     );
 }
 
