@@ -186,6 +186,8 @@ export class Tertulia extends Emitter {
     this.#timers.opening = setTimeout(() => this.#closed(1006, "no answer"), ANSWER_MS * 2);
     socket.onmessage = ({ data }) => this.#socket === socket && this.#hear(JSON.parse(data));
     socket.onclose = ({ code, reason }) => this.#socket === socket && this.#closed(code, reason);
+    // Not every client tells of this as a close.
+    socket.onerror = () => this.#socket === socket && !this.#openedAt && this.#closed(1006, "not let in");
   }
 
   #opened() {
@@ -242,7 +244,7 @@ export class Tertulia extends Emitter {
     for (const room of this.#rooms.values()) Object.assign(room, { joined: false, filling: "" });
     for (const job of this.#jobs.values()) job.sent = false;
     if (socket) {
-      socket.onmessage = socket.onclose = null;
+      socket.onmessage = socket.onclose = socket.onerror = null;
       socket.close();
     }
   }
