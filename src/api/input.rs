@@ -28,17 +28,45 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = request.headers().get(CONTENT_TYPE).is_some_and(|it| it.to_str().is_ok_and(is_json));
+        let says_json = says_json(request);
         let bytes = Bytes::from_request(request, payload);
         Box::pin(async move {
-            if !is_json {
-                let detail = "Content-Type: expected application/json";
-                return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+            if !says_json {
+                return Err(other_type());
             }
-            let bytes = bytes.await.map_err(|error| unread(&error))?;
-            read(&bytes)
+            read(&bytes.await.map_err(|error| unread(&error))?)
         })
     }
+}
+
+/// A body of JSON, or none.
+#[derive(Debug)]
+pub(crate) struct OptionalBody<T>(pub(crate) Option<T>);
+
+impl<T: DeserializeOwned> FromRequest for OptionalBody<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let says_json = says_json(request);
+        let bytes = Bytes::from_request(request, payload);
+        Box::pin(async move {
+            match &*bytes.await.map_err(|error| unread(&error))? {
+                [] => Ok(Self(None)),
+                _ if !says_json => Err(other_type()),
+                bytes => read(bytes).map(|body| Self(Some(body.value))),
+            }
+        })
+    }
+}
+
+fn says_json(request: &HttpRequest) -> bool {
+    request.headers().get(CONTENT_TYPE).is_some_and(|it| it.to_str().is_ok_and(is_json))
+}
+
+fn other_type() -> Problem {
+    let detail = "Content-Type: expected application/json";
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
 }
 
 /// `application/json` and its relatives, whatever their parameters (RFC 8259, section 11; RFC 6839, section 3.1).

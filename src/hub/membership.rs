@@ -63,7 +63,7 @@ impl Facts {
 pub struct Present {
     pub role: Option<Membership>,
     /// The version of the room in which that was their role.
-    acl_version: u64,
+    pub acl_version: u64,
     pub conns: SmallVec<[ConnId; 1]>,
 }
 

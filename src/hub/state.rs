@@ -20,8 +20,8 @@ use super::ports::{Access, Amendment, Change, Head, Ticket, Unavailable, Write, 
 use super::presence::Graces;
 use super::{commands, permissions};
 use crate::domain::{
-    CloseReason, Command, ConnId, Event, Identity, LoginId, Membership, OrgId, Reject, RoomId, RoomKind, Tag,
-    Timestamp, UserId, UserStatus,
+    CloseReason, Command, ConnId, Event, Identity, LoginId, Membership, OrgId, Reject, RejectCode, RoomId, RoomKind,
+    Tag, Timestamp, UserId, UserStatus,
 };
 
 /// The settings that rule the hub. Zero switches a limit off.
@@ -339,11 +339,28 @@ impl State {
         }
     }
 
+    /// Runs a command of somebody who is in the room, by the role that is known of them. The room may be known as it is
+    /// after later changes; a refusal that mixes the two is not said before the store was asked for both at once.
     fn run(&mut self, waiting: Waiting, turn: &mut Turn<'_>) {
-        let user = self.identity(waiting.conn).map(|identity| identity.user);
-        let room = self.rooms.get(&waiting.command.room());
-        let role = room.zip(user).and_then(|(room, user)| room.present.get(&user)).and_then(|present| present.role);
-        self.run_as(waiting, role, turn);
+        let (id, identity) = (waiting.command.room(), self.identity(waiting.conn));
+        let Some((organization, user)) = identity.and_then(|it| Some((it.organization?, it.user))) else { return };
+        let room = self.rooms.get(&id);
+        let Some((present, facts)) = room.and_then(|room| Some((room.present.get(&user)?, room.facts.as_ref()?)))
+        else {
+            return self.run_as(waiting, None, turn);
+        };
+        let (role, is_old) = (present.role, present.acl_version < facts.acl_version);
+        let Waiting { conn, command, tag } = waiting;
+        let again = is_old.then(|| Waiting { conn, command: command.clone(), tag: tag.clone() });
+        let Err(reject) = commands::run(self, conn, command, &tag, role, turn) else { return };
+        match (again, self.rooms.get_mut(&id)) {
+            (Some(waiting), Some(room)) if reject.code == RejectCode::Forbidden => {
+                let queue = Queue { commands: vec![waiting], ..Queue::default() };
+                room.queues.insert((organization, user), queue);
+                turn.effects.push(Effect::LoadAccess { organization, room: id, user });
+            }
+            _ => self.reject(conn, tag, reject, turn),
+        }
     }
 
     pub(super) fn run_as(&mut self, waiting: Waiting, role: Option<Membership>, turn: &mut Turn<'_>) {

@@ -106,3 +106,34 @@ fn nothing_crosses_from_one_organization_to_another() {
         them.ana.post("/api/v1/chat/rooms", with_ours).fails(404, "not_found");
     });
 }
+
+#[test]
+fn a_key_may_do_what_its_scopes_say() {
+    on_both(|hub| {
+        let us = company(hub);
+        let room = us.ana.room("public", &[]);
+        us.ana.say(room, "hello");
+        let key = |scopes: &[&str]| {
+            let wanted = json!({"name": "program", "user_id": us.rui.id(), "scopes": scopes});
+            us.admin.post("/api/v1/auth/api-key", wanted).is(201)["key"].as_str().unwrap().to_owned()
+        };
+        let (reader, writer) = (key(&["chat:read"]), key(&["chat:write"]));
+        let messages = format!("/api/v1/chat/rooms/{room}/messages");
+        let ask = |key: &str, method: &str, path: &str, body: Option<&str>| {
+            let token = format!("Bearer {key}");
+            let headers = [("Authorization", &*token), ("Content-Type", "application/json")];
+            crate::caller::ask(hub, method, path, &headers, body.map(str::as_bytes))
+        };
+        let said = Some(r#"{"content": "from a program"}"#);
+        for path in [&*messages, "/api/v1/chat/rooms", "/api/v1/chat/unread", "/api/v1/users"] {
+            ask(&reader, "GET", path, None).is(200);
+            let refused = ask(&writer, "GET", path, None).fails(403, "forbidden");
+            assert!(refused["detail"].as_str().unwrap().contains("chat:read"), "{refused}");
+        }
+        let refused = ask(&reader, "POST", &messages, said).fails(403, "forbidden");
+        assert!(refused["detail"].as_str().unwrap().contains("chat:write"), "{refused}");
+        let sent = ask(&writer, "POST", &messages, said).is(201);
+        assert_eq!(sent["sender_id"], json!(us.rui.id()), "in the name of whom the key was made for");
+        ask(&reader, "PUT", &format!("/api/v1/chat/rooms/{room}/read"), Some(r#"{"up_to_seq": 1}"#)).is(200);
+    });
+}

@@ -50,6 +50,7 @@ const ONCE_BROKEN: &[(u64, &str)] = &[
         "a page was cut where the stream had not come yet, and with it a change that it had instead of an earlier one",
     ),
     (9660, "an own deletion was told ahead of a reaction that came before it"),
+    (18851, "a command was refused by the role of yesterday and the room of today"),
     (14783, "a fill told messages ahead of older changes, and whoever came back behind them missed these"),
 ];
 

@@ -7,7 +7,10 @@ ALTER TABLE members ADD COLUMN banned INTEGER NOT NULL DEFAULT 0;
 
 CREATE INDEX members_rooms ON members (user_id, room_id);
 
-CREATE INDEX rooms_kinds ON rooms (organization_id, kind);
+-- Lists of rooms are read from the newest on, a page at a time.
+CREATE INDEX rooms_kinds ON rooms (organization_id, kind, created_at, id);
+
+CREATE INDEX rooms_age ON rooms (organization_id, created_at, id);
 
 -- changed_pos is null while nothing has changed since pos. A deleted message keeps its row and says nothing.
 ALTER TABLE messages ADD COLUMN changed_pos INTEGER;

@@ -4,10 +4,10 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::body::{Body, OptionalBody};
 use super::shapes::{Health, LoginBody, RefreshBody, RegisterBody, TokensAnswer};
 use super::{may_try, visitor};
 use crate::api::caller::Caller;
+use crate::api::input::{Body, OptionalBody};
 use crate::api::{Context, Problem};
 use crate::auth::accounts::{Credential, RegistrationRequest};
 
@@ -35,7 +35,7 @@ pub(super) async fn register(
 ) -> Result<HttpResponse, Problem> {
     let visitor = visitor(&context, request.head());
     may_try(&context, &visitor)?;
-    let Body(RegisterBody { email, password, name, organization, setup_token, invite }) = body;
+    let RegisterBody { email, password, name, organization, setup_token, invite } = body.value;
     let wanted = RegistrationRequest { email, password, name, organization, setup_token, invite };
     let tokens = context.accounts.register(wanted, &visitor).await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(TokensAnswer::from(tokens)))
@@ -63,7 +63,7 @@ pub(super) async fn log_in(
 ) -> Result<Json<TokensAnswer>, Problem> {
     let visitor = visitor(&context, request.head());
     may_try(&context, &visitor)?;
-    let Body(LoginBody { email, password }) = body;
+    let LoginBody { email, password } = body.value;
     Ok(Json(context.accounts.log_in(&email, password, &visitor).await?.into()))
 }
 
@@ -90,7 +90,7 @@ pub(super) async fn refresh(
     body: Body<RefreshBody>,
 ) -> Result<Json<TokensAnswer>, Problem> {
     let visitor = visitor(&context, request.head());
-    Ok(Json(context.accounts.refresh(&body.0.refresh_token, &visitor).await?.into()))
+    Ok(Json(context.accounts.refresh(&body.value.refresh_token, &visitor).await?.into()))
 }
 
 /// Log out

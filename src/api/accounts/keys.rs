@@ -7,10 +7,10 @@ use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
 
-use super::body::OptionalBody;
 use super::shapes::{InviteAnswer, InviteBody, KeyAnswer, KeyBody, KeysAnswer};
 use super::visitor;
 use crate::api::caller::Caller;
+use crate::api::input::OptionalBody;
 use crate::api::{Context, Problem};
 use crate::auth::accounts::{KeyRequest, must_administrate};
 use crate::domain::{Reject, RejectCode, Role, Scope, Scopes, UserId};

@@ -1,6 +1,5 @@
 //! `/api/v1/auth`: registering, logging in and out, one's profile, and the keys of an organization.
 
-mod body;
 mod entering;
 mod keys;
 mod own;

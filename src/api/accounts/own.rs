@@ -4,10 +4,10 @@ use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
 
-use super::body::Body;
 use super::shapes::{Avatar, ProfileBody, SessionAnswer, SessionsAnswer, User};
 use super::visitor;
 use crate::api::caller::Caller;
+use crate::api::input::Body;
 use crate::api::{Context, Problem};
 use crate::auth::ports::ProfileChange;
 use crate::domain::{LoginId, Reject, RejectCode, Scope, wording};
@@ -51,7 +51,7 @@ pub(super) async fn change_profile(
         let message = "This key lacks the scope `chat:write`";
         return Err(Reject::new(RejectCode::Forbidden, message).into());
     }
-    let Body(ProfileBody { name, avatar_url, status }) = body;
+    let ProfileBody { name, avatar_url, status } = body.value;
     let expected = |_| Reject::field("status", "online, busy, away or offline");
     let url = |url: &str| {
         wording::media_url(url).map_err(|_| Reject::field("avatar_url", "an http or https URL or a path, or null"))

@@ -1,8 +1,11 @@
 //! Rooms as one user finds them: which there are, what was said last, and how much of it is unread.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::people::persons;
 use super::unread::{Reached, unread};
@@ -22,34 +25,6 @@ type PlaceRow = (String, bool, bool, i64, i64);
 /// A room, the viewer's place in it, how far they have read, and how far it has come.
 type Row = (RoomRow, Option<PlaceRow>, Option<i64>, Option<i64>);
 
-/// Rooms with what is known of each about the viewer. `$narrowed` says which; compiled once per database.
-macro_rules! found {
-    ($connection:expr, $viewer:expr, $rooms:ident => $narrowed:expr) => {
-        on!($connection, c => {
-            let user = Key($viewer.user.0);
-            let $rooms = rooms::table
-                .left_join(members::table.on(members::room_id.eq(rooms::id).and(members::user_id.eq(user))))
-                .left_join(marks::table.on(marks::room_id
-                    .eq(rooms::id)
-                    .and(marks::user_id.eq(user))
-                    .and(marks::kind.eq("read"))))
-                .filter(rooms::organization_id.eq(Key($viewer.organization.0)))
-                .select((
-                    RoomRow::as_select(),
-                    (members::role, members::muted, members::banned, members::joined_pos, members::joined_at)
-                        .nullable(),
-                    marks::seq.nullable(),
-                    messages::table
-                        .filter(messages::room_id.eq(rooms::id))
-                        .select(diesel::dsl::max(messages::seq))
-                        .single_value(),
-                ))
-                .into_boxed();
-            $narrowed.load::<Row>(c)
-        })
-    };
-}
-
 pub(super) struct Rooms {
     pub(super) viewer: Viewer,
     pub(super) filter: RoomFilter,
@@ -61,20 +36,37 @@ impl Query for Rooms {
 
     fn run(&self, connection: &mut Connection) -> QueryResult<Listed<RoomEntry>> {
         connection.snapshot(|connection| {
-            let rows = self.rows(connection)?.into_iter().map(Found::read).collect::<QueryResult<_>>()?;
-            let listed = self.span.cut(rows, |Found { room, .. }| Cursor::Age(room.created_at, room.id.0));
-            Ok(Listed { items: entries(connection, &self.viewer, listed.items)?, next: listed.next })
+            let listed = self
+                .span
+                .cut(self.ids(connection)?, |(id, created_at)| Cursor::Age(Timestamp::from_micros(*created_at), id.0));
+            let ids: Vec<Key> = listed.items.into_iter().map(|(id, _)| id).collect();
+            let mut found = found(connection, &self.viewer, &ids)?;
+            found.sort_by_key(|it| Reverse((it.room.created_at, it.room.id)));
+            Ok(Listed { items: entries(connection, &self.viewer, found)?, next: listed.next })
         })
     }
 }
 
 impl Rooms {
-    fn rows(&self, connection: &mut Connection) -> QueryResult<Vec<Row>> {
+    /// Which rooms the page holds, and how old each is. What else is known of a room is asked for these only.
+    fn ids(&self, connection: &mut Connection) -> QueryResult<Vec<(Key, i64)>> {
         let (public, conversation) = (RoomKind::Public.as_str(), RoomKind::Conversation.as_str());
         let sees_conversations = matches!(self.viewer.role, Role::Agent | Role::Admin);
         let pattern = self.filter.name.as_deref().map(anywhere);
-        found!(connection, self.viewer, rooms => {
-            let mut rooms = rooms.order((rooms::created_at.desc(), rooms::id.desc())).limit(self.span.rows());
+        on!(connection, c => {
+            let user = Key(self.viewer.user.0);
+            let mut rooms = rooms::table
+                .left_join(members::table.on(members::room_id.eq(rooms::id).and(members::user_id.eq(user))))
+                .filter(rooms::organization_id.eq(Key(self.viewer.organization.0)))
+                .limit(self.span.rows())
+                .select((rooms::id, rooms::created_at))
+                .into_boxed();
+            rooms = match self.filter.among {
+                // One's own rooms are few among all of the organization's. The sign keeps the planner from walking
+                // through all of them, only because they lie in the right order.
+                Among::Mine => rooms.order((sql::<BigInt>("+rooms.created_at DESC"), rooms::id.desc())),
+                Among::Public | Among::Visible => rooms.order((rooms::created_at.desc(), rooms::id.desc())),
+            };
             // Without a place nothing is known of a ban; with one, a ban hides the room from lists.
             let placed = members::banned.eq(false);
             let unplaced = members::banned.is_null();
@@ -93,7 +85,7 @@ impl Rooms {
                 rooms = rooms.filter(rooms::archived_at.is_null());
             }
             if let Some(pattern) = pattern {
-                let wanted = small(pattern.into_sql::<diesel::sql_types::Nullable<diesel::sql_types::Text>>());
+                let wanted = small(pattern.into_sql::<Nullable<Text>>());
                 rooms = rooms.filter(small(rooms::name).like(wanted).escape('\\'));
             }
             if let Some(Cursor::Age(at, id)) = self.span.after {
@@ -102,7 +94,7 @@ impl Rooms {
                     rooms::created_at.lt(at).or(rooms::created_at.eq(at).and(rooms::id.lt(id))),
                 );
             }
-            rooms
+            rooms.load(c)
         })
     }
 }
@@ -117,8 +109,7 @@ impl Query for OneRoom {
 
     fn run(&self, connection: &mut Connection) -> QueryResult<Option<RoomEntry>> {
         connection.snapshot(|connection| {
-            let rows = found!(connection, self.viewer, rooms => rooms.filter(rooms::id.eq(Key(self.room.0))))?;
-            let found = rows.into_iter().map(Found::read).collect::<QueryResult<_>>()?;
+            let found = found(connection, &self.viewer, &[Key(self.room.0)])?;
             Ok(entries(connection, &self.viewer, found)?.pop())
         })
     }
@@ -158,6 +149,30 @@ impl Found {
             last_seq: number(last_seq.unwrap_or(0)),
         })
     }
+}
+
+/// Those of these rooms that the viewer's organization has, with what is known of each about the viewer.
+fn found(connection: &mut Connection, viewer: &Viewer, ids: &[Key]) -> QueryResult<Vec<Found>> {
+    let user = Key(viewer.user.0);
+    let rows: Vec<Row> = on!(connection, c => rooms::table
+        .left_join(members::table.on(members::room_id.eq(rooms::id).and(members::user_id.eq(user))))
+        .left_join(marks::table.on(marks::room_id
+            .eq(rooms::id)
+            .and(marks::user_id.eq(user))
+            .and(marks::kind.eq("read"))))
+        .filter(rooms::organization_id.eq(Key(viewer.organization.0)))
+        .filter(rooms::id.eq_any(ids))
+        .select((
+            RoomRow::as_select(),
+            (members::role, members::muted, members::banned, members::joined_pos, members::joined_at).nullable(),
+            marks::seq.nullable(),
+            messages::table
+                .filter(messages::room_id.eq(rooms::id))
+                .select(diesel::dsl::max(messages::seq))
+                .single_value(),
+        ))
+        .load(c))?;
+    rows.into_iter().map(Found::read).collect()
 }
 
 /// What else there is to tell of these rooms, each asked for all of them at once but for what is unread.
