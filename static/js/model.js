@@ -37,7 +37,8 @@ export class Model extends Emitter {
     const on = (type, listener) => this.#ends.push(this.hub.on(type, listener));
     on("state", (state) => this.#connection(state));
     on("message", ({ room, message }) => this.#heard(room, message));
-    on("edited", ({ room, message }) => this.#change(room, (it) => it.replace(message.id, () => this.#raw(message))));
+    on("edited", ({ room, message }) => this.#change(room, (it) => it.replace(message.id, () => message)));
+    on("as_written", ({ room, id, content }) => this.#change(room, (it) => it.replace(id, () => ({ content }))));
     on("deleted", ({ room, id, deleted_at }) => this.#change(room, (it) => it.replace(id, () => ({ deleted_at, content: {}, reactions: [] }))));
     on("reaction", (reaction) => this.#change(reaction.room, (it) => it.react(reaction.id, reaction)));
     on("read", (mark) => this.#marked(mark, "readSeq"));
@@ -258,16 +259,8 @@ export class Model extends Emitter {
     this.send(room, pending.content.text, pending.reply_to_id);
   }
 
-  #edits = new Map(); // what was written, as the hub tells it without tags
-
   edit(room, message, text) {
-    this.#edits.set(message.id, text);
     return this.#try(this.hub.edit(room.id, message.id, text));
-  }
-
-  #raw(message) {
-    const text = message.sender_id === this.me.id ? this.#edits.get(message.id) : undefined;
-    return text === undefined ? message : { ...message, content: { ...message.content, text } };
   }
 
   delete(room, message) {

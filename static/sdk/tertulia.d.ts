@@ -64,6 +64,8 @@ export interface Events {
   joined: { room: Uuid; last_seq: number; members: number };
   /** A message of a joined room, one's own too: once each, in the order of `seq`. */
   message: { room: Uuid; message: Message };
+  /** The socket had left out what looks like markup; this is the message's content as it was written. */
+  as_written: { room: Uuid; id: Uuid; content: Message["content"] };
   edited: { room: Uuid; message: Message; by?: Uuid };
   deleted: { room: Uuid; id: Uuid; seq: number; deleted_at: Time };
   reaction: { room: Uuid; id: Uuid; seq: number; emoji: string; count: number; present: boolean; user_id: Uuid; user_name: string };

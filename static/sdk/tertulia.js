@@ -186,6 +186,8 @@ export class Tertulia extends Emitter {
     this.#timers.opening = setTimeout(() => this.#closed(1006, "no answer"), ANSWER_MS * 2);
     socket.onmessage = ({ data }) => this.#socket === socket && this.#hear(JSON.parse(data));
     socket.onclose = ({ code, reason }) => this.#socket === socket && this.#closed(code, reason);
+    // Not every client tells of this as a close.
+    socket.onerror = () => this.#socket === socket && !this.#openedAt && this.#closed(1006, "not let in");
   }
 
   #opened() {
@@ -242,7 +244,7 @@ export class Tertulia extends Emitter {
     for (const room of this.#rooms.values()) Object.assign(room, { joined: false, filling: "" });
     for (const job of this.#jobs.values()) job.sent = false;
     if (socket) {
-      socket.onmessage = socket.onclose = null;
+      socket.onmessage = socket.onclose = socket.onerror = null;
       socket.close();
     }
   }
@@ -369,6 +371,7 @@ export class Tertulia extends Emitter {
         return this.#message(key, payload, type === "message_sent");
       case "message_edited":
         this.emit("edited", { room, message: toMessage(payload), by: payload.edited_by });
+        this.#asWritten(payload);
         break;
       case "message_deleted":
         this.emit("deleted", { room, id: payload.message_id, seq: payload.seq, deleted_at: payload.deleted_at });
@@ -441,9 +444,17 @@ export class Tertulia extends Emitter {
       if (room.filling !== "asked") {
         Object.assign(room, { seq, pos: payload.pos ?? room.pos, filling: "" });
         this.emit("message", { room: id, message });
+        this.#asWritten(payload);
       } // else it comes again, in its place
     }
     if (isAnswer) this.#settle(mine ? (key ?? client_message_id) : client_message_id, null, message);
+  }
+
+  /** The socket leaves out what looks like markup; where it did, the REST API has the text as it was written. */
+  async #asWritten({ altered, session_id: room, message_id: id }) {
+    if (!altered) return;
+    const message = await this.rest("GET", `/api/v1/chat/messages/${id}`).catch(() => null);
+    if (message && !message.deleted_at) this.emit("as_written", { room, id, content: message.content });
   }
 
   async #refresh() {

@@ -147,7 +147,7 @@ fn message(p: &mut Object<'_>, it: &Message) {
     p.number("seq", it.seq);
     p.number("pos", it.pos);
     p.id_or_null("contact_id", it.contact.map(|it| it.0));
-    p.safe("text", &it.content.text);
+    let mut altered = p.safe("text", &it.content.text);
     p.plain("content_type", it.message_type.as_str());
     p.flag("from_me", outbound);
     p.time("timestamp", it.created_at);
@@ -162,10 +162,13 @@ fn message(p: &mut Object<'_>, it: &Message) {
     p.plain_if("client_message_id", it.client_message_id.as_deref());
     p.plain_if("media_url", it.content.media_url.as_deref());
     if let Some(filename) = &it.content.filename {
-        p.safe("filename", filename);
+        altered |= p.safe("filename", filename);
     }
     if let Some(caption) = &it.content.caption {
-        p.safe("caption", caption);
+        altered |= p.safe("caption", caption);
+    }
+    if altered {
+        p.flag("altered", true);
     }
     if let Some(at) = it.edited_at {
         p.time("edited_at", at);
@@ -223,7 +226,9 @@ fn room_added(p: &mut Object<'_>, it: &Room, member: &Member) {
 fn name_and_kind(p: &mut Object<'_>, it: &Room) {
     p.id("session_id", it.id.0);
     match &it.name {
-        Some(name) => p.safe("name", name),
+        Some(name) => {
+            p.safe("name", name);
+        }
         None => p.null("name"),
     }
     p.plain("kind", it.kind.as_str());
@@ -303,9 +308,11 @@ impl Object<'_> {
         }
     }
 
-    /// What a person wrote.
-    fn safe(&mut self, key: &str, value: &str) {
-        self.plain(key, &text::safe(value));
+    /// What a person wrote. Returns whether it is told with other words than it was written.
+    fn safe(&mut self, key: &str, value: &str) -> bool {
+        let told = text::safe(value);
+        self.plain(key, &told);
+        text::is_altered(value, &told)
     }
 
     fn id(&mut self, key: &str, id: Uuid) {

@@ -33,6 +33,16 @@ pub(super) fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Whether `told`, which [`safe`] made of `text`, says something else: whether more was done to it than escaping.
+pub(super) fn is_altered(text: &str, told: &str) -> bool {
+    if memchr::memchr3(b'<', b'>', b'&', text.as_bytes()).is_none() {
+        return false;
+    }
+    let mut escaped = String::with_capacity(told.len());
+    escape(text, &mut escaped);
+    told != escaped
+}
+
 /// Where the part begins in which no `<` is followed by a `>`: `a <b` compares, and is no markup.
 fn unclosed(text: &str) -> usize {
     let bytes = text.as_bytes();
@@ -158,6 +168,13 @@ mod tests {
         ] {
             assert_harmless(written);
         }
+    }
+
+    #[test]
+    fn only_what_says_something_else_is_altered() {
+        let altered = |written: &str| is_altered(written, &safe(written));
+        assert!(["Vec<String>", "a <b>b</b>", "&copy; 2026", "&amp;", "<!-- c -->"].into_iter().all(altered));
+        assert!(!["", "Olá!", "1 < 2 & 3 > 2", "a && b", "a <b", "\"'`"].into_iter().any(altered));
     }
 
     fn assert_harmless(written: &str) {

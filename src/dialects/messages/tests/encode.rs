@@ -40,7 +40,7 @@ fn a_message_is_told_in_full() {
     assert_eq!(
         told(&Event::Message(Arc::new(media)), None),
         format!(
-            r#"{{"type":"new_message","payload":{{"message_id":"{MESSAGE}","session_id":"{SESSION}","seq":12,"pos":40,"contact_id":null,"text":"","content_type":"image","from_me":false,"timestamp":"2025-10-10T15:30:00.000Z","status":"delivered","reply_to_id":"{MESSAGE}","client_message_id":"c<1>","media_url":"/f/1?a&b","filename":"a.png","caption":"a &amp; b"}},{END}}}"#
+            r#"{{"type":"new_message","payload":{{"message_id":"{MESSAGE}","session_id":"{SESSION}","seq":12,"pos":40,"contact_id":null,"text":"","content_type":"image","from_me":false,"timestamp":"2025-10-10T15:30:00.000Z","status":"delivered","reply_to_id":"{MESSAGE}","client_message_id":"c<1>","media_url":"/f/1?a&b","filename":"a.png","caption":"a &amp; b","altered":true}},{END}}}"#
         )
     );
 }
