@@ -234,6 +234,31 @@ fn plain_requests_pass_as_they_are() {
 }
 
 #[test]
+fn the_first_account_behind_a_proxy_takes_the_set_up_link() {
+    let (_hub, address) = hub(&[]);
+    let nginx = Nginx::before(address);
+    let stranger = json!({"email": "eve@example.com", "password": "correct horse", "name": "Eve"});
+    let refused = Visitor::at(&nginx, 1).post("/api/v1/auth/register", &stranger);
+    assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("forbidden")), "{}", refused.body);
+}
+
+#[test]
+fn pages_keep_their_tags_and_their_compression() {
+    let (_hub, address) = hub(&[]);
+    let nginx = Nginx::before(address);
+    let visitor = Visitor::at(&nginx, 1);
+    let page = visitor.get("/");
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe-inline"), "{policy}");
+    let tag = page.header("etag").unwrap().replace("w/", "W/");
+    let again = visitor.ask("GET", "/", NAME, &format!("If-None-Match: {tag}\r\n"));
+    assert_eq!((again.status, &*again.body), (304, ""));
+    let small = visitor.ask("HEAD", "/sdk/tertulia.js", NAME, "Accept-Encoding: gzip\r\n");
+    assert_eq!((small.status, small.header("content-encoding")), (200, Some("gzip")));
+}
+
+#[test]
 fn what_the_hub_is_told_is_what_the_proxy_knows() {
     let echo = TcpListener::bind("127.0.0.1:0").unwrap();
     let nginx = Nginx::before(echo.local_addr().unwrap());

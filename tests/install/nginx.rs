@@ -222,8 +222,18 @@ impl<'a> Visitor<'a> {
 
     /// A request with any further header lines, each with its end.
     pub fn ask(self, method: &str, path: &str, host: &str, headers: &str) -> Answer {
+        self.ask_with(method, path, host, headers, "")
+    }
+
+    pub fn post(self, path: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        self.ask_with("POST", path, NAME, &headers, &body)
+    }
+
+    fn ask_with(self, method: &str, path: &str, host: &str, headers: &str, body: &str) -> Answer {
         let mut stream = self.dial();
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).unwrap();
         Answer::read(stream)
     }
