@@ -35,6 +35,7 @@ const WORTH_COMPRESSING: usize = 512;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
+#[exclude = "vendor/rapidoc/*"]
 struct Embedded;
 
 /// Every file that is served, by its path.

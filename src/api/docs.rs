@@ -8,8 +8,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::openapi::Description;
 use super::validators;
 
-/// RapiDoc; see `vendor/rapidoc`.
-const VIEWER: &[u8] = include_bytes!("../../vendor/rapidoc/rapidoc-min.js");
+/// RapiDoc; see `static/vendor/rapidoc`.
+const VIEWER: &[u8] = include_bytes!("../../static/vendor/rapidoc/rapidoc-min.js");
 
 const PAGE: &str = r##"<!doctype html>
 <html lang="en">

@@ -116,6 +116,7 @@ fn token(role: Role) -> String {
         organization: Some(OrgId(Uuid::from_u128(2))),
         role,
         name: None,
+        audience: None,
         lifetime: Duration::from_secs(60),
     };
     mint(SECRET, &grant, clock::now()).expect("a token")

@@ -65,6 +65,7 @@ fn a_minted_token_is_good_until_its_lifetime_and_the_leeway_are_over() {
         organization: None,
         role: Role::Bot,
         name: None,
+        audience: None,
         lifetime: std::time::Duration::from_mins(1),
     };
     let token = mint(SECRET, &grant, NOW).expect("a token");
@@ -210,6 +211,15 @@ fn the_audience_counts_only_where_one_is_configured() {
         assert_eq!(strict.verify(&with(bad.clone()), NOW), Err(Refusal::Audience), "{bad}");
     }
     assert!(tokens().verify(&with(json!("anything")), NOW).is_ok());
+    let grant = Grant {
+        user: USER.parse().expect("an id"),
+        organization: None,
+        role: Role::Agent,
+        name: None,
+        audience: Some("hub"),
+        lifetime: std::time::Duration::from_mins(1),
+    };
+    assert!(strict.verify(&mint(SECRET, &grant, NOW).expect("a token"), NOW).is_ok(), "what is minted for it, too");
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub struct Grant<'a> {
     pub organization: Option<OrgId>,
     pub role: Role,
     pub name: Option<&'a str>,
+    pub audience: Option<&'a str>,
     pub lifetime: Duration,
 }
 
@@ -98,6 +99,7 @@ pub fn mint(secret: &[u8], grant: &Grant<'_>, now: Timestamp) -> Result<String, 
         name: grant.name.map(str::to_owned),
         iat: Some(NumericDate(now)),
         exp: Some(NumericDate(now + grant.lifetime)),
+        aud: grant.audience.map(|it| Audience::One(it.to_owned())),
         ..Claims::default()
     };
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret))

@@ -20,6 +20,7 @@ pub(super) fn token(config: &Config, args: &TokenArgs) -> Result<(), Failure> {
         organization: Some(OrgId(args.org)),
         role: args.role.parse().map_err(Failure::Usage)?,
         name: args.name.as_deref(),
+        audience: config.auth.audience.as_deref(),
         lifetime: args.ttl,
     };
     let token =

@@ -206,6 +206,7 @@ impl Person {
 
     fn signed(&self, from: tertulia::domain::Timestamp, lifetime: Duration) -> String {
         let (user, organization, role, name) = (self.id, self.organization, self.role, Some(self.name));
-        mint(SECRET.as_bytes(), &Grant { user, organization, role, name, lifetime }, from).expect("a token")
+        mint(SECRET.as_bytes(), &Grant { user, organization, role, name, audience: None, lifetime }, from)
+            .expect("a token")
     }
 }
