@@ -41,6 +41,7 @@ function Chat() {
   const leave = () => {
     it.stop();
     login.logout();
+    forget();
   };
   return html`<main class="chat ${room ? "in-room" : ""}">
     <a class="skip" href="#content" onClick=${toMessages}>${t("skip")}</a>
@@ -51,6 +52,13 @@ function Chat() {
     </section>
     <${Toasts} model=${it} />
   </main>`;
+}
+
+/** Whoever logs out leaves nothing of theirs behind: no drafts, and nothing that was not sent. */
+function forget() {
+  for (const key of Object.keys(localStorage)) {
+    if (key.startsWith("tertulia.") && !["tertulia.theme", "tertulia.language"].includes(key)) localStorage.removeItem(key);
+  }
 }
 
 function toMessages(event) {

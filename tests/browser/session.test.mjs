@@ -46,10 +46,12 @@ test("several windows renew one login, and none uses a refresh token twice", asy
   const { items } = await hub.rest((await pair(person.page)).access_token, "GET", "/api/v1/auth/sessions");
   assert.equal(items.length, 1, "the login session is there still");
 
-  // Who logs out of one window is out of all.
+  // Who logs out of one window is out of all, and leaves nothing behind but how the page looks.
+  await windows[1].evaluate(() => localStorage.setItem("tertulia.theme", "dark"));
+  await windows[1].evaluate(() => localStorage.setItem("tertulia.draft.somebody.somewhere", "half a thought"));
   await windows[1].getByRole("button", { name: "Log out" }).click();
   for (const page of windows) await page.getByLabel("Password").waitFor();
-  assert.equal(await pair(person.page), null);
+  assert.deepEqual(await windows[1].evaluate(() => Object.keys(localStorage)), ["tertulia.theme"]);
   await person.leave();
 });
 

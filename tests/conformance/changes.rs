@@ -37,6 +37,7 @@ fn an_edit_is_told_to_everyone_in_the_room() {
     let fields = edited.as_object_mut().expect("an object");
     fields.remove("edited_at");
     fields.remove("edited_by");
+    assert_eq!(fields.remove("altered"), Some(json!(true)), "the tags are not told");
     fields.insert("text".into(), json!("Helo"));
     assert_eq!(edited, sent, "everything else is as it was, its pos too");
     // The one who asked is not told twice.
