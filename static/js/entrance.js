@@ -1,5 +1,5 @@
 /** Logging in and registering. */
-import { Field, html, useState } from "./parts.js";
+import { Field, html, useEffect, useState } from "./parts.js";
 import { t } from "./words.js";
 
 /** An administrator's link carries `?invite=`, the one that the hub prints at its first start `?setup=`. */
@@ -9,8 +9,15 @@ const setup = query.get("setup");
 
 export function Entrance({ login, why }) {
   const [isNew, setNew] = useState(Boolean(invite || setup));
+  const [rules, setRules] = useState({ registration: "open", first: Boolean(setup) });
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
+
+  useEffect(() => {
+    // Without an answer everything is offered, and the hub says what it will not have.
+    login.registration().then((rules) => (setRules(rules), rules.first && setNew(true)), () => {});
+  }, []);
+  const mayRegister = rules.first || rules.registration === "open" || (rules.registration === "invite" && invite);
 
   async function submit(event) {
     event.preventDefault();
@@ -36,7 +43,7 @@ export function Entrance({ login, why }) {
 
   const at = (field) => (problem?.field === field ? problem.message : undefined);
   const general = problem && !["email", "password", "name", "organization"].includes(problem.field) && problem.message;
-  const greeting = (isNew && setup && t("setup")) || (isNew && invite && t("invited")) || t("about_hub");
+  const greeting = (isNew && rules.first && t("setup")) || (isNew && invite && t("invited")) || t("about_hub");
   return html`<main class="entrance">
     <form onSubmit=${submit} aria-busy=${busy}>
       <img src="/icon.svg" alt="" width="56" height="56" />
@@ -49,12 +56,12 @@ export function Entrance({ login, why }) {
         name="password" type="password" label=${t("password")} required minlength=${isNew ? 8 : undefined} maxlength="256"
         autocomplete=${isNew ? "new-password" : "current-password"} hint=${isNew && t("password_hint")} error=${at("password")}
       />
-      ${isNew && !invite && html`<${Field} name="organization" label=${t("organization")} autocomplete="organization" hint=${t("organization_hint")} error=${at("organization")} />`}
+      ${isNew && rules.first && html`<${Field} name="organization" label=${t("organization")} autocomplete="organization" hint=${t("organization_hint")} error=${at("organization")} />`}
       <button class="primary" disabled=${busy}>${isNew ? t("register") : t("log_in")}</button>
-      <p class="quiet">
+      ${!rules.first && (isNew || mayRegister) && html`<p class="quiet">
         ${isNew ? t("with_account") : t("no_account")}${" "}
         <button type="button" class="link" onClick=${() => (setNew(!isNew), setProblem(null))}>${isNew ? t("log_in") : t("register")}</button>
-      </p>
+      </p>`}
     </form>
   </main>`;
 }

@@ -148,6 +148,11 @@ export class Login extends Emitter {
     return this.#keep(await request(this.#url, "POST", "/api/v1/auth/login", { email, password })).user;
   }
 
+  /** Who may register here, and whether anyone has yet. */
+  registration() {
+    return request(this.#url, "GET", "/api/v1/auth/registration");
+  }
+
   async register(person) {
     return this.#keep(await request(this.#url, "POST", "/api/v1/auth/register", person)).user;
   }

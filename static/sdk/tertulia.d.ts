@@ -104,6 +104,8 @@ export class Login {
   constructor(options?: { url?: string; storage?: Storage; key?: string });
   readonly user: User | null;
   login(email: string, password: string): Promise<User>;
+  /** Who may register. `first`: nobody has yet, and whoever does is the administrator. */
+  registration(): Promise<{ registration: "open" | "invite" | "closed"; first: boolean }>;
   register(person: { email: string; password: string; name: string; organization?: string; setup_token?: string; invite?: string }): Promise<User>;
   logout(): Promise<void>;
   /** A good access token. `refused`: one that was not taken, so another is needed. */

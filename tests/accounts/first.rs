@@ -92,7 +92,10 @@ fn the_first_one_names_the_organization_that_is_configured() {
 #[test]
 fn a_closed_hub_has_its_administrator_and_nobody_else() {
     let hub = Hub::start(&["--set", "auth.registration=closed"]);
+    let rules = |first: bool| json!({"registration": "closed", "first": first});
+    assert_eq!(call(&hub, "GET", "registration", &[], None).of(200), rules(true));
     let ana = Guest::registered(&hub, "ana@example.com", "Ana");
+    assert_eq!(call(&hub, "GET", "registration", &[], None).of(200), rules(false));
     assert_eq!(register(&hub, "rui@example.com", "Rui").problem(403), "forbidden");
     let invite = crate::api::ask(&hub, "POST", "invites", &ana.token).of(201)["invite"].clone();
     let body = json!({"email": "rui@example.com", "password": PASSWORD, "name": "Rui", "invite": invite});

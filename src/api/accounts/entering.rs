@@ -4,12 +4,13 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::shapes::{Health, LoginBody, RefreshBody, RegisterBody, TokensAnswer};
+use super::shapes::{Health, LoginBody, RefreshBody, RegisterBody, RegistrationAnswer, TokensAnswer};
 use super::{may_try, visitor};
 use crate::api::caller::Caller;
 use crate::api::input::{Body, OptionalBody};
 use crate::api::{Context, Problem};
 use crate::auth::accounts::{Credential, RegistrationRequest};
+use crate::domain::Reject;
 
 /// Make an account
 ///
@@ -125,6 +126,21 @@ pub(super) async fn log_out(
         context.accounts.log_out(Credential::Identity(caller.identity()), &visitor).await?;
     }
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Who may register
+///
+/// For pages that offer it.
+#[utoipa::path(
+    get, path = "/api/v1/auth/registration", tag = "accounts", security(()),
+    responses(
+        (status = 200, description = "Who may register", body = RegistrationAnswer),
+        (status = 503, description = "The database does not answer"),
+    )
+)]
+pub(super) async fn registration(context: Data<Context>) -> Result<Json<RegistrationAnswer>, Problem> {
+    let founded = context.accounts.is_founded().await.map_err(|_| Reject::unavailable())?;
+    Ok(Json(RegistrationAnswer { registration: context.accounts.registration(), first: !founded }))
 }
 
 /// Whether accounts are served here

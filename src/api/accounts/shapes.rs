@@ -245,6 +245,17 @@ pub(super) struct InviteAnswer {
     pub(super) expires_at: Timestamp,
 }
 
+/// Who may register.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Registration)]
+pub(super) struct RegistrationAnswer {
+    /// `open`: anyone; `invite`: with an invitation; `closed`: nobody.
+    #[schema(example = "open")]
+    pub(super) registration: &'static str,
+    /// There is no account yet: whoever registers is the administrator.
+    pub(super) first: bool,
+}
+
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccountsHealth)]
 pub(super) struct Health {

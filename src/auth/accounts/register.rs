@@ -41,6 +41,15 @@ impl Accounts {
         Ok(self.founded.load(Ordering::Relaxed))
     }
 
+    /// Who may make an account, once there is one: in the words of `auth.registration`.
+    pub fn registration(&self) -> &'static str {
+        match self.registration {
+            config::Registration::Open => "open",
+            config::Registration::Invite => "invite",
+            config::Registration::Closed => "closed",
+        }
+    }
+
     /// With it anyone may make the first account.
     pub fn setup_token(&self) -> &str {
         &self.setup_token
