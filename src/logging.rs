@@ -16,7 +16,10 @@ use crate::config::{Log, LogFormat};
 pub fn init(log: &Log) {
     let mut builder = Builder::new();
     // It announces each of its own steps; whoever wants to know says `actix_server=info`.
-    builder.filter_module("actix_server", LevelFilter::Warn).parse_filters(log.filter.as_str());
+    builder.filter_module("actix_server", LevelFilter::Warn);
+    // It calls every request that makes no sense an error of its own, and strangers can send as many as they like.
+    builder.filter_module("actix_http::h1::dispatcher", LevelFilter::Off);
+    builder.parse_filters(log.filter.as_str());
     match log.format {
         LogFormat::Text => builder.format_timestamp_millis(),
         LogFormat::Json => builder.format(json),

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Bytes, Path};
 use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
@@ -14,6 +14,8 @@ use url::form_urlencoded;
 
 use super::Problem;
 use crate::domain::RejectCode;
+
+const PACKED: &str = "unsupported_content_encoding";
 
 /// A body of JSON: an object. Fields that are not known are ignored.
 #[derive(Debug)]
@@ -28,12 +30,10 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let says_json = says_json(request);
+        let kind = kind(request);
         let bytes = Bytes::from_request(request, payload);
         Box::pin(async move {
-            if !says_json {
-                return Err(other_type());
-            }
+            kind?;
             read(&bytes.await.map_err(|error| unread(&error))?)
         })
     }
@@ -48,25 +48,36 @@ impl<T: DeserializeOwned> FromRequest for OptionalBody<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let says_json = says_json(request);
+        let kind = kind(request);
         let bytes = Bytes::from_request(request, payload);
         Box::pin(async move {
+            // Nothing needs no type; but what is packed is not opened to see whether it is nothing.
+            if let Err(problem) = &kind
+                && problem.code == PACKED
+            {
+                return Err(problem.clone());
+            }
             match &*bytes.await.map_err(|error| unread(&error))? {
                 [] => Ok(Self(None)),
-                _ if !says_json => Err(other_type()),
-                bytes => read(bytes).map(|body| Self(Some(body.value))),
+                bytes => kind.and_then(|()| read(bytes)).map(|body| Self(Some(body.value))),
             }
         })
     }
 }
 
-fn says_json(request: &HttpRequest) -> bool {
-    request.headers().get(CONTENT_TYPE).is_some_and(|it| it.to_str().is_ok_and(is_json))
-}
-
-fn other_type() -> Problem {
-    let detail = "Content-Type: expected application/json";
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+/// Whether a body can be read at all. A compressed one is refused unopened: a few hundred bytes may hold gigabytes.
+fn kind(request: &HttpRequest) -> Result<(), Problem> {
+    let headers = request.headers();
+    let is_plain = |it: &HeaderValue| it.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(CONTENT_ENCODING).all(is_plain) {
+        let detail = "Content-Encoding: expected none; bodies are not to be compressed";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, PACKED, detail));
+    }
+    if !headers.get(CONTENT_TYPE).is_some_and(|it| it.to_str().is_ok_and(is_json)) {
+        let detail = "Content-Type: expected application/json";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    }
+    Ok(())
 }
 
 /// `application/json` and its relatives, whatever their parameters (RFC 8259, section 11; RFC 6839, section 3.1).

@@ -1,6 +1,6 @@
 //! How many requests one address may make (`limits.requests_per_ip`).
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -75,6 +75,38 @@ impl Limiter {
     }
 }
 
+/// How often one may try to come in: from one host, and from all hosts of one network together, so that whoever has a
+/// network to try from takes no more of the hub than a few.
+pub struct Attempts {
+    hosts: Limiter,
+    networks: Limiter,
+}
+
+/// How many hosts' worth of attempts a network has.
+const HOSTS_PER_NETWORK: u32 = 4;
+
+impl Attempts {
+    pub fn new(rate: Rate) -> Self {
+        let times = |number: NonZeroU32| number.saturating_mul(NonZeroU32::MIN.saturating_add(HOSTS_PER_NETWORK - 1));
+        let together = Rate { events: times(rate.events), burst: times(rate.burst), ..rate };
+        Self { hosts: Limiter::new(rate), networks: Limiter::new(together) }
+    }
+
+    /// `Err`: how long until the address may try again.
+    pub(super) fn take(&self, address: IpAddr) -> Result<(), Duration> {
+        self.hosts.take(address)?;
+        self.networks.take(network(address)).map(drop)
+    }
+}
+
+/// What one customer of a provider may have: 256 addresses of IPv4, a /48 of IPv6 (RFC 6177, section 2).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & (u32::MAX << 8)).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 80)).into(),
+    }
+}
+
 /// Whom an address stands for: an IPv6 subscriber has a whole network of 64 bits.
 pub fn one_host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -134,6 +166,20 @@ mod tests {
         assert!(limiter.take(address("2001:db8::1")).is_ok() && limiter.take(address("2001:db8::2")).is_ok());
         assert!(limiter.take(address("2001:db8::3")).is_err());
         assert!(limiter.take(address("2001:db8:0:1::1")).is_ok());
+    }
+
+    #[test]
+    fn a_network_has_few_hosts_worth_of_attempts() {
+        let two = NonZeroU32::new(2).expect("positive");
+        let attempts = Attempts::new(Rate { events: two, period: Duration::from_hours(1), burst: two });
+        for network in ["192.0.2", "198.51.100"] {
+            let taken = |host: u8| attempts.take(address(&format!("{network}.{host}"))).is_ok();
+            assert!((1..=4).all(|host| taken(host) && taken(host)), "four hosts have theirs");
+            assert!(!taken(5), "and then the network is quiet");
+        }
+        let taken = |host: u16| attempts.take(address(&format!("2001:db8:0:{host:x}::1"))).is_ok();
+        assert_eq!((0..100).filter(|host| taken(*host)).count(), 8);
+        assert!(attempts.take(address("2001:db8:1::1")).is_ok());
     }
 
     #[test]

@@ -36,7 +36,7 @@ use actix_web::{App, Error, web};
 
 pub use chat::Chat;
 pub use health::Memory;
-pub use limit::{Limiter, one_host};
+pub use limit::{Attempts, Limiter, one_host};
 pub use problem::{Problem, read_only};
 
 use crate::auth::Authenticator;
@@ -67,7 +67,7 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     pub limiter: Option<Limiter>,
     /// Counts attempts to log in or register.
-    pub login_limiter: Option<Limiter>,
+    pub login_limiter: Option<Attempts>,
     pub accounts: Arc<Accounts>,
     /// Nobody but this machine reaches the hub, unless through a proxy.
     pub only_local: bool,

@@ -24,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use crate::api::{self, Chat, Context, Limiter, Memory};
+use crate::api::{self, Attempts, Chat, Context, Limiter, Memory};
 use crate::clock;
 use crate::config::{Config, Listen};
 use crate::dialects;
@@ -158,7 +158,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
             draining: draining.clone(),
         }),
         metrics,
-        login_limiter: config.limits.logins_per_ip.map(|rate| Limiter::new(settings::rate(rate))),
+        login_limiter: config.limits.logins_per_ip.map(|rate| Attempts::new(settings::rate(rate))),
         accounts: accounts.clone(),
         only_local: config.server.listen.iter().all(Listen::is_loopback),
         limiter: config.limits.requests_per_ip.map(|rate| Limiter::new(settings::rate(rate))),

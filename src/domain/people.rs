@@ -111,6 +111,13 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
+impl Identity {
+    /// Whether it may do what only administrators may: its user is one, and it is not a key that was made for less.
+    pub fn administers(&self) -> bool {
+        self.role == Role::Admin && self.scopes.has(Scope::Admin)
+    }
+}
+
 /// What a verified token or key says about its bearer. Shared by everything that a connection does.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {

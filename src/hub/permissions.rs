@@ -42,7 +42,7 @@ pub fn react(identity: &Identity, facts: &Facts, member: Option<Membership>) -> 
 /// Editing and deleting messages: whose.
 pub fn amend(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<Reach, Reject> {
     scope(identity, Scope::ChatWrite)?;
-    if identity.role == Role::Admin {
+    if identity.administers() {
         return not_archived(facts).map(|()| Reach::Any);
     }
     send(identity, facts, member)?;
@@ -65,7 +65,7 @@ pub fn change(
     change: &RoomChange,
 ) -> Result<(), Reject> {
     scope(identity, Scope::ChatWrite)?;
-    if identity.role != Role::Admin && !holds(member, MemberRole::Owner) {
+    if !identity.administers() && !holds(member, MemberRole::Owner) {
         return Err(forbidden("Only an owner of this session or an administrator may change it"));
     }
     if facts.kind == RoomKind::Direct && (change.name.is_some() || change.kind.is_some()) {
@@ -81,7 +81,7 @@ pub fn change(
 /// Deleting a room for good.
 pub fn purge(identity: &Identity) -> Result<(), Reject> {
     scope(identity, Scope::ChatWrite)?;
-    let may = identity.role == Role::Admin;
+    let may = identity.administers();
     may.then_some(()).ok_or_else(|| forbidden("Only an administrator may delete a session for good"))
 }
 
@@ -98,7 +98,7 @@ pub fn members(
         let refusal = || forbidden("A direct session has the two members that it was made for");
         return is_own.then_some(Authority::Own).ok_or_else(refusal);
     }
-    if identity.role == Role::Admin || holds(member, MemberRole::Owner) {
+    if identity.administers() || holds(member, MemberRole::Owner) {
         return Ok(Authority::Full);
     }
     if member.is_some_and(|it| it.banned) {
@@ -294,6 +294,7 @@ mod tests {
             assert_eq!(answer.err().map(|it| it.code), code, "{kind} {role} {member:?} {wish:?}");
         }
         assert!(purge(&identity(R::Admin)).is_ok() && purge(&identity(R::Agent)).is_err());
+        assert!(purge(&with_scope(Scope::ChatWrite)).is_err(), "a key of an administrator, made for less");
         assert!(create(&identity(R::Member), K::Direct).is_ok() && create(&identity(R::Member), K::Private).is_ok());
         assert!(create(&identity(R::Bot), K::Conversation).is_ok());
         assert!(create(&identity(R::Member), K::Conversation).is_err());

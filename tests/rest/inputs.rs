@@ -49,6 +49,12 @@ fn bodies_that_cannot_be_read_are_told_of_their_field() {
         raw("application/json", b"{\"content\": \"\xff\"}").fails(400, "invalid_json");
         raw("text/plain", b"{}").fails(415, "unsupported_media_type");
         assert_eq!(raw("application/json; charset=utf-8", b"{\"content\": \"x\", \"unknown\": 1}").status, 201);
+        for coding in ["br", "gzip", "identity, gzip", "zstd"] {
+            let packed =
+                [("Authorization", &*token), ("Content-Type", "application/json"), ("Content-Encoding", coding)];
+            // Not opened to see what is wrong with it, either.
+            ask(hub, "POST", &messages, &packed, Some(b"{}")).fails(415, "unsupported_content_encoding");
+        }
     });
 }
 

@@ -1,6 +1,7 @@
 //! Rooms: made, found, changed, archived, purged; who is in them.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::caller::id;
 use crate::chat::{Chat, assert_time};
@@ -81,7 +82,24 @@ fn two_people_have_one_room() {
             .post("/api/v1/chat/rooms", json!({"kind": "direct", "members": [us.eva.id()]}))
             .fails(400, "invalid_payload");
 
-        // Somebody was there first, with a room of another kind under the same id.
+        // Whoever writes to somebody brings back what was archived.
+        assert_eq!(us.rui.ask("DELETE", &location, &[], None).status, 204);
+        let back = us.ana.ask("POST", &path(us.rui.id()), &[], None).is(200);
+        assert_eq!((&back["id"], &back["archived_at"]), (&room["id"], &json!(null)));
+
+        // Somebody was there first, with a room of another kind under the id that the two would have.
+        let (one, two) = (us.eva.id().min(us.rui.id()), us.eva.id().max(us.rui.id()));
+        let theirs =
+            Uuid::new_v5(&us.eva.person.organization.unwrap().0, &[one.into_bytes(), two.into_bytes()].concat());
+        us.ana.post("/api/v1/chat/rooms", json!({"name": "x", "kind": "public", "id": theirs})).is(201);
+        let made = id(&us.eva.ask("POST", &path(us.rui.id()), &[], None).is(201));
+        assert_ne!(made, theirs);
+        assert_eq!(
+            id(&us.rui.ask("POST", &path(us.eva.id()), &[], None).is(200)),
+            made,
+            "and both find the same next one"
+        );
+
         let taken = id(&us.ana.ask("POST", &path(us.eva.id()), &[], None).is(201));
         let other = company(hub);
         other

@@ -70,7 +70,7 @@ fn visitor(context: &Context, head: &RequestHead) -> Visitor {
 fn may_try(context: &Data<Context>, visitor: &Visitor) -> Result<(), Problem> {
     let is_trusted = context.trust_loopback && visitor.address.to_canonical().is_loopback();
     match &context.login_limiter {
-        Some(limiter) if !is_trusted => limiter.take(visitor.address).map(drop).map_err(|wait| {
+        Some(limiter) if !is_trusted => limiter.take(visitor.address).map_err(|wait| {
             let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             let message = "Too many attempts to log in or register from your address";
             Reject { message: message.into(), ..Reject::rate_limited(wait) }.into()
