@@ -9,6 +9,7 @@ mod claims;
 pub mod credentials;
 pub mod dev;
 pub mod directory;
+mod hashers;
 mod invites;
 mod origins;
 pub mod passwords;
