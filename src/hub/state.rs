@@ -313,7 +313,7 @@ impl State {
         let Some(organization) = identity.organization else {
             return self.reject(waiting.conn, waiting.tag, Reject::forbidden(), turn);
         };
-        if matches!(waiting.command, Command::Create(_)) {
+        if matches!(waiting.command, Command::Create(_) | Command::CreateOnce(..)) {
             // There is nothing to wait for.
             return self.run_as(waiting, None, turn);
         }
