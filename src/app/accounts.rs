@@ -15,23 +15,33 @@ use crate::hub::handle::Hub;
 /// How often the hub asks whether others have changed who may come in. An end must be felt within a second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(400);
 
-/// A connection that was being opened while its login ended may not have been there to be closed. So it is closed again
+/// A connection that was being opened while its login ended, or its account was disabled, may not have been there to be closed. So it is closed again
 /// after these times, by the last of which none can be on its way any more.
 const ECHOES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(3)];
 
 /// Tells the hub.
 pub(super) struct HubHerald(pub(super) Hub);
 
-impl Herald for HubHerald {
-    fn ended(&self, ended: Ended) {
+impl HubHerald {
+    fn end(&self, end: impl Fn(&Hub) + 'static) {
         let hub = self.0.clone();
-        hub.end_login(ended.organization, ended.user, ended.login);
+        end(&hub);
         rt::spawn(async move {
             for pause in ECHOES {
                 sleep(pause).await;
-                hub.end_login(ended.organization, ended.user, ended.login);
+                end(&hub);
             }
         });
+    }
+}
+
+impl Herald for HubHerald {
+    fn ended(&self, ended: Ended) {
+        self.end(move |hub| hub.end_login(ended.organization, ended.user, ended.login));
+    }
+
+    fn shut_out(&self, organization: OrgId, user: UserId) {
+        self.end(move |hub| hub.end_user(organization, user));
     }
 
     fn status(&self, organization: OrgId, user: UserId, status: UserStatus) {

@@ -15,6 +15,15 @@ use crate::domain::{Identity, OrgId, Timestamp, UserId};
 /// How long an access token lives.
 pub const ACCESS_LIFETIME: Duration = Duration::from_mins(15);
 
+/// Whose connections have to end.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Endings {
+    /// Those of one login, or of one key.
+    pub logins: Vec<Ended>,
+    /// All that a user has, whatever token opened them.
+    pub users: Vec<(OrgId, UserId)>,
+}
+
 /// For so long the end of a login must be remembered: then no access token of it is good any more.
 pub const REMEMBERED: Duration = Duration::from_mins(17);
 
@@ -62,7 +71,7 @@ impl Directory {
     }
 
     /// Takes over what the database says, and tells what has ended since the last time.
-    pub fn replace(&self, roll: Roll, now: Timestamp) -> Vec<Ended> {
+    pub fn replace(&self, roll: Roll, now: Timestamp) -> Endings {
         let keys: HashMap<Hash, KeyEntry> = roll.keys.into_iter().map(|entry| (entry.hash, entry)).collect();
         let disabled: HashSet<_> = roll.disabled.into_iter().collect();
         let mut state = self.write();
@@ -75,14 +84,17 @@ impl Directory {
         });
         let lost = lost.filter_map(|(_, entry)| ended(&entry.identity));
         let over = roll.ended.iter().map(|(ended, _)| *ended);
-        let fresh: Vec<Ended> = lost.chain(over).filter(|it| !state.ended.contains_key(it)).collect();
+        let endings = Endings {
+            logins: lost.chain(over).filter(|it| !state.ended.contains_key(it)).collect(),
+            users: disabled.difference(&state.disabled).copied().collect(),
+        };
         // What ended here a moment ago may not have been in what was just read.
         state.ended.retain(|_, since| now.since(*since) < REMEMBERED);
         state.ended.extend(roll.ended);
         state.read = Some((roll.version, now));
         state.keys = keys;
         state.disabled = disabled;
-        fresh
+        endings
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -140,7 +152,7 @@ mod tests {
 
     fn directory(keys: Vec<KeyEntry>) -> Directory {
         let directory = Directory::default();
-        assert!(directory.replace(Roll { keys, ..Roll::default() }, NOW).is_empty());
+        assert_eq!(directory.replace(Roll { keys, ..Roll::default() }, NOW), Endings::default());
         directory
     }
 
@@ -150,9 +162,9 @@ mod tests {
         assert_eq!(directory.key("tk_one", NOW).map(|it| it.login), Ok(identity(7).login));
         assert_eq!(directory.key("tk_two", NOW), Err(Refusal::UnknownKey));
         let revoked = || Roll { keys: vec![KeyEntry { is_revoked: true, ..key("tk_one", 7) }], ..Roll::default() };
-        assert_eq!(directory.replace(revoked(), NOW), [ended(&identity(7)).expect("a login")]);
+        assert_eq!(directory.replace(revoked(), NOW).logins, [ended(&identity(7)).expect("a login")]);
         assert_eq!(directory.key("tk_one", NOW), Err(Refusal::RevokedKey));
-        assert!(directory.replace(revoked(), NOW).is_empty());
+        assert_eq!(directory.replace(revoked(), NOW), Endings::default());
     }
 
     #[test]
@@ -174,7 +186,7 @@ mod tests {
         directory.replace(Roll::default(), NOW + Duration::from_secs(1));
         assert_eq!(directory.check(&identity(7)), Err(Refusal::SessionEnded));
         let confirmed = Roll { ended: vec![(gone, NOW)], ..Roll::default() };
-        assert!(directory.replace(confirmed, NOW).is_empty(), "it was told where it ended");
+        assert_eq!(directory.replace(confirmed, NOW), Endings::default(), "it was told where it ended");
         directory.replace(Roll::default(), NOW + REMEMBERED);
         assert_eq!(directory.check(&identity(7)), Ok(()), "by now every token of it has expired");
     }
@@ -184,10 +196,12 @@ mod tests {
         let directory = directory(vec![key("tk_one", 7)]);
         let owner = (OrgId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
         let roll = |disabled| Roll { keys: vec![key("tk_one", 7)], disabled, ..Roll::default() };
-        assert_eq!(directory.replace(roll(vec![owner]), NOW), [ended(&identity(7)).expect("a login")]);
+        let endings = Endings { logins: vec![ended(&identity(7)).expect("a login")], users: vec![owner] };
+        assert_eq!(directory.replace(roll(vec![owner]), NOW), endings);
+        assert_eq!(directory.replace(roll(vec![owner]), NOW), Endings::default(), "it is told once");
         assert_eq!(directory.key("tk_one", NOW), Err(Refusal::Disabled));
         assert_eq!(directory.check(&identity(9)), Err(Refusal::Disabled));
-        assert!(directory.replace(roll(Vec::new()), NOW).is_empty());
+        assert_eq!(directory.replace(roll(Vec::new()), NOW), Endings::default());
         assert!(directory.key("tk_one", NOW).is_ok());
     }
 }

@@ -9,6 +9,7 @@ mod claims;
 pub mod credentials;
 pub mod dev;
 pub mod directory;
+mod hashers;
 mod invites;
 mod origins;
 pub mod passwords;
@@ -142,8 +143,20 @@ impl Authenticator {
     /// another host can have taken for its own.
     pub fn is_local(&self, knock: &Knock<'_>) -> bool {
         const HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
-        let is_forwarding =
-            |name: &str| name.starts_with("x-forwarded") || ["forwarded", "via", "x-real-ip"].contains(&name);
+        // What proxies and content delivery networks add, each in its own way.
+        const FORWARDING: [&str; 10] = [
+            "forwarded",
+            "via",
+            "x-real-ip",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "x-original-host",
+            "x-original-forwarded-for",
+            "cf-connecting-ip",
+            "true-client-ip",
+            "fastly-client-ip",
+        ];
+        let is_forwarding = |name: &str| name.starts_with("x-forwarded") || FORWARDING.contains(&name);
         let mut hosts = knock.lines(&header::HOST).map(|line| line.map_or("", host_of)).peekable();
         knock.peer.to_canonical().is_loopback()
             && !knock.headers.keys().any(|name| is_forwarding(name.as_str()))

@@ -1,17 +1,14 @@
-//! Passwords: hashed with Argon2id, a few at a time, on threads where nothing else waits.
+//! Passwords: hashed with Argon2id, a few at a time, on threads of their own.
 //!
-//! A hash takes 19 MiB and tens of milliseconds, on purpose. So only some run at once, a bounded number wait, and whoever
-//! comes then is asked to come back: guessing passwords must not stop the hub.
+//! A hash takes 19 MiB and tens of milliseconds, on purpose. So only some run at once, each always in the same memory, a
+//! bounded number wait, and whoever comes then is asked to come back: guessing passwords must not stop the hub.
 
 use std::num::NonZero;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::Semaphore;
 
+use super::hashers::{Hashers, Memory};
 use super::secrets::random;
 use crate::domain::Reject;
 
@@ -42,16 +39,13 @@ pub enum Verdict {
     Outdated,
 }
 
-pub struct Passwords {
-    running: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
-}
+pub struct Passwords(Hashers);
 
 impl Default for Passwords {
     /// Half of the cores may hash, so that the others are left to those who are in already.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self { running: Arc::new(Semaphore::new(cores.div_ceil(2))), waiting: Arc::default() }
+        Self(Hashers::new(cores.div_ceil(2), WAITING))
     }
 }
 
@@ -71,72 +65,67 @@ pub fn may_be_one(password: &str) -> bool {
 
 impl Passwords {
     pub async fn hash(&self, password: Box<str>) -> Result<Box<str>, Overloaded> {
-        self.run(move || {
-            let salt = random::<16>().map_err(|_| Overloaded)?;
-            let hash = hasher()?.hash_password_with_salt(password.as_bytes(), &salt).map_err(|_| Overloaded)?;
-            Ok(hash.to_string().into())
-        })
-        .await?
+        let hashed = self.0.run(move |memory| {
+            let salt = Salt::new(&random::<16>().ok()?).ok()?;
+            let params = Params::new(MEMORY, PASSES, LANES, None).ok()?;
+            let hash = PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params: ParamsString::try_from(&params).ok()?,
+                salt: Some(salt),
+                hash: Some(output(&password, &salt, (Algorithm::Argon2id, Version::V0x13, params), memory)?),
+            };
+            Some(hash.to_string().into())
+        });
+        hashed.await.flatten().ok_or(Overloaded)
     }
 
     /// Compares with `hash`; where there is none it takes as long, and is [`Verdict::Wrong`].
     pub async fn verify(&self, password: Box<str>, hash: Option<Box<str>>) -> Result<Verdict, Overloaded> {
-        self.run(move || {
-            let verdict = verify(&password, hash.as_deref().unwrap_or(NOBODY));
+        let verdict = self.0.run(move |memory| {
+            let verdict = verify(&password, hash.as_deref().unwrap_or(NOBODY), memory);
             if hash.is_some() { verdict } else { Verdict::Wrong }
-        })
-        .await
-    }
-
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Overloaded> {
-        let place = Place::take(&self.waiting).ok_or(Overloaded)?;
-        let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Overloaded)?;
-        drop(place);
-        // The thread goes on where the client is gone, so the permit goes with it.
-        let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work()
         });
-        done.await.map_err(|_| Overloaded)
+        verdict.await.ok_or(Overloaded)
     }
 }
 
-/// A place in the queue, free again when it is dropped.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(waiting: &Arc<AtomicUsize>) -> Option<Self> {
-        let place = Self(Arc::clone(waiting));
-        (waiting.fetch_add(1, Ordering::Relaxed) < WAITING).then_some(place)
-    }
+/// Hashes with whatever effort is asked for.
+fn output(password: &str, salt: &Salt, how: (Algorithm, Version, Params), memory: &mut Memory) -> Option<Output> {
+    let (algorithm, version, params) = how;
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let blocks = memory.blocks(params.block_count())?;
+    let argon = Argon2::new(algorithm, version, params);
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let out = buffer.get_mut(..length)?;
+    argon.hash_password_into_with_memory(password.as_bytes(), salt, out, blocks).ok()?;
+    Output::new(out).ok()
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+fn verify(password: &str, hash: &str, memory: &mut Memory) -> Verdict {
+    checked(password, hash, memory).unwrap_or(Verdict::Wrong)
 }
 
-fn hasher() -> Result<Argon2<'static>, Overloaded> {
-    let params = Params::new(MEMORY, PASSES, LANES, None).map_err(|_| Overloaded)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
-fn verify(password: &str, hash: &str) -> Verdict {
-    let Ok(parsed) = PasswordHash::new(hash) else { return Verdict::Wrong };
-    // The effort is that of the hash.
-    if Argon2::default().verify_password(password.as_bytes(), &parsed).is_err() {
-        return Verdict::Wrong;
+/// The effort is that of the hash. `None`: it is none that can be read.
+fn checked(password: &str, hash: &str, memory: &mut Memory) -> Option<Verdict> {
+    let parsed = PasswordHash::new(hash).ok()?;
+    let (salt, wanted) = (parsed.salt?, parsed.hash?);
+    let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).ok()?;
+    let version = parsed.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+    let params = Params::try_from(&parsed).ok()?;
+    let is_current = algorithm == Algorithm::Argon2id
+        && (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY, PASSES, LANES);
+    // Outputs are compared in the same time, wherever they differ.
+    if output(password, &salt, (algorithm, version, params), memory)? != wanted {
+        return Some(Verdict::Wrong);
     }
-    let current = Params::try_from(&parsed).is_ok_and(|params| {
-        (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY, PASSES, LANES)
-            && parsed.algorithm.as_str() == Algorithm::Argon2id.as_str()
-    });
-    if current { Verdict::Right } else { Verdict::Outdated }
+    Some(if is_current { Verdict::Right } else { Verdict::Outdated })
 }
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+
     use super::*;
 
     fn run<T>(work: impl Future<Output = T>) -> T {
@@ -149,6 +138,8 @@ mod tests {
             let passwords = Passwords::default();
             let hash = passwords.hash("correct horse".into()).await.expect("a hash");
             assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+            let parsed = PasswordHash::new(&hash).expect("a hash");
+            assert_eq!(Argon2::default().verify_password(b"correct horse", &parsed), Ok(()), "as others hash");
             let other = passwords.hash("correct horse".into()).await.expect("a hash");
             assert_ne!(hash, other, "each with a salt of its own");
             for (password, verdict) in [("correct horse", Verdict::Right), ("correct horsf", Verdict::Wrong)] {
@@ -163,8 +154,9 @@ mod tests {
         let params = Params::new(64, 1, 1, None).expect("parameters");
         let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let hash = weak.hash_password_with_salt(b"correct horse", &[7; 16]).expect("a hash").to_string();
-        assert_eq!(verify("correct horse", &hash), Verdict::Outdated);
-        assert_eq!(verify("wrong horse", &hash), Verdict::Wrong);
+        let mut memory = Memory::default();
+        assert_eq!(verify("correct horse", &hash, &mut memory), Verdict::Outdated);
+        assert_eq!(verify("wrong horse", &hash, &mut memory), Verdict::Wrong);
     }
 
     #[test]
@@ -182,7 +174,7 @@ mod tests {
             let all = (0..WAITING + 20).map(|_| passwords.verify("guess".into(), None));
             let answers = futures_util::future::join_all(all).await;
             assert!(answers.iter().filter(|it| it.is_err()).count() >= 10);
-            assert_eq!(passwords.waiting.load(Ordering::Relaxed), 0);
+            assert!(answers.iter().filter(|it| it.is_ok()).count() >= WAITING);
             assert_eq!(passwords.verify("guess".into(), None).await, Ok(Verdict::Wrong));
         });
     }

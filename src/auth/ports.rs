@@ -225,16 +225,14 @@ pub struct ProfileChange {
 
 #[derive(Clone)]
 pub enum AccountChange {
+    /// Ends its logins as well.
     Role(Role),
     /// Ends its logins as well.
     Disabled(bool),
     /// Ends its logins as well.
     Password(Box<str>),
     /// The same password, hashed with more effort.
-    Rehash {
-        old: Box<str>,
-        new: Box<str>,
-    },
+    Rehash { old: Box<str>, new: Box<str> },
 }
 
 /// A key to be kept.

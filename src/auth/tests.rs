@@ -399,7 +399,20 @@ fn only_who_asks_directly_and_for_this_machine_is_local() {
     }
     assert!(!is_local(here, &[]), "no name at all");
     assert!(!is_local([192, 0, 2, 1], &[("host", b"localhost")]));
-    for name in ["x-forwarded-for", "x-forwarded-proto", "forwarded", "via", "x-real-ip"] {
+    for name in [
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "cf-connecting-ip",
+        "true-client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-host",
+        "x-original-forwarded-for",
+        "fastly-client-ip",
+    ] {
         assert!(!is_local(here, &[("host", b"localhost"), (name, b"1.1.1.1")]), "{name}");
     }
 }

@@ -130,6 +130,8 @@ pub enum Command {
         present: bool,
     },
     Create(Box<RoomDraft>),
+    /// Under the caller's name for this request as a whole (REST): sent again, it finds the room that it made.
+    CreateOnce(Box<RoomDraft>, Box<Idempotency>),
     Update {
         room: RoomId,
         change: RoomChange,
@@ -165,7 +167,7 @@ impl Command {
             | Self::SetMember { room, .. }
             | Self::RemoveMember { room, .. } => *room,
             Self::Send(draft) => draft.room,
-            Self::Create(draft) => draft.id,
+            Self::Create(draft) | Self::CreateOnce(draft, _) => draft.id,
         }
     }
 }

@@ -133,7 +133,12 @@ impl Hub {
 
     /// Ends the connections of a login session that was ended, or of a key that was revoked.
     pub fn end_login(&self, organization: OrgId, user: UserId, login: LoginId) {
-        self.post(FromSession::EndLogin { organization, user, login });
+        self.post(FromSession::EndLogin { organization, user, login: Some(login) });
+    }
+
+    /// Ends all connections of a user who may not come in any more.
+    pub fn end_user(&self, organization: OrgId, user: UserId) {
+        self.post(FromSession::EndLogin { organization, user, login: None });
     }
 
     /// A fresh token was shown on the open connection: its role rules from here on.

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use crate::domain::audit::AuditEntry;
 use crate::domain::{
-    ContactId, Deletion, Direction, Draft, Event, Identity, Mark, MarkKind, Member, MemberChange, Membership, Message,
-    MessageId, OrgId, Reaction, Reject, Room, RoomChange, RoomDraft, RoomId, RoomKind, SenderType, UserId,
+    ContactId, Deletion, Direction, Draft, Event, Idempotency, Identity, Mark, MarkKind, Member, MemberChange,
+    Membership, Message, MessageId, OrgId, Reaction, Reject, Room, RoomChange, RoomDraft, RoomId, RoomKind, SenderType,
+    UserId,
 };
 
 /// Names a write while it is on its way, so that its outcome finds the command that asked for it.
@@ -65,6 +66,8 @@ pub enum AmendmentKind {
         present: bool,
     },
     Create(RoomDraft),
+    /// The same request again finds the room, whatever its id.
+    CreateOnce(RoomDraft, Box<Idempotency>),
     Update {
         room: RoomId,
         change: RoomChange,

@@ -240,7 +240,7 @@ pub(super) enum FromSession {
     Watch { conn: ConnId, tag: Tag },
     Status { organization: OrgId, user: UserId, status: UserStatus },
     Renew { conn: ConnId, identity: Arc<Identity> },
-    EndLogin { organization: OrgId, user: UserId, login: LoginId },
+    EndLogin { organization: OrgId, user: UserId, login: Option<LoginId> },
     Unregister { conn: ConnId, departure: Departure },
 }
 

@@ -73,11 +73,11 @@ pub enum Input {
         user: UserId,
         status: UserStatus,
     },
-    /// A login session has ended, or a key was revoked: its connections end.
+    /// A login session has ended, or a key was revoked: its connections end. `None`: all that the user has.
     EndLogin {
         organization: OrgId,
         user: UserId,
-        login: LoginId,
+        login: Option<LoginId>,
     },
     AccessLoaded {
         organization: OrgId,
@@ -283,9 +283,9 @@ impl State {
         }
     }
 
-    fn end_login(&mut self, organization: OrgId, user: UserId, login: LoginId, turn: &mut Turn<'_>) {
+    fn end_login(&mut self, organization: OrgId, user: UserId, login: Option<LoginId>, turn: &mut Turn<'_>) {
         for id in self.users.get(&(Some(organization), user)).into_iter().flatten() {
-            if self.conns.get(id).is_some_and(|conn| conn.identity.login == Some(login)) {
+            if self.conns.get(id).is_some_and(|conn| login.is_none() || conn.identity.login == login) {
                 turn.effects.push(Effect::End(*id, CloseReason::SessionEnded));
             }
         }
@@ -313,7 +313,7 @@ impl State {
         let Some(organization) = identity.organization else {
             return self.reject(waiting.conn, waiting.tag, Reject::forbidden(), turn);
         };
-        if matches!(waiting.command, Command::Create(_)) {
+        if matches!(waiting.command, Command::Create(_) | Command::CreateOnce(..)) {
             // There is nothing to wait for.
             return self.run_as(waiting, None, turn);
         }

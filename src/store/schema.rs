@@ -165,7 +165,7 @@ diesel::table! {
         user_id -> Id,
         key -> Text,
         fingerprint -> Binary,
-        message_id -> Id,
+        subject_id -> Id,
         created_at -> BigInt,
     }
 }

@@ -59,8 +59,13 @@ fn story(hub: &Hub) {
     refused(hub.run(&["key", "revoke", id]), 1);
     refused(hub.run(&["key", "create", "--user", "rui@example.com", "--scopes", "fly"]), 2);
 
+    // The old role is good for nothing any more, and who logs in again has the new one.
+    let mut chat = socket(hub, &rui.token);
     printed(hub.run(&["user", "role", "rui@example.com", "admin"]));
-    let rui = Guest::of(&rui.refreshed(hub).of(200));
+    ended_within_a_second(&mut chat, Instant::now());
+    assert_eq!(rui.profile(hub).problem(401), "invalid_token");
+    assert_eq!(rui.refreshed(hub).problem(401), "invalid_token");
+    let rui = Guest::of(&log_in(hub, "rui@example.com", field(&added, "password")).of(200));
     ask(hub, "GET", "api-keys", &rui.token).of(200);
 
     let mut chat = socket(hub, &rui.token);

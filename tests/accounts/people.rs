@@ -1,10 +1,12 @@
 //! Profiles: what one may change about oneself, and that no old token changes it back.
 
+use std::time::Instant;
+
 use serde_json::json;
 
-use crate::api::{Guest, ask, say, socket};
+use crate::api::{Guest, ask, ended_within_a_second, say, socket, try_socket};
 use crate::hub::{Hub, Person, fresh_id};
-use tertulia::domain::{OrgId, Role};
+use tertulia::domain::{OrgId, Role, UserId};
 
 #[test]
 fn name_avatar_and_status_change_and_what_is_left_out_stays() {
@@ -44,6 +46,23 @@ fn a_token_of_before_does_not_bring_the_old_name_back() {
     assert_eq!(fresh["user"]["name"], json!("Ana Maria"));
     let fresh = Guest::of(&fresh);
     assert_eq!(socket(&hub, &fresh.token).connected["user_id"], json!(ana.id));
+}
+
+#[test]
+fn disabling_an_account_ends_connections_with_tokens_of_another_back_end_too() {
+    let hub = Hub::start(&[]);
+    let ana = Guest::registered(&hub, "ana@example.com", "Ana");
+    let rui = Guest::registered(&hub, "rui@example.com", "Rui");
+    let foreign = |guest: &Guest| {
+        let organization = OrgId(guest.organization.parse().unwrap());
+        Person { id: UserId(guest.id.parse().unwrap()), ..Person::new(organization, Role::Member, "Rui") }.token()
+    };
+    let (mut one, mut other) = (socket(&hub, &foreign(&rui)), socket(&hub, &foreign(&ana)));
+    assert!(hub.run(&["user", "disable", "rui@example.com"]).status.success());
+    ended_within_a_second(&mut one, Instant::now());
+    assert_eq!(try_socket(&hub, &foreign(&rui)).err().map(|it| it.status), Some(401));
+    other.say("ping", json!({}));
+    other.expect("pong");
 }
 
 #[test]

@@ -174,7 +174,20 @@ fn a_room_is_not_made_twice_under_one_key() {
         let second = make(&body);
         assert_eq!(second.header("idempotent-replayed"), "true");
         assert_eq!(second.is(201)["id"], first["id"]);
-        make(&json!({"name": "Other", "kind": "public"})).fails(422, "idempotency_key_reused");
+        for other in [
+            json!({"name": "Other", "kind": "public"}),
+            json!({"name": "Once", "kind": "private"}),
+            json!({"name": "Once", "kind": "public", "members": [us.rui.id()]}),
+        ] {
+            make(&other).fails(422, "idempotency_key_reused");
+        }
+        // It is the request that is the same, whatever has become of the room.
+        us.ana.put(&format!("/api/v1/chat/rooms/{}", id(&first)), json!({"name": "Renamed"})).is(200);
+        let third = make(&body);
+        assert_eq!(third.header("idempotent-replayed"), "true");
+        assert_eq!(third.header("location"), format!("/api/v1/chat/rooms/{}", id(&first)));
+        let third = third.is(201);
+        assert_eq!((&third["id"], &third["name"]), (&first["id"], &"Renamed".into()));
         let others = us.rui.ask("POST", "/api/v1/chat/rooms", &[("Idempotency-Key", "k-1")], Some(&body)).is(201);
         assert_ne!(others["id"], first["id"], "a key is one caller's own");
 

@@ -172,7 +172,9 @@ impl Row {
                 let member = membership.map(|membership| Member { room: self.id, user, membership, joined_at: at });
                 Ok((Amended::Member { room: self.as_room(at), user, member }, Some(next())))
             }
-            AmendmentKind::Create(_) | AmendmentKind::Purge { .. } => panic!("nobody makes or purges rooms here"),
+            AmendmentKind::Create(_) | AmendmentKind::CreateOnce(..) | AmendmentKind::Purge { .. } => {
+                panic!("nobody makes or purges rooms here")
+            }
         }
     }
 

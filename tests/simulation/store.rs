@@ -240,7 +240,7 @@ impl Store {
             | AmendmentKind::Update { room, .. }
             | AmendmentKind::Purge { room }
             | AmendmentKind::Member { room, .. } => *room,
-            AmendmentKind::Create(draft) => draft.id,
+            AmendmentKind::Create(draft) | AmendmentKind::CreateOnce(draft, _) => draft.id,
         };
         let row = self.rooms.get_mut(&id).filter(|row| row.org == org);
         let row = row.unwrap_or_else(|| panic!("{org} amends {id}, which it does not have"));

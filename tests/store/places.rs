@@ -14,6 +14,7 @@ on_both! {
     each_change_of_a_place_raises_the_rooms_version,
     what_each_authority_allows,
     people_come_and_go_by_themselves,
+    leaving_lifts_no_mute,
     a_ban_keeps_out_until_it_is_lifted,
     the_last_owner_looks_after_those_who_are_there,
     the_members_of_a_direct_room_never_change,
@@ -210,6 +211,32 @@ async fn people_come_and_go_by_themselves(desk: Desk) {
         assert_eq!(refusal(place.set(Authority::Own, 5, 5, NONE).await).code, RejectCode::Forbidden);
         place.remove(Authority::Own, 3, 3).await.unwrap();
     }
+}
+
+async fn leaving_lifts_no_mute(desk: Desk) {
+    use Authority::{Full, Invite, Moderate, Own};
+    for kind in [RoomKind::Public, RoomKind::Conversation] {
+        let place = Place::new(&desk, kind).await;
+        for of in [2, 3] {
+            place.set(Full, 1, of, muted(true)).await.unwrap();
+        }
+        // 3 is a member, and 2 a moderator, who may not unmute themselves either.
+        for (of, authority) in [(3, Own), (3, Invite), (2, Moderate)] {
+            let refused = refusal(place.remove(authority, of, of).await);
+            let expected = "You are muted here, so the place stays until a moderator unmutes you";
+            assert_eq!((refused.code, &*refused.message), (RejectCode::Conflict, expected));
+            assert!(place.of(of).await.is_some_and(|it| it.muted), "{kind:?} {of}");
+        }
+        assert_eq!(place.remove(Full, 1, 2).await.unwrap().0, None, "others may put them out");
+        place.set(Full, 1, 3, muted(false)).await.unwrap();
+        assert_eq!(place.remove(Own, 3, 3).await.unwrap().0, None);
+        // Whoever is banned and was muted has no place to give up.
+        place.set(Full, 1, 4, MemberChange { muted: Some(true), ..banned(true) }).await.unwrap();
+        assert_eq!(place.remove(Own, 4, 4).await.unwrap().1, None);
+    }
+    let place = Place::new(&desk, RoomKind::Private).await;
+    place.set(Full, 1, 3, muted(true)).await.unwrap();
+    assert_eq!(place.remove(Own, 3, 3).await.unwrap().0, None, "nobody comes back here by themselves");
 }
 
 async fn a_ban_keeps_out_until_it_is_lifted(desk: Desk) {

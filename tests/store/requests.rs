@@ -1,12 +1,15 @@
 //! Requests with a key, and messages that answer others.
 
 use tertulia::clock;
-use tertulia::domain::{Idempotency, MessageId, RejectCode, RoomId, RoomKind};
-use tertulia::hub::ports::{AmendmentKind, Change, NewMessage, Outcome};
+use tertulia::domain::{
+    Idempotency, MemberChange, MemberRole, MessageId, OrgId, RejectCode, RoomChange, RoomId, RoomKind,
+};
+use tertulia::hub::ports::{Amended, AmendmentKind, Authority, Change, NewMessage, Outcome, WriteError};
 use tertulia::store::Options;
 
 use crate::desk::{Desk, delete, organization, refusal, text, user};
 use crate::on_both;
+use crate::rooms::draft;
 use crate::tables::{count, execute};
 
 on_both! {
@@ -15,6 +18,8 @@ on_both! {
     a_key_of_somebody_else_is_another_key,
     a_request_that_was_refused_takes_no_key,
     a_key_is_honoured_for_a_day_and_then_removed,
+    a_room_is_made_once_for_a_request,
+    the_key_of_a_room_is_honoured_for_a_day_and_goes_with_it,
     an_answer_names_a_message_of_its_room,
     what_was_refused_is_not_repeated,
 }
@@ -144,6 +149,83 @@ async fn a_key_is_honoured_for_a_day_and_then_removed(desk: Desk) {
     assert!(duplicate);
     other.amend(organization, 1, AmendmentKind::Purge { room }).await.unwrap();
     assert_eq!(count(&desk.url, "idempotency_keys"), 0, "a key goes with its message");
+}
+
+/// Makes a room under a key: its id, name, and whether it was made now.
+async fn make(
+    desk: &Desk,
+    organization: OrgId,
+    by: u128,
+    (key, asked): (&str, u8),
+) -> Result<(RoomId, Option<Box<str>>, bool), WriteError> {
+    let request = Idempotency { key: key.into(), fingerprint: [asked; 32] };
+    let kind = AmendmentKind::CreateOnce(draft(RoomKind::Private, &[2]), Box::new(request));
+    let (amended, pos) = desk.amend(organization, by, kind).await?;
+    let Amended::Created { room, members, created } = amended else { panic!("a room, not {amended:?}") };
+    assert_eq!(created, pos.is_some());
+    assert!(members.iter().all(|it| it.room == room.id && !it.membership.banned));
+    Ok((room.id, room.name.clone(), created))
+}
+
+async fn a_room_is_made_once_for_a_request(desk: Desk) {
+    let (ours, theirs) = (organization(), organization());
+    desk.people(ours, 3).await;
+    desk.people(theirs, 3).await;
+    let (first, name, created) = make(&desk, ours, 1, ("key", 1)).await.unwrap();
+    assert!(created);
+    assert_eq!(make(&desk, ours, 1, ("key", 1)).await.unwrap(), (first, name.clone(), false));
+    assert_eq!(refusal(make(&desk, ours, 1, ("key", 2)).await).code, RejectCode::IdempotencyKeyReused);
+    let change = RoomChange { name: Some("Other".into()), ..RoomChange::default() };
+    desk.amend(ours, 1, AmendmentKind::Update { room: first, change }).await.unwrap();
+    let again = make(&desk, ours, 1, ("key", 1)).await.unwrap();
+    assert_eq!(again, (first, Some("Other".into()), false), "as it is now");
+    for (organization, by) in [(ours, 3), (theirs, 1)] {
+        let (other, _, created) = make(&desk, organization, by, ("key", 2)).await.unwrap();
+        assert!(created && other != first, "a key is one caller's own");
+    }
+
+    // Messages have their keys in the same place.
+    let mut sent = keyed(first, 1, "key", 3);
+    assert_eq!(refusal(desk.send(ours, sent).await).code, RejectCode::IdempotencyKeyReused);
+    sent = keyed(first, 1, "of a message", 3);
+    desk.send(ours, sent).await.unwrap();
+    assert_eq!(refusal(make(&desk, ours, 1, ("of a message", 1)).await).code, RejectCode::IdempotencyKeyReused);
+
+    // A request that is refused takes no key.
+    let unknown = draft(RoomKind::Private, &[98]);
+    let request = || Box::new(Idempotency { key: "refused".into(), fingerprint: [1; 32] });
+    let refused = desk.amend(ours, 1, AmendmentKind::CreateOnce(unknown, request())).await;
+    assert_eq!(refusal(refused).code, RejectCode::NotFound);
+    assert!(make(&desk, ours, 1, ("refused", 2)).await.unwrap().2);
+
+    // Whoever is kept out of it does not learn how it stands.
+    let role = MemberChange { role: Some(MemberRole::Owner), ..MemberChange::default() };
+    let banned = MemberChange { banned: Some(true), ..MemberChange::default() };
+    for (by, of, change) in [(1, 2, role), (2, 1, banned)] {
+        let change = Some(change);
+        let kind = AmendmentKind::Member { room: first, user: user(of), change, authority: Authority::Full };
+        desk.amend(ours, by, kind).await.unwrap();
+    }
+    assert_eq!(refusal(make(&desk, ours, 1, ("key", 1)).await).code, RejectCode::Forbidden);
+}
+
+async fn the_key_of_a_room_is_honoured_for_a_day_and_goes_with_it(desk: Desk) {
+    let organization = organization();
+    desk.people(organization, 3).await;
+    let age = |hours: i64| {
+        let at = clock::now().as_micros() - hours * 3_600_000_000;
+        execute(&desk.url, &format!("UPDATE idempotency_keys SET created_at = {at}"));
+    };
+    let (first, _, _) = make(&desk, organization, 1, ("key", 1)).await.unwrap();
+    age(23);
+    assert_eq!(make(&desk, organization, 1, ("key", 1)).await.unwrap().0, first);
+    age(24);
+    let (second, _, created) = make(&desk, organization, 1, ("key", 2)).await.unwrap();
+    assert!(created && second != first);
+    assert_eq!(make(&desk, organization, 1, ("key", 2)).await.unwrap().0, second, "the new request has the key now");
+    desk.amend(organization, 1, AmendmentKind::Purge { room: second }).await.unwrap();
+    assert_eq!(count(&desk.url, "idempotency_keys"), 0);
+    assert!(make(&desk, organization, 1, ("key", 2)).await.unwrap().2);
 }
 
 async fn an_answer_names_a_message_of_its_room(desk: Desk) {

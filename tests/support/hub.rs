@@ -126,6 +126,14 @@ impl Hub {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
     }
 
+    /// How much memory the process has, in MiB. `None`: the system does not say it this way.
+    pub fn resident(&self) -> Option<u64> {
+        let path = format!("/proc/{}/status", self.process.as_ref()?.id());
+        let status = std::fs::read_to_string(path).ok()?;
+        let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(size.split_whitespace().next()?.parse::<u64>().ok()? / 1_024)
+    }
+
     fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             // An error means that it has ended already.

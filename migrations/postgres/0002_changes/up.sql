@@ -43,20 +43,20 @@ CREATE TABLE reactions (
     PRIMARY KEY (message_id, emoji, user_id)
 );
 
--- Requests that carried an Idempotency-Key, kept for a day.
+-- Requests that carried an Idempotency-Key, kept for a day. The subject is the message or the room that it made.
 CREATE TABLE idempotency_keys (
     organization_id uuid NOT NULL,
     user_id uuid NOT NULL,
     key text NOT NULL,
     fingerprint bytea NOT NULL,
-    message_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
     created_at bigint NOT NULL,
     PRIMARY KEY (organization_id, user_id, key)
 );
 
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
-CREATE INDEX idempotency_keys_message ON idempotency_keys (message_id);
+CREATE INDEX idempotency_keys_subject ON idempotency_keys (subject_id);
 
 -- Rooms that are gone, while there still are messages of theirs to be removed. Their ids are taken until then.
 CREATE TABLE purged_rooms (

@@ -43,20 +43,20 @@ CREATE TABLE reactions (
     PRIMARY KEY (message_id, emoji, user_id)
 ) STRICT, WITHOUT ROWID;
 
--- Requests that carried an Idempotency-Key, kept for a day.
+-- Requests that carried an Idempotency-Key, kept for a day. The subject is the message or the room that it made.
 CREATE TABLE idempotency_keys (
     organization_id BLOB NOT NULL,
     user_id BLOB NOT NULL,
     key TEXT NOT NULL,
     fingerprint BLOB NOT NULL,
-    message_id BLOB NOT NULL,
+    subject_id BLOB NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (organization_id, user_id, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
-CREATE INDEX idempotency_keys_message ON idempotency_keys (message_id);
+CREATE INDEX idempotency_keys_subject ON idempotency_keys (subject_id);
 
 -- Rooms that are gone, while there still are messages of theirs to be removed. Their ids are taken until then.
 CREATE TABLE purged_rooms (

@@ -124,7 +124,7 @@ pub(super) async fn change(
             body = Problem, content_type = "application/problem+json",
         ),
         (
-            status = 409, description = "The room would be left without an owner",
+            status = 409, description = "The room would be left without an owner, or the caller is muted in it",
             body = Problem, content_type = "application/problem+json",
         ),
     ),

@@ -15,9 +15,7 @@ use crate::api::idempotency::IDEMPOTENT_REPLAYED;
 use crate::api::input::{At, Body, Params};
 use crate::api::{Problem, idempotency, validators};
 use crate::clock;
-use crate::domain::{
-    Command, Event, Idempotency, Reject, RejectCode, Role, RoomChange, RoomDraft, RoomId, RoomKind, UserId, wording,
-};
+use crate::domain::{Command, Event, Reject, Role, RoomChange, RoomDraft, RoomId, RoomKind, UserId, wording};
 use crate::store::read::{Among, Cursor, RoomEntry, RoomFilter, Viewer};
 
 /// How many others a room may start with; more are invited one by one.
@@ -170,19 +168,19 @@ pub(super) async fn create(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let viewer = caller.member()?;
-    let key = idempotency::key(&request, &body)?;
-    let draft = draft(body.value, &viewer, key.as_ref())?;
-    let (id, name) = (draft.id, draft.name.clone());
-    let created = match chat.ask(&caller, Command::Create(Box::new(draft))).await? {
-        Event::RoomCreated { created, .. } => created,
+    let key = idempotency::key(&request, &body)?.map(Box::new);
+    let has_key = key.is_some();
+    let draft = Box::new(draft(body.value, &viewer)?);
+    let command = match key {
+        Some(key) => Command::CreateOnce(draft, key),
+        None => Command::Create(draft),
+    };
+    let (id, created) = match chat.ask(&caller, command).await? {
+        Event::RoomCreated { room, created } => (room.id, created),
         other => return Err(unexpected(&other)),
     };
     let entry = found(&chat, &caller, &viewer, id).await?;
-    let replayed = !created && key.is_some();
-    if replayed && entry.room.name != name {
-        let detail = "This Idempotency-Key came with another request before: expected a fresh key";
-        return Err(Reject::new(RejectCode::IdempotencyKeyReused, detail).into());
-    }
+    let replayed = !created && has_key;
     let status = if created || replayed { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = answer(&chat, &viewer, entry, &request, status).await;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/chat/rooms/{id}")) {
@@ -194,7 +192,7 @@ pub(super) async fn create(
     Ok(response)
 }
 
-fn draft(wanted: Wanted, viewer: &Viewer, key: Option<&Idempotency>) -> Result<RoomDraft, Problem> {
+fn draft(wanted: Wanted, viewer: &Viewer) -> Result<RoomDraft, Problem> {
     let kind: RoomKind = wanted.kind.into();
     let name = wanted.name.map(|name| wording::name("name", &name)).transpose()?;
     match kind {
@@ -214,13 +212,8 @@ fn draft(wanted: Wanted, viewer: &Viewer, key: Option<&Idempotency>) -> Result<R
     if members.len() > MAX_FIRST_MEMBERS {
         return Err(Problem::invalid("members", format!("members: expected at most {MAX_FIRST_MEMBERS} ids")));
     }
-    let id = match (wanted.id, key) {
-        (Some(id), _) => id,
-        // The same request makes the same room.
-        (None, Some(key)) => Uuid::new_v5(&viewer.user.0, key.key.as_bytes()),
-        (None, None) => clock::message_id().0,
-    };
-    Ok(RoomDraft { id: RoomId(id), kind, name, members })
+    let id = RoomId(wanted.id.unwrap_or_else(clock::fresh_id));
+    Ok(RoomDraft { id, kind, name, members })
 }
 
 /// Changes a room's name or kind, or whether it is archived.

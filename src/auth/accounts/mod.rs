@@ -58,6 +58,9 @@ pub trait Herald: Send + Sync + 'static {
     /// Every connection of this login, or of this key, ends.
     fn ended(&self, ended: Ended);
 
+    /// Every connection of this user ends, whatever token opened it.
+    fn shut_out(&self, organization: OrgId, user: UserId);
+
     /// Somebody wants to be seen differently.
     fn status(&self, organization: OrgId, user: UserId, status: UserStatus);
 
@@ -159,8 +162,12 @@ impl Accounts {
         // One after the other, so that what was read first never replaces what was read later.
         let _turn = self.reading.lock().await;
         let roll = self.store.roll(clock::now() - REMEMBERED).await?;
-        for ended in self.directory.replace(roll, clock::now()) {
+        let endings = self.directory.replace(roll, clock::now());
+        for ended in endings.logins {
             self.herald.ended(ended);
+        }
+        for (organization, user) in endings.users {
+            self.herald.shut_out(organization, user);
         }
         Ok(())
     }
@@ -291,6 +298,8 @@ pub struct Nobody;
 
 impl Herald for Nobody {
     fn ended(&self, _: Ended) {}
+
+    fn shut_out(&self, _: OrgId, _: UserId) {}
 
     fn status(&self, _: OrgId, _: UserId, _: UserStatus) {}
 

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Ask, identity_and_facts};
-use crate::domain::{Command, Identity, Reject, RoomDraft, RoomKind};
+use crate::domain::{Command, Identity, OrgId, Reject, RoomDraft, RoomKind};
 use crate::hub::permissions;
 use crate::hub::ports::{Amendment, AmendmentKind};
 use crate::hub::state::{Amending, State, Turn};
@@ -13,9 +13,14 @@ pub(super) fn run(state: &mut State, ask: &Ask<'_>, command: Command, turn: &mut
     let room = command.room();
     let (identity, organization, kind) = match command {
         Command::Create(draft) => {
-            let identity = state.identity(ask.conn).ok_or_else(Reject::not_found)?;
-            let organization = identity.organization.ok_or_else(Reject::forbidden)?;
-            (identity.as_ref(), organization, create(identity, *draft)?)
+            let (identity, organization) = creator(state, ask)?;
+            may_create(identity, &draft)?;
+            (identity, organization, AmendmentKind::Create(*draft))
+        }
+        Command::CreateOnce(draft, request) => {
+            let (identity, organization) = creator(state, ask)?;
+            may_create(identity, &draft)?;
+            (identity, organization, AmendmentKind::CreateOnce(*draft, request))
         }
         command => {
             let (identity, facts) = identity_and_facts(state, ask, room)?;
@@ -29,13 +34,18 @@ pub(super) fn run(state: &mut State, ask: &Ask<'_>, command: Command, turn: &mut
     Ok(())
 }
 
-fn create(identity: &Identity, draft: RoomDraft) -> Result<AmendmentKind, Reject> {
+fn creator<'a>(state: &'a State, ask: &Ask<'_>) -> Result<(&'a Identity, OrgId), Reject> {
+    let identity = state.identity(ask.conn).ok_or_else(Reject::not_found)?;
+    Ok((identity, identity.organization.ok_or_else(Reject::forbidden)?))
+}
+
+fn may_create(identity: &Identity, draft: &RoomDraft) -> Result<(), Reject> {
     permissions::create(identity, draft.kind)?;
     let is_pair = matches!(&draft.members[..], [other] if *other != identity.user);
     if draft.kind == RoomKind::Direct && !is_pair {
         return Err(Reject::field("members", "the one other member of a direct session"));
     }
-    Ok(AmendmentKind::Create(draft))
+    Ok(())
 }
 
 fn change(state: &State, ask: &Ask<'_>, command: Command) -> Result<AmendmentKind, Reject> {

@@ -39,6 +39,7 @@ pub(super) fn run(
         | Command::Delete { .. }
         | Command::React { .. }
         | Command::Create(_)
+        | Command::CreateOnce(..)
         | Command::Update { .. }
         | Command::Purge { .. }
         | Command::SetMember { .. }

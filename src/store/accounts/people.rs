@@ -131,6 +131,8 @@ pub(super) fn change_account(
         AccountChange::Role(role) => {
             let set = (users::role.eq(role.as_str()), users::updated_at.eq(now.as_micros()));
             on!(connection, c => diesel::update(users::table.find(key)).set(set).execute(c))?;
+            // Open connections and tokens that are out have the old role.
+            logins::end_all(connection, organization, user, now)?;
             raise(connection)?;
         }
         AccountChange::Disabled(disabled) => {

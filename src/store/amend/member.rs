@@ -23,6 +23,7 @@ const SET_BY_MODERATORS: &str =
     "Only an owner of the session or an administrator may change roles, and the places of those who have one";
 const REMOVED_BY: &str =
     "Moderators may remove members; those with a role only an owner of the session or an administrator";
+const MUTED: &str = "You are muted here, so the place stays until a moderator unmutes you";
 const BANNED: &str = "This user is banned from the session: lift the ban first (banned: false)";
 
 /// Gives `user` a place, or changes what theirs allows.
@@ -78,7 +79,7 @@ pub(super) fn remove(desk: &mut Desk<'_>, room: RoomId, user: UserId, authority:
     let mut room = found(desk, room)?;
     let place = place(desk, room.id, user)?;
     let before = place.as_ref().map(|it| it.membership);
-    may_remove(desk.by == user, authority, before)?;
+    may_remove(&room, desk.by == user, authority, before)?;
     let is_so = before.is_none_or(|it| it.banned);
     if is_so && !desk.again {
         return Ok((told(room, user, place), None));
@@ -148,7 +149,12 @@ fn may_set(
     })
 }
 
-fn may_remove(own: bool, authority: Authority, before: Option<Membership>) -> Result<(), Reject> {
+fn may_remove(room: &Room, own: bool, authority: Authority, before: Option<Membership>) -> Result<(), Reject> {
+    // Who could come in again at once would come back without the mute. With full authority they may lift it anyway.
+    let may_return = matches!(room.kind, RoomKind::Public | RoomKind::Conversation);
+    if own && may_return && authority != Authority::Full && before.is_some_and(|it| it.muted && !it.banned) {
+        return Err(Reject::conflict(MUTED));
+    }
     let allowed = own
         || match authority {
             Authority::Full => true,

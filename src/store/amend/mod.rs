@@ -104,6 +104,7 @@ fn amend(mut desk: Desk<'_>, amendment: &Amendment) -> Result<Done, Stop> {
             reaction::set(desk, (*room, *message), &by_name, without_nul(emoji.clone()), *present)
         }
         AmendmentKind::Create(draft) => room::create(desk, draft),
+        AmendmentKind::CreateOnce(draft, request) => room::create_once(desk, draft, request),
         AmendmentKind::Update { room, change } => room::update(desk, *room, change),
         AmendmentKind::Purge { room } => purge::purge(desk, *room),
         AmendmentKind::Member { room, user, change: Some(change), authority } => {

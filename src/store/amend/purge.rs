@@ -36,6 +36,8 @@ pub(super) fn purge(desk: &mut Desk<'_>, id: RoomId) -> Result<Done, Stop> {
     }
     on!(desk.connection, c => diesel::delete(marks::table.filter(marks::room_id.eq(room))).execute(c))?;
     on!(desk.connection, c => diesel::delete(members::table.filter(members::room_id.eq(room))).execute(c))?;
+    on!(desk.connection, c => diesel::delete(idempotency_keys::table.filter(idempotency_keys::subject_id.eq(room)))
+        .execute(c))?;
     on!(desk.connection, c => diesel::delete(rooms::table.find(room)).execute(c))?;
     // The writer shall not remember it.
     desk.organization.rooms.remove(&id);
@@ -56,7 +58,7 @@ fn remove_messages(connection: &mut Connection, room: Key) -> QueryResult<bool> 
     on!(connection, c => {
         diesel::delete(reactions::table.filter(reactions::message_id.eq_any(&ids))).execute(c)?;
         diesel::delete(message_edits::table.filter(message_edits::message_id.eq_any(&ids))).execute(c)?;
-        diesel::delete(idempotency_keys::table.filter(idempotency_keys::message_id.eq_any(&ids))).execute(c)?;
+        diesel::delete(idempotency_keys::table.filter(idempotency_keys::subject_id.eq_any(&ids))).execute(c)?;
         diesel::delete(messages::table.filter(messages::room_id.eq(room)).filter(messages::seq.ge(oldest))).execute(c)?;
     });
     Ok(found.len() == MESSAGES_AT_ONCE)

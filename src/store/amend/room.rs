@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
-use super::super::batch::without_nul;
+use super::super::batch::{HONOURED, reused, without_nul};
 use super::super::connection::on;
 use super::super::rows::{NewMemberRow, NewRoomRow, RoomRow};
-use super::super::schema::{members, rooms};
+use super::super::schema::{idempotency_keys, members, rooms};
 use super::super::values::{Key, number, stored};
 use super::{Desk, Done, Stop, purge};
 use crate::domain::{
-    Member, MemberRole, Membership, Reject, Room, RoomChange, RoomDraft, RoomId, RoomKind, Timestamp, UserId,
+    Idempotency, Member, MemberRole, Membership, Reject, Room, RoomChange, RoomDraft, RoomId, RoomKind, Timestamp,
+    UserId,
 };
 use crate::hub::ports::Amended;
 
@@ -80,6 +81,58 @@ pub(super) fn create(desk: &mut Desk<'_>, draft: &RoomDraft) -> Result<Done, Sto
     Ok((Amended::Created { room: Arc::new(room), members, created: true }, Some(pos)))
 }
 
+/// Makes a room, or finds the one that the same request has made within a day.
+pub(super) fn create_once(desk: &mut Desk<'_>, draft: &RoomDraft, request: &Idempotency) -> Result<Done, Stop> {
+    let (organization, user, name) = (Key(desk.id.0), Key(desk.by.0), without_nul(request.key.clone()));
+    let now = desk.at().as_micros();
+    let taken: Option<(Vec<u8>, Key)> = on!(desk.connection, c => idempotency_keys::table
+        .find((organization, user, &*name))
+        .filter(idempotency_keys::created_at.gt(now - HONOURED))
+        .select((idempotency_keys::fingerprint, idempotency_keys::subject_id))
+        .get_result(c)
+        .optional())?;
+    if let Some((fingerprint, subject)) = taken {
+        if fingerprint != request.fingerprint {
+            return Err(reused().into());
+        }
+        return made_before(desk, draft, RoomId(subject.0));
+    }
+    let done = create(desk, draft)?;
+    // A room of this id that is there already is the answer to the next one, too.
+    let row = (
+        idempotency_keys::fingerprint.eq(&request.fingerprint[..]),
+        idempotency_keys::subject_id.eq(Key(draft.id.0)),
+        idempotency_keys::created_at.eq(now),
+    );
+    let named = (
+        idempotency_keys::organization_id.eq(organization),
+        idempotency_keys::user_id.eq(user),
+        idempotency_keys::key.eq(&*name),
+        row,
+    );
+    on!(desk.connection, c => diesel::insert_into(idempotency_keys::table)
+        .values(named)
+        .on_conflict((idempotency_keys::organization_id, idempotency_keys::user_id, idempotency_keys::key))
+        .do_update()
+        .set(row)
+        .execute(c))?;
+    Ok(done)
+}
+
+/// The room that the same request has made, as it is now, for whoever may still know of it.
+fn made_before(desk: &mut Desk<'_>, draft: &RoomDraft, id: RoomId) -> Result<Done, Stop> {
+    let room = desk.room(id)?;
+    let members = desk.places(id)?;
+    let may_know = match members.first().filter(|it| it.user == desk.by) {
+        Some(caller) => !caller.membership.banned,
+        None => room.kind == RoomKind::Public,
+    };
+    if !may_know {
+        return Err(Reject::forbidden().into());
+    }
+    found(desk, draft, room, members)
+}
+
 fn taken_id() -> Stop {
     Reject::conflict("This id is taken").into()
 }
@@ -89,11 +142,19 @@ fn existing(desk: &mut Desk<'_>, draft: &RoomDraft, room: Room) -> Result<Done, 
     if room.organization != desk.id || room.kind != draft.kind {
         return Err(taken_id());
     }
-    let mut members = desk.places(room.id)?;
+    let members = desk.places(room.id)?;
+    if !members.first().is_some_and(|it| it.user == desk.by && !it.membership.banned) {
+        return Err(taken_id());
+    }
+    found(desk, draft, room, members)
+}
+
+/// `members`: everyone with a place in the room, also those who are banned, the caller first.
+fn found(desk: &mut Desk<'_>, draft: &RoomDraft, room: Room, mut members: Vec<Member>) -> Result<Done, Stop> {
     members.retain(|it| !it.membership.banned);
-    let Some(caller) = members.first().filter(|it| it.user == desk.by) else { return Err(taken_id()) };
+    let owns = members.first().is_some_and(|it| it.user == desk.by && it.membership.role == MemberRole::Owner);
     // Run again, a room finds itself as its first run has made it.
-    let created = desk.again && room.version == 1 && caller.membership.role == MemberRole::Owner;
+    let created = desk.again && room.id == draft.id && room.version == 1 && owns;
     let pos = if created { Some(joined_pos(desk, room.id)?) } else { None };
     Ok((Amended::Created { room: Arc::new(room), members, created }, pos))
 }

@@ -10,8 +10,8 @@ use super::super::connection::Purpose;
 use super::super::people;
 use super::*;
 use crate::domain::{
-    Content, Direction, Draft, Identity, MemberChange, MemberRole, Message, MessageId, MessageType, Role, RoomChange,
-    RoomDraft, RoomKind, Scopes, SenderType,
+    Content, Direction, Draft, Idempotency, Identity, MemberChange, MemberRole, Message, MessageId, MessageType, Role,
+    RoomChange, RoomDraft, RoomKind, Scopes, SenderType,
 };
 use crate::hub::ports::{Authority, Change, NewMessage, NewRoom, Reach, Ticket, Write};
 
@@ -152,6 +152,22 @@ fn a_reaction_is_there_once_and_told_again() {
             let Amended::Reacted(reaction) = amended else { panic!("{amended:?}") };
             assert_eq!((reaction.count, reaction.present, told), (u64::from(present), present, Some(pos)));
         }
+    }
+}
+
+#[test]
+fn a_room_that_a_request_names_is_made_once() {
+    let mut bench = Bench::new();
+    let request = Idempotency { key: "key".into(), fingerprint: [1; 32] };
+    let draft = RoomDraft { id: RoomId(fresh()), kind: RoomKind::Private, name: None, members: vec![user(2)] };
+    for (amended, pos) in bench.twice(AmendmentKind::CreateOnce(draft.clone(), Box::new(request.clone()))) {
+        let Amended::Created { room, members, created } = amended else { panic!("{amended:?}") };
+        assert_eq!((room.id, members.len(), created, pos), (draft.id, 2, true, Some(1)));
+    }
+    let repeated = RoomDraft { id: RoomId(fresh()), ..draft.clone() };
+    for (amended, pos) in bench.twice(AmendmentKind::CreateOnce(repeated, Box::new(request))) {
+        let Amended::Created { room, created, .. } = amended else { panic!("{amended:?}") };
+        assert_eq!((room.id, created, pos), (draft.id, false, None));
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn requests(
     asked: &[(usize, OrgId, &Request)],
     after: i64,
 ) -> QueryResult<Vec<RequestRow>> {
-    const TEXT: &str = "SELECT k.job, i.fingerprint, i.message_id \
+    const TEXT: &str = "SELECT k.job, i.fingerprint, i.subject_id \
          FROM unnest(?, ?, ?, ?) AS k (job, organization_id, user_id, key) \
          JOIN idempotency_keys i USING (organization_id, user_id, key) WHERE i.created_at > ?";
     let binds = vec![
@@ -99,9 +99,9 @@ pub(crate) fn requests(
 }
 
 pub(crate) fn put_requests(connection: &mut PgConnection, rows: &[NewRequest<'_>]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO idempotency_keys (organization_id, user_id, key, fingerprint, message_id, created_at) \
+    const TEXT: &str = "INSERT INTO idempotency_keys (organization_id, user_id, key, fingerprint, subject_id, created_at) \
          SELECT * FROM unnest(?, ?, ?, ?, ?, ?) ON CONFLICT (organization_id, user_id, key) DO UPDATE SET \
-         fingerprint = excluded.fingerprint, message_id = excluded.message_id, created_at = excluded.created_at";
+         fingerprint = excluded.fingerprint, subject_id = excluded.subject_id, created_at = excluded.created_at";
     let binds = vec![
         uuids(rows.iter().map(|(organization, ..)| organization.0)),
         uuids(rows.iter().map(|(_, request, ..)| request.user.0)),

@@ -14,7 +14,7 @@ use super::{Job, Verdict, Work, tables};
 use crate::domain::{Message, MessageId, OrgId, Reject, RejectCode, Timestamp, UserId};
 
 /// How long a key is honoured, in microseconds.
-const HONOURED: i64 = 24 * 60 * 60 * 1_000_000;
+pub(crate) const HONOURED: i64 = 24 * 60 * 60 * 1_000_000;
 /// How many old keys are removed at a time.
 const SWEPT_AT_ONCE: u32 = 1_000;
 
@@ -37,6 +37,8 @@ struct Taken {
 enum Holder {
     /// The message of an earlier batch.
     Earlier(Arc<Message>),
+    /// Another request than is asked for, which did not store a message.
+    Another,
     /// A job of this batch.
     Here(usize),
 }
@@ -70,9 +72,12 @@ impl Requests {
         for (index, fingerprint, message) in found {
             if let Some(job) = jobs.get(index)
                 && let Some(request) = &job.request
-                && let Some(message) = messages.get(&MessageId(message.0))
             {
-                let by = Holder::Earlier(Arc::clone(message));
+                let by = match messages.get(&MessageId(message.0)) {
+                    Some(message) => Holder::Earlier(Arc::clone(message)),
+                    None if fingerprint != request.fingerprint => Holder::Another,
+                    None => continue,
+                };
                 requests.taken.insert(name(job.organization, request), Taken { fingerprint, by });
             }
         }
@@ -90,12 +95,15 @@ impl Requests {
     ) -> Option<Verdict> {
         let taken = self.taken.get(&name(organization, request))?;
         if taken.fingerprint != request.fingerprint {
-            return Some(Verdict::Refused(Reject::new(RejectCode::IdempotencyKeyReused, REUSED)));
+            return Some(Verdict::Refused(reused()));
         }
-        Some(match &taken.by {
-            Holder::Earlier(message) => Verdict::Message { message: Arc::clone(message), duplicate: message.id != id },
-            Holder::Here(first) => super::plan::repeated(verdicts, *first),
-        })
+        match &taken.by {
+            Holder::Earlier(message) => {
+                Some(Verdict::Message { message: Arc::clone(message), duplicate: message.id != id })
+            }
+            Holder::Another => None,
+            Holder::Here(first) => Some(super::plan::repeated(verdicts, *first)),
+        }
     }
 
     /// The job `index` has come to `verdict`, and takes its key if nobody had. A request that was refused takes none.
@@ -122,6 +130,10 @@ impl Requests {
             .collect();
         if rows.is_empty() { Ok(()) } else { tables::put_requests(connection, &rows) }
     }
+}
+
+pub(crate) fn reused() -> Reject {
+    Reject::new(RejectCode::IdempotencyKeyReused, REUSED)
 }
 
 fn name(organization: OrgId, request: &Request) -> (OrgId, UserId, Box<str>) {

@@ -63,7 +63,7 @@ pub(crate) fn requests(
         let row: Option<(Vec<u8>, Key)> = idempotency_keys::table
             .find((Key(organization.0), Key(request.user.0), &*request.key))
             .filter(idempotency_keys::created_at.gt(after))
-            .select((idempotency_keys::fingerprint, idempotency_keys::message_id))
+            .select((idempotency_keys::fingerprint, idempotency_keys::subject_id))
             .get_result(connection)
             .optional()?;
         found.extend(row.map(|(fingerprint, message)| (*index, fingerprint, message)));
@@ -72,9 +72,9 @@ pub(crate) fn requests(
 }
 
 pub(crate) fn put_requests(connection: &mut SqliteConnection, rows: &[NewRequest<'_>]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO idempotency_keys (organization_id, user_id, key, fingerprint, message_id, created_at) \
+    const TEXT: &str = "INSERT INTO idempotency_keys (organization_id, user_id, key, fingerprint, subject_id, created_at) \
          VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (organization_id, user_id, key) DO UPDATE SET \
-         fingerprint = excluded.fingerprint, message_id = excluded.message_id, created_at = excluded.created_at";
+         fingerprint = excluded.fingerprint, subject_id = excluded.subject_id, created_at = excluded.created_at";
     for (organization, request, message, at) in rows {
         let name: Bind<'_, Sqlite> = Box::new((&*request.key).into_sql::<Text>());
         let fingerprint: Bind<'_, Sqlite> = Box::new(request.fingerprint.as_slice().into_sql::<Binary>());
