@@ -1,5 +1,14 @@
 /** Who one is: the pair of tokens of a login, and the calls that need no socket. Part of `tertulia.js`. */
 
+import { Kept } from "./kept.js";
+
+/** What only reads is asked again this often where the hub says when, if it is not longer than that. */
+const READ_AGAIN = 2;
+const READ_AGAIN_WITHIN_MS = 10_000;
+
+/** While a login could not be ended, it is tried again after this time. */
+const END_AGAIN_MS = 15_000;
+
 /** A token is renewed when it has less than this left. */
 const EARLY_MS = 90_000;
 
@@ -11,6 +20,8 @@ export class TertuliaError extends Error {
     Object.assign(this, more);
   }
 }
+
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Something that tells of events. */
 export class Emitter {
@@ -34,15 +45,30 @@ export class Emitter {
   }
 }
 
-/** Asks the REST API; what is refused, or no answer at all, is a `TertuliaError`. */
+/** Asks the REST API; what is refused, or no answer at all, is a `TertuliaError`. Reads are patient with a busy hub. */
 export async function request(url, method, path, body, token) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await once(url, method, path, body, token);
+    } catch (error) {
+      const { status, retry_after_ms: ms } = error;
+      const patient = method === "GET" && tries < READ_AGAIN && (status === 429 || status === 503) && ms <= READ_AGAIN_WITHIN_MS;
+      if (!patient) throw error;
+      await wait(ms * (1 + Math.random() / 4)); // not all who were refused at the same time
+    }
+  }
+}
+
+async function once(url, method, path, body, token) {
   const headers = {};
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   try {
     const content = body === undefined ? undefined : JSON.stringify(body);
-    response = await fetch(new URL(path, url), { method, headers, body: content, credentials: "omit", cache: "no-store" });
+    // Small writes are finished even if the page is closed meanwhile.
+    const keepalive = method !== "GET" && (content?.length ?? 0) < 10_000;
+    response = await fetch(new URL(path, url), { method, headers, body: content, credentials: "omit", cache: "no-store", keepalive });
   } catch (error) {
     throw new TertuliaError("offline", "The hub cannot be reached", { cause: error });
   }
@@ -88,8 +114,6 @@ const ledger = {
   note: (key, time) => ledger.run("readwrite", (store) => store.put(time, key)),
 };
 
-const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
 /**
  * A person's login: keeps the pair of tokens in `storage`, for all tabs, and renews it in time. A refresh token counts
  * once, so only one tab renews at a time, and the others take what it got.
@@ -99,6 +123,9 @@ export class Login extends Emitter {
   #storage;
   #key;
   #renewing = null;
+  #ended; // refresh tokens of logins that are to end, for the next time
+  #ending = new Set(); // the same, as long as this page lives, also where the storage is cleared
+  #endingAgain;
 
   constructor({ url = globalThis.location?.origin, storage = globalThis.localStorage, key = "tertulia.login" } = {}) {
     super();
@@ -108,6 +135,9 @@ export class Login extends Emitter {
     globalThis.addEventListener?.("storage", (event) => {
       if (event.key === key || event.key === null) this.emit("change", this.user);
     });
+    this.#ended = new Kept(storage, `${key}.ended`);
+    globalThis.addEventListener?.("online", () => this.#endAll());
+    this.#endAll();
   }
 
   get #pair() {
@@ -145,6 +175,7 @@ export class Login extends Emitter {
   }
 
   async login(email, password) {
+    await this.#endAll();
     return this.#keep(await request(this.#url, "POST", "/api/v1/auth/login", { email, password })).user;
   }
 
@@ -154,13 +185,40 @@ export class Login extends Emitter {
   }
 
   async register(person) {
+    await this.#endAll();
     return this.#keep(await request(this.#url, "POST", "/api/v1/auth/register", person)).user;
   }
 
+  /** Ends the login here at once and, as soon as the hub can be reached, there, too. */
   async logout() {
-    const token = this.#pair?.access_token;
+    const pair = this.#pair;
     this.#forget("logged_out");
-    if (token) await request(this.#url, "POST", "/api/v1/auth/logout", undefined, token).catch(() => {});
+    if (pair) await this.#end(pair.refresh_token);
+  }
+
+  #end(refresh_token) {
+    this.#ending.add(refresh_token);
+    this.#ended.change((list) => [...list, refresh_token]);
+    return this.#endAll();
+  }
+
+  /** Ends at the hub what was ended here. The refresh token says which login it is, however old the access token is. */
+  async #endAll() {
+    clearTimeout(this.#endingAgain);
+    for (const refresh_token of new Set([...this.#ended.all, ...this.#ending])) {
+      const error = await request(this.#url, "POST", "/api/v1/auth/logout", { refresh_token }).catch((error) => error);
+      const { status = 0 } = error ?? {};
+      if (error && (status < 400 || status === 408 || status === 429 || status >= 500)) {
+        this.#ending.add(refresh_token);
+        this.#ended.change((list) => [...new Set([...list, refresh_token])]);
+      } else {
+        this.#ending.delete(refresh_token); // it has ended, now or before
+        this.#ended.change((list) => list.filter((it) => it !== refresh_token));
+      }
+    }
+    clearTimeout(this.#endingAgain);
+    if (this.#ending.size) this.#endingAgain = setTimeout(() => this.#endAll(), END_AGAIN_MS);
+    this.#endingAgain?.unref?.(); // Node.js need not stay for it
   }
 
   /** A good access token. `refused`: one that the hub did not take, so another is needed. */
@@ -174,12 +232,19 @@ export class Login extends Emitter {
       for (let i = 0; i < 100 && this.#pair?.renewed_at < last; i++) await wait(20);
       const present = this.#pair; // another tab may have been quicker
       if (!present || good(present)) return present;
+      const { refresh_token } = present;
+      const isOver = () => this.#pair?.refresh_token !== refresh_token; // logged out meanwhile; another may have come
       try {
-        const { refresh_token } = present;
-        const renewed = this.#keep(await request(this.#url, "POST", "/api/v1/auth/refresh", { refresh_token }));
+        const answer = await request(this.#url, "POST", "/api/v1/auth/refresh", { refresh_token });
+        if (isOver()) {
+          this.#end(answer.refresh_token);
+          return this.#pair;
+        }
+        const renewed = this.#keep(answer);
         await ledger.note(this.#key, renewed.renewed_at);
         return renewed;
       } catch (error) {
+        if (isOver()) return this.#pair;
         if (error.status === 400 || error.status === 401 || error.status === 403) this.#forget(error.code);
         else if (present.expires_at > Date.now() && present.access_token !== refused) return present;
         throw error;

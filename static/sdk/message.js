@@ -37,3 +37,36 @@ export function toMessage(it) {
     reactions: it.reactions ?? [],
   };
 }
+
+/** What a frame tells a program that asked for nothing: the event's name and the event, or nothing at all. */
+export function told(type, payload) {
+  const room = payload.session_id;
+  const by = () => ({ user_id: payload.user_id, user_name: plain(payload.user_name) });
+  switch (type) {
+    case "message_deleted":
+      return [["deleted", { room, id: payload.message_id, seq: payload.seq, deleted_at: payload.deleted_at }]];
+    case "reaction_added":
+    case "reaction_removed": {
+      const { message_id: id, seq, emoji, count } = payload;
+      return [["reaction", { room, id, seq, emoji: plain(emoji), count, present: type === "reaction_added", ...by() }]];
+    }
+    case "message_read":
+    case "message_delivered":
+      return [[type === "message_read" ? "read" : "delivered", { room, up_to_seq: payload.up_to_seq, user_id: payload.user_id }]];
+    case "user_typing":
+      return [["typing", { room, is_typing: payload.is_typing, ...by() }]];
+    case "user_joined":
+    case "user_left":
+      return [[type === "user_joined" ? "came" : "went", { room, ...by() }]];
+    case "user_status":
+      return [["status", { room, user_id: payload.user_id, status: payload.status }]];
+    case "session_updated":
+      return [["room_updated", { room, ...payload, name: plain(payload.name) }]];
+    case "session_added":
+      return [["room_added", { room, ...payload, name: plain(payload.name) }]];
+    case "session_removed":
+      return [["room_removed", { room }]];
+    default:
+      return [];
+  }
+}

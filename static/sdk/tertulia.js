@@ -4,8 +4,9 @@
  * What it promises: a message that `send` took reaches the room once, however often the connection is lost meanwhile; the
  * messages of a joined room arrive once each and in order, also over a gap; nothing is tried again that cannot succeed.
  */
+import { Kept } from "./kept.js";
 import { Emitter, Login, TertuliaError, request } from "./login.js";
-import { plain, toMessage, uuid } from "./message.js";
+import { toMessage, told, uuid } from "./message.js";
 
 export { Login, TertuliaError, uuid };
 
@@ -20,9 +21,19 @@ const TRY_AGAIN = new Set(["rate_limited", "send_failed", "unavailable", "intern
 const LONGEST_WAIT_MS = 30_000;
 const QUIET_MS = 25_000;
 const ANSWER_MS = 8_000;
-/** The hub takes 100 frames at once and 50 a second; this stays below. */
-const BURST = 60;
-const FRAME_EVERY_MS = 25;
+/** A connection that is not open after this may have been refused without a word. */
+const DOUBTFUL_MS = 3_000;
+/** The hub takes 100 frames at once and 50 a second; this stays below. One that takes less says so, and gets less. */
+const BURST = 90;
+const FRAMES_A_SECOND = 45;
+const FEWEST_A_SECOND = 2;
+const PUMP_MS = 100;
+
+/** Rejects, without ending a Node.js process that did not wait for it: that the client is closed says its `state`. */
+function unheard({ promise, reject }, error) {
+  promise.catch(() => {});
+  reject(error);
+}
 
 export class Tertulia extends Emitter {
   state = "closed";
@@ -30,7 +41,7 @@ export class Tertulia extends Emitter {
   #token;
   #socket = null;
   #present = null; // the token of the present connection
-  #rooms = new Map(); // id -> {seq, pos, presence, joined, filling: "", "asked" or "answered"}
+  #rooms = new Map(); // id -> {seq, pos, presence, joined, until, filling: "", "asked" or "answered"}
   #jobs = new Map(); // what is asked and not answered, in the order in which it was asked
   #next = 1;
   #attempt = 0;
@@ -43,20 +54,26 @@ export class Tertulia extends Emitter {
   #wanted = false;
   #watching = false;
   #budget = BURST;
-  #storage;
-  #outbox;
+  #pace = FRAMES_A_SECOND;
+  #heldUntil = 0; // too much was said
+  #outbox; // messages that outlive the page: {room, payload}
+  #Socket;
+  #over = null; // why nothing is asked any more: an error, until `connect` is called again
 
-  /** `token` or `getToken({refused})` or `login`. `storage`: where unsent messages outlive the page, under `outbox`. */
-  constructor({ url = globalThis.location?.origin, token, getToken, login, storage = null, outbox = "tertulia.outbox" }) {
+  /**
+   * `token` or `getToken({refused})` or `login`. `storage`: where unsent messages outlive the page, under `outbox`.
+   * `WebSocket`: what makes a connection where the surroundings have nothing for it.
+   */
+  constructor({ url = globalThis.location?.origin, token, getToken, login, WebSocket, storage = null, outbox = "tertulia.outbox" }) {
     super();
+    this.#Socket = WebSocket;
     this.#url = url;
     this.#token = login ? (how) => login.token(how) : (getToken ?? (() => token));
-    this.#storage = storage;
-    this.#outbox = outbox;
+    this.#outbox = new Kept(storage, outbox);
     globalThis.addEventListener?.("online", this.#wake);
     globalThis.addEventListener?.("offline", this.#doubt);
     globalThis.document?.addEventListener("visibilitychange", this.#wake);
-    for (const { room, payload } of this.#kept()) this.#queueSend(room, payload).catch(() => {});
+    this.#queueKept();
   }
 
   // --- what a program asks
@@ -65,6 +82,10 @@ export class Tertulia extends Emitter {
     if (this.#wanted) return;
     this.#wanted = true;
     this.#attempt = 0;
+    if (this.#over) {
+      this.#over = null;
+      this.#queueKept();
+    }
     this.#open();
   }
 
@@ -72,6 +93,7 @@ export class Tertulia extends Emitter {
   close() {
     this.#wanted = false;
     this.#drop();
+    this.#giveUp("The client was closed", "asked");
     globalThis.removeEventListener?.("online", this.#wake);
     globalThis.removeEventListener?.("offline", this.#doubt);
     globalThis.document?.removeEventListener("visibilitychange", this.#wake);
@@ -90,22 +112,23 @@ export class Tertulia extends Emitter {
   }
 
   leave(room) {
-    if (!this.#rooms.delete(room)) return Promise.resolve();
+    if (!this.#rooms.delete(room) || this.#over) return Promise.resolve();
     const gone = new TertuliaError("not_joined", "The room was left");
     for (const [key, job] of this.#jobs) if (job.type === "join_session" && job.room === room) this.#settle(key, gone);
     return this.#ask("leave_session", { session_id: room });
   }
 
-  /** Resolves with the message once it is stored. Rejects only if the hub will not have it. */
+  /** Resolves with the message once it is stored. Rejects if the hub will not have it, or if the client is closed. */
   send(room, message) {
     const { client_message_id = uuid(), ...rest } = typeof message === "string" ? { text: message } : message;
     const payload = { session_id: room, ...rest, client_message_id };
-    this.#keep((list) => [...list, { room, payload }]);
+    this.#outbox.change((list) => [...list.filter((it) => it.payload.client_message_id !== client_message_id), { room, payload }]);
     return this.#queueSend(room, payload);
   }
 
   /** What was taken by `send` and is not stored yet: `{room, payload}`, oldest first. */
   get unsent() {
+    if (this.#over) return this.#outbox.all;
     return [...this.#jobs.values()].filter((job) => job.type === "send_message").map(({ room, payload }) => ({ room, payload }));
   }
 
@@ -180,10 +203,20 @@ export class Tertulia extends Emitter {
     }
     if (this.#socket !== mine) return;
     if (refused) return this.#end("login_needed");
-    const url = new URL("/api/v1/ws/messages", this.#url);
-    url.protocol = url.protocol.replace("http", "ws");
-    const socket = (this.#socket = new WebSocket(url, ["bearer", this.#present]));
+    const Socket = this.#Socket ?? globalThis.WebSocket;
+    if (!Socket) return this.#end("no_websocket", "There is no WebSocket here: use Node.js 22 or newer, or pass one as the option WebSocket");
+    let socket;
+    try {
+      const url = new URL("/api/v1/ws/messages", this.#url);
+      url.protocol = url.protocol.replace("http", "ws");
+      socket = this.#socket = new Socket(url.href, ["bearer", this.#present]);
+    } catch (error) {
+      return this.#end("invalid_address", `No connection can be made with this address and token: ${error.message}`);
+    }
     this.#timers.opening = setTimeout(() => this.#closed(1006, "no answer"), ANSWER_MS * 2);
+    // Some clients say nothing at all when they are not let in; the REST API knows whether it is the token.
+    const isRefused = (error) => this.#socket === socket && [401, 403].includes(error.status) && this.#end("login_needed");
+    this.#timers.doubtful = setTimeout(() => this.rest("GET", "/api/v1/auth/profile").catch(isRefused), DOUBTFUL_MS);
     socket.onmessage = ({ data }) => this.#socket === socket && this.#hear(JSON.parse(data));
     socket.onclose = ({ code, reason }) => this.#socket === socket && this.#closed(code, reason);
     // Not every client tells of this as a close.
@@ -192,9 +225,11 @@ export class Tertulia extends Emitter {
 
   #opened() {
     clearTimeout(this.#timers.opening);
+    clearTimeout(this.#timers.doubtful);
     this.#never = false;
     this.#openedAt = Date.now();
-    this.#budget = BURST;
+    this.#budget = this.#pace * (BURST / FRAMES_A_SECOND);
+    this.#heldUntil = 0;
     this.#timers.beat = setInterval(() => Date.now() - this.#heard > QUIET_MS && this.#doubt(), 5_000);
     this.#state("open");
     for (const room of this.#rooms.keys()) this.#join(room).catch(() => {});
@@ -228,23 +263,32 @@ export class Tertulia extends Emitter {
   }
 
   /** Coming back by oneself would not help. */
-  #end(reason) {
+  #end(reason, why = `The connection was given up: ${reason}`) {
     this.#wanted = false;
     this.#drop();
+    this.#giveUp(why, reason);
     this.#state("closed", reason);
+  }
+
+  /** Nobody waits for an answer that cannot come. What was to be sent stays in the storage. */
+  #giveUp(why, reason) {
+    this.#over = new TertuliaError("closed", why, { reason });
+    for (const { waiters } of this.#jobs.values()) for (const waiter of waiters) unheard(waiter, this.#over);
+    this.#jobs.clear();
   }
 
   #drop() {
     const socket = this.#socket;
     this.#socket = null;
     this.#openedAt = 0;
-    for (const timer of ["opening", "answer", "retry", "pump"]) clearTimeout(this.#timers[timer]);
+    for (const timer of ["opening", "doubtful", "answer", "retry", "pump"]) clearTimeout(this.#timers[timer]);
     clearInterval(this.#timers.beat);
     this.#timers = {};
     for (const room of this.#rooms.values()) Object.assign(room, { joined: false, filling: "" });
     for (const job of this.#jobs.values()) job.sent = false;
     if (socket) {
-      socket.onmessage = socket.onclose = socket.onerror = null;
+      socket.onmessage = socket.onclose = null;
+      socket.onerror = () => {}; // closed before it was open, `ws` reports that, and throws if nobody listens
       socket.close();
     }
   }
@@ -272,18 +316,18 @@ export class Tertulia extends Emitter {
 
   /** Of what has the same `slot` and was not sent yet, only the last is: it answers for all of them. */
   #ask(type, payload, slot) {
-    return new Promise((resolve, reject) => {
-      const waiting = slot && [...this.#jobs.values()].find((job) => job.slot === slot && !job.sent);
-      if (waiting) {
-        waiting.payload = payload;
-        waiting.waiters.push({ resolve, reject });
-      } else {
-        const key = type === "send_message" ? payload.client_message_id : `ask ${this.#next++}`;
-        const room = payload?.session_id;
-        this.#jobs.set(key, { type, payload, room, slot, sent: false, tries: 0, waiters: [{ resolve, reject }] });
-      }
-      this.#pump();
-    });
+    const waiter = {};
+    waiter.promise = new Promise((resolve, reject) => Object.assign(waiter, { resolve, reject }));
+    const key = type === "send_message" ? payload.client_message_id : `ask ${this.#next++}`;
+    const waiting = slot && [...this.#jobs.values()].find((job) => job.slot === slot && !job.sent);
+    if (this.#over) unheard(waiter, this.#over);
+    else if (waiting) {
+      waiting.payload = payload;
+      waiting.waiters.push(waiter);
+    } else if (this.#jobs.has(key)) this.#jobs.get(key).waiters.push(waiter); // the same message again
+    else this.#jobs.set(key, { type, payload, room: payload?.session_id, slot, sent: false, tries: 0, waiters: [waiter] });
+    this.#pump();
+    return waiter.promise;
   }
 
   #join(room) {
@@ -294,8 +338,12 @@ export class Tertulia extends Emitter {
     return this.#ask("join_session", payload, `join ${room}`);
   }
 
+  #queueKept() {
+    for (const { room, payload } of this.#outbox.all) this.#queueSend(room, payload).catch(() => {});
+  }
+
   #queueSend(room, payload) {
-    return this.#ask("send_message", payload, payload.client_message_id);
+    return this.#ask("send_message", payload);
   }
 
   #pump() {
@@ -304,18 +352,27 @@ export class Tertulia extends Emitter {
       // What is said to a room waits until one is in it, so that its answer stands in the room's order.
       const state = job.room && job.type !== "join_session" ? this.#rooms.get(job.room) : null;
       if (job.sent || (job.notBefore ?? 0) > Date.now() || (state && !state.joined)) continue;
-      if (this.#budget <= 0) break;
+      if (this.#budget < 1 || this.#heldUntil > Date.now()) break;
       this.#budget--;
       job.sent = true;
       this.#frame(job.type, job.payload, key);
     }
+    const most = this.#pace * (BURST / FRAMES_A_SECOND);
     const later = [...this.#jobs.values()].some((job) => !job.sent);
-    if (!later && this.#budget >= BURST) return;
+    if (!later && this.#budget >= most) return;
     this.#timers.pump = setTimeout(() => {
       this.#timers.pump = undefined;
-      this.#budget = Math.min(BURST, this.#budget + 4);
+      if (this.#heldUntil <= Date.now()) this.#budget = Math.min(most, this.#budget + (this.#pace * PUMP_MS) / 1_000);
       this.#pump();
-    }, FRAME_EVERY_MS * 4);
+    }, PUMP_MS);
+  }
+
+  /** The hub takes less than was thought. What was refused at the same time counts once. */
+  #slower(ms) {
+    if (this.#heldUntil > Date.now()) return;
+    this.#heldUntil = Date.now() + ms;
+    this.#budget = 0;
+    this.#pace = Math.max(FEWEST_A_SECOND, this.#pace / 2);
   }
 
   #frame(type, payload, message_id) {
@@ -326,7 +383,7 @@ export class Tertulia extends Emitter {
     const job = this.#jobs.get(key);
     if (!job) return;
     this.#jobs.delete(key);
-    if (job.type === "send_message") this.#keep((list) => list.filter((it) => it.payload.client_message_id !== key));
+    if (job.type === "send_message") this.#outbox.change((list) => list.filter((it) => it.payload.client_message_id !== key));
     for (const waiter of job.waiters) error ? waiter.reject(error) : waiter.resolve(answer);
   }
 
@@ -336,6 +393,7 @@ export class Tertulia extends Emitter {
     // A message is tried for as long as it takes; what is only asked, a few times.
     if (TRY_AGAIN.has(code) && (job.type === "send_message" || job.type === "join_session" || job.tries++ < 5)) {
       const ms = retry_after_ms ?? 1_000;
+      if (code === "rate_limited") this.#slower(Math.max(ms, PUMP_MS));
       Object.assign(job, { sent: false, notBefore: Date.now() + ms });
       return this.#pump();
     }
@@ -356,7 +414,6 @@ export class Tertulia extends Emitter {
     clearTimeout(this.#timers.answer);
     this.#timers.answer = undefined;
     const room = payload.session_id;
-    const by = () => ({ user_id: payload.user_id, user_name: plain(payload.user_name) });
     switch (type) {
       case "connected":
         this.emit("connected", payload);
@@ -373,38 +430,6 @@ export class Tertulia extends Emitter {
         this.emit("edited", { room, message: toMessage(payload), by: payload.edited_by });
         this.#asWritten(payload);
         break;
-      case "message_deleted":
-        this.emit("deleted", { room, id: payload.message_id, seq: payload.seq, deleted_at: payload.deleted_at });
-        break;
-      case "reaction_added":
-      case "reaction_removed": {
-        const { message_id: id, seq, emoji, count } = payload;
-        this.emit("reaction", { room, id, seq, emoji: plain(emoji), count, present: type === "reaction_added", ...by() });
-        break;
-      }
-      case "message_read":
-      case "message_delivered":
-        this.emit(type === "message_read" ? "read" : "delivered", { room, up_to_seq: payload.up_to_seq, user_id: payload.user_id });
-        break;
-      case "user_typing":
-        this.emit("typing", { room, is_typing: payload.is_typing, ...by() });
-        break;
-      case "user_joined":
-      case "user_left":
-        this.emit(type === "user_joined" ? "came" : "went", { room, ...by() });
-        break;
-      case "user_status":
-        this.emit("status", { room, user_id: payload.user_id, status: payload.status });
-        break;
-      case "session_updated":
-        this.emit("room_updated", { room, ...payload, name: plain(payload.name) });
-        break;
-      case "session_added":
-        this.emit("room_added", { room, ...payload, name: plain(payload.name) });
-        break;
-      case "session_removed":
-        this.emit("room_removed", { room });
-        break;
       case "token_expiring":
         this.#refresh();
         break;
@@ -413,6 +438,8 @@ export class Tertulia extends Emitter {
         break;
       case "error":
         return this.#refused(key, payload);
+      default:
+        for (const [name, event] of told(type, payload)) this.emit(name, event);
     }
     if (key !== undefined) this.#settle(key, null, payload);
   }
@@ -420,7 +447,7 @@ export class Tertulia extends Emitter {
   #joined(key, { session_id, last_seq, last_pos, members }) {
     const room = this.#rooms.get(session_id);
     if (!room) return; // left meanwhile
-    room.joined = true;
+    if (!room.joined) Object.assign(room, { joined: true, until: last_seq }); // what is older than that is replayed
     room.seq ??= last_seq;
     if (room.filling === "asked") room.filling = "answered";
     // Only messages move the cursor, but where none is missing, everything up to here is known.
@@ -443,7 +470,7 @@ export class Tertulia extends Emitter {
       }
       if (room.filling !== "asked") {
         Object.assign(room, { seq, pos: payload.pos ?? room.pos, filling: "" });
-        this.emit("message", { room: id, message });
+        this.emit("message", { room: id, message, replayed: seq <= room.until });
         this.#asWritten(payload);
       } // else it comes again, in its place
     }
@@ -466,22 +493,5 @@ export class Tertulia extends Emitter {
     } catch {
       // The connection ends with its token, and then asks for another one.
     }
-  }
-
-  // --- messages that outlive the page
-
-  #kept() {
-    try {
-      return JSON.parse(this.#storage?.getItem(this.#outbox)) ?? [];
-    } catch {
-      return [];
-    }
-  }
-
-  #keep(change) {
-    if (!this.#storage) return;
-    const list = change(this.#kept());
-    if (list.length) this.#storage.setItem(this.#outbox, JSON.stringify(list));
-    else this.#storage.removeItem(this.#outbox);
   }
 }
