@@ -25,7 +25,6 @@ const WORDS = {
   connecting: ["Connecting…", "A ligar…"],
   conversation: ["Conversation", "Conversa"],
   copy: ["Copy", "Copiar"],
-  copied: ["Copied", "Copiado"],
   create: ["Create", "Criar"],
   created_on: ["Created on {date}", "Criada em {date}"],
   create_room: ["New room", "Nova sala"],

@@ -93,6 +93,14 @@ test("a telephone shows one thing at a time", async () => {
   await person.isAccessible("a room on a telephone");
 
   await person.message("Then let us take our time").tap();
+  const covered = await person.message("Then let us take our time").evaluate((it) => {
+    const [bar, bubble] = [it.querySelector(".actions"), it.querySelector(".bubble")].map((part) => part.getBoundingClientRect());
+    const above = it.previousElementSibling?.getBoundingClientRect().bottom ?? 0;
+    return Math.min(bubble.bottom - bar.top, bar.bottom - bubble.top) > 0 || bar.top < above || bar.right > innerWidth || bar.left < 0;
+  });
+  assert.ok(!covered, "what can be done with a message covers nothing");
+  const sideways = await person.page.getByRole("log").evaluate((log) => log.scrollWidth - log.clientWidth);
+  assert.equal(sideways, 0, "the messages do not move sideways");
   await person.message("Then let us take our time").getByRole("button", { name: "Reply" }).tap();
   await person.page.getByText("Replying to Eva").waitFor();
   await person.page.getByRole("button", { name: "Cancel" }).tap();
@@ -100,9 +108,19 @@ test("a telephone shows one thing at a time", async () => {
   await person.page.getByRole("dialog").getByText("Rui").waitFor();
   await isNoWiderThanTheWindow(person);
   await person.isAccessible("members on a telephone");
-  await person.page.getByRole("button", { name: "Close" }).tap();
+  // Back closes what stands over the room, then leaves the room; the arrow does the same, and Back does not go in again.
+  await person.page.goBack();
+  await person.page.getByRole("dialog").waitFor({ state: "detached" });
+  await person.page.getByRole("heading", { name: "Book club", level: 1 }).waitFor();
   await person.page.goBack();
   await list.waitFor();
+  await person.openRoom("Book club");
+  await person.page.getByRole("button", { name: "Members" }).tap();
+  await person.page.getByRole("button", { name: "Close" }).tap();
+  await person.page.getByRole("dialog").waitFor({ state: "detached" });
+  await person.page.getByRole("button", { name: "Back to the rooms" }).tap();
+  await list.waitFor();
+  assert.equal(new URL(person.page.url()).hash, "");
   await person.leave();
 });
 
@@ -118,8 +136,7 @@ test("in between, and in Portuguese", async () => {
 });
 
 test("the page is light and quick", async (context) => {
-  const person = await Person.open(browser, hub, { login: ana, path: "/favicon.ico" });
-  person.complaints = []; // there is no such file
+  const person = await Person.open(browser, hub, { login: ana, path: "/icon.svg" });
   await person.context.addInitScript(() => {
     new MutationObserver((_, observer) => {
       if (!document.querySelector("article.message .text")) return;
