@@ -137,6 +137,7 @@ test("what is done without a connection is seen at once, and done later", async 
   await person.page.getByRole("group", { name: "Choose an emoji" }).getByRole("button", { name: "🔥" }).click();
   await person.message("before the storm").getByRole("button", { name: "🔥: 1" }).waitFor();
   await person.act("before the storm", "Edit");
+  await person.page.waitForFunction(() => document.querySelector(".composer textarea").value === "before the storm");
   await person.write("after the storm");
   await person.ticks("after the storm", "Sending");
   await hub.run();

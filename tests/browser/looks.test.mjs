@@ -162,6 +162,37 @@ test("the page is light and quick", async (context) => {
   await person.leave();
 });
 
+test("nothing is asked twice, and what is refused is told in one's language", async () => {
+  const person = await Person.open(browser, hub, { login: rui, path: `/#${room.id}` });
+  await person.sees("See you on Thursday!");
+  const asked = [];
+  person.page.on("request", (it) => it.url().includes("/api/v1/") && asked.push(`${it.method()} ${new URL(it.url()).pathname}${new URL(it.url()).search}`));
+  await person.page.reload();
+  await person.sees("See you on Thursday!");
+  await person.page.locator(".me .dot.online").waitFor();
+  await person.page.waitForTimeout(300);
+  assert.deepEqual(asked.filter((it, at) => asked.indexOf(it) !== at), []);
+  assert.equal(asked.filter((it) => it.includes("/rooms?")).length, 1, asked.join(", "));
+  asked.length = 0;
+  await person.createRoom("Garden");
+  await person.page.waitForTimeout(300);
+  assert.deepEqual(asked.filter((it) => /GET .*rooms\/[^/]+$/u.test(it)), [], "what was just made is known");
+  await person.leave();
+
+  const stranger = await Person.open(browser, hub, { locale: "pt-PT" });
+  await stranger.page.getByLabel("E-mail").fill("ana@example.com");
+  await stranger.page.getByLabel("Palavra-passe").fill("not the password");
+  await stranger.page.getByRole("button", { name: "Iniciar sessão" }).click();
+  await stranger.page.getByText("O e-mail ou a palavra-passe não estão certos.").waitFor();
+  await stranger.page.getByRole("button", { name: "Registar" }).click();
+  await stranger.page.waitForFunction(() => document.activeElement?.name === "name");
+  await stranger.page.getByLabel("Nome", { exact: true }).fill("Ana");
+  await stranger.page.getByLabel("Palavra-passe").fill("a long password");
+  await stranger.page.getByRole("button", { name: "Registar", exact: true }).click();
+  await stranger.page.getByText("Já há uma conta com este e-mail.").waitFor();
+  await stranger.leave({ expected: /status of 40/u });
+});
+
 test("no script and no style stands in the page, and none could", async () => {
   const person = await Person.open(browser, hub, { login: ana, path: `/#${room.id}` });
   await person.sees("See you on Thursday!");
