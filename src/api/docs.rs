@@ -16,6 +16,7 @@ const PAGE: &str = r##"<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Tertulia: the API</title>
+<link rel="icon" href="/icon.svg">
 <script src="/docs/viewer.js" defer></script>
 <body>
 <rapi-doc spec-url="/openapi.json" render-style="read" show-header="false" allow-spec-url-load="false"

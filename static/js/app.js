@@ -1,8 +1,9 @@
 /** Where the page begins: who is not logged in stands at the entrance, who is sees the rooms. */
 import { Login } from "../sdk/tertulia.js";
+import "./early.js";
 import { Entrance } from "./entrance.js";
 import { Model, roomInAddress } from "./model.js";
-import { Icon, html, render, useEffect, useState, useTopics } from "./parts.js";
+import { Dialog, Icon, html, render, useEffect, useState, useTopics } from "./parts.js";
 import { RoomPane } from "./room.js";
 import { Sidebar } from "./sidebar.js";
 import { t } from "./words.js";
@@ -43,13 +44,14 @@ function Chat() {
     login.logout();
     forget();
   };
-  return html`<main class="chat ${room ? "in-room" : ""}">
+  return html`<main class="chat ${room || it.missing ? "in-room" : ""}">
     <a class="skip" href="#content" onClick=${toMessages}>${t("skip")}</a>
     <${Connection} model=${it} />
     <${Sidebar} model=${it} onLogout=${leave} />
     <section class="pane" id="content" aria-label=${room ? it.nameOf(room) : "Tertulia"}>
-      ${room ? html`<${RoomPane} key=${room.id} model=${it} room=${room} />` : html`<${Nothing} />`}
+      ${room ? html`<${RoomPane} key=${room.id} model=${it} room=${room} />` : html`<${Nothing} model=${it} />`}
     </section>
+    <${Question} model=${it} />
     <${Toasts} model=${it} />
   </main>`;
 }
@@ -66,12 +68,29 @@ function toMessages(event) {
   document.querySelector("#messages, .nothing")?.focus();
 }
 
-function Nothing() {
+function Nothing({ model }) {
+  const { missing, delayed } = model;
   return html`<div class="nothing" tabindex="-1">
     <${Icon} name="talk" />
     <h1>Tertulia</h1>
-    <p>${t("choose_room")}</p>
+    <p role="status">${missing ? t(missing === delayed ? "loading" : "room_missing") : t("choose_room")}</p>
+    ${missing && html`<button type="button" class="only-narrow" onClick=${() => model.close({ back: true })}>${t("back")}</button>`}
   </div>`;
+}
+
+/** Asks before something is done that cannot be undone. */
+function Question({ model }) {
+  useTopics(model, "question");
+  const { question } = model;
+  if (!question) return null;
+  const { text, yes, resolve } = question;
+  return html`<${Dialog} key=${text} title=${yes} onClose=${() => resolve(false)}>
+    <p>${text}</p>
+    <div class="buttons">
+      <button type="button" onClick=${() => resolve(false)}>${t("cancel")}</button>
+      <button type="button" class="danger" autofocus onClick=${() => resolve(true)}>${yes}</button>
+    </div>
+  <//>`;
 }
 
 /** Says what is the matter, for as long as there is no connection. */

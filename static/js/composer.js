@@ -16,6 +16,7 @@ const hasKeyboard = !matchMedia("(pointer: coarse)").matches;
 export function Composer({ model, room, mode, setMode, onSent }) {
   const [text, setText] = useState(() => model.draft(room.id));
   const [picking, setPicking] = useState(false);
+  const caret = useRef(null); // where it stands after an emoji was put in
   const area = useRef();
   const typing = useRef({ last: 0, timer: null });
   const kept = useRef(""); // the draft, while something is edited
@@ -37,6 +38,8 @@ export function Composer({ model, room, mode, setMode, onSent }) {
   useLayoutEffect(() => {
     area.current.style.height = "auto";
     area.current.style.height = `${area.current.scrollHeight}px`;
+    if (caret.current !== null) area.current.setSelectionRange(caret.current, caret.current);
+    caret.current = null;
   }, [text]);
 
   function silent(now) {
@@ -102,6 +105,7 @@ export function Composer({ model, room, mode, setMode, onSent }) {
   function pick(emoji) {
     setPicking(false);
     const { selectionStart: from, selectionEnd: to } = area.current;
+    caret.current = from + emoji.length;
     write(text.slice(0, from) + emoji + text.slice(to));
     area.current.focus();
   }
@@ -111,14 +115,14 @@ export function Composer({ model, room, mode, setMode, onSent }) {
   const label = t("message_to", { name: model.nameOf(room) });
   return html`<form class="composer" onSubmit=${submit}>
     ${about && html`<div class="about">
-      <p><strong>${title}</strong><span>${preview(about, t)}</span></p>
+      <p><strong>${title}</strong><span dir="auto">${preview(about, t)}</span></p>
       <${IconButton} icon="close" label=${t("cancel")} onClick=${end} />
     </div>`}
     ${over > 0 && html`<p class="error" role="alert">${t("too_long", { n: over })}</p>`}
     <div class="line">
       <${IconButton} icon="smile" label=${t("emoji")} onClick=${() => setPicking(!picking)} />
-      ${picking && html`<${Picker} onPick=${pick} onClose=${() => setPicking(false)} />`}
-      <textarea ref=${area} rows="1" aria-label=${label} placeholder=${label} value=${text} enterkeyhint=${hasKeyboard ? "send" : "enter"}
+      ${picking && html`<${Picker} onPick=${pick} onClose=${(back) => (setPicking(false), back && area.current.focus())} />`}
+      <textarea ref=${area} rows="1" dir="auto" aria-label=${label} placeholder=${label} value=${text} enterkeyhint=${hasKeyboard ? "send" : "enter"}
         onInput=${(event) => write(event.target.value)} onKeyDown=${key} onBlur=${() => silent(true)}></textarea>
       <button class="icon-button send" aria-label=${mode?.edit ? t("save") : t("send")} title=${mode?.edit ? t("save") : t("send")} disabled=${!isReady}>
         <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${mode?.edit ? "M4 12.5l5 5L20 6.5" : "M4 12l16-8-6 16-2.5-6.5L4 12z"} /></svg>

@@ -1,7 +1,13 @@
 /** Making rooms, finding them, and finding people. */
 import { Avatar, Dialog, Field, ICONS, html, useSettled, useState } from "./parts.js";
 import { preview } from "./text.js";
-import { t } from "./words.js";
+import { explain, fullDate, members, t } from "./words.js";
+
+/** The dialog gives the focus back to what opened it; then it goes to where one writes. */
+async function closing(onClose, act) {
+  onClose();
+  if (await act()) setTimeout(() => matchMedia("(pointer: coarse)").matches || document.querySelector(".composer textarea")?.focus(), 50);
+}
 
 export function NewRoom({ model, onClose }) {
   const [problem, setProblem] = useState(null);
@@ -10,10 +16,9 @@ export function NewRoom({ model, onClose }) {
     const { name, kind } = Object.fromEntries(new FormData(event.target));
     try {
       const room = await model.create({ name: name.trim(), kind });
-      onClose();
-      await model.open(room.id);
+      closing(onClose, () => room);
     } catch (error) {
-      setProblem(error.message);
+      setProblem(explain(error));
     }
   }
   const choice = (kind) => html`<label class="choice">
@@ -43,7 +48,7 @@ function Finder({ label, find, empty, children }) {
       setFound({ q: words, items });
       setProblem(null);
     } catch (error) {
-      setProblem(error.message);
+      setProblem(explain(error));
     }
   });
   return html`<div class="finder">
@@ -56,12 +61,15 @@ function Finder({ label, find, empty, children }) {
 }
 
 export function BrowseRooms({ model, onClose }) {
-  const enter = async (room) => (await model.enter(room)) && onClose();
+  const enter = (room) => closing(onClose, () => model.enter(room));
   return html`<${Dialog} title=${t("browse")} onClose=${onClose}>
     <${Finder} label=${t("search_rooms")} empty=${t("no_public_rooms")} find=${(q) => model.findRooms(q)}>
       ${(room) => html`
         <${Avatar} name=${model.nameOf(room)} id=${room.id} icon=${ICONS[room.kind]} />
-        <span class="grow"><strong>${model.nameOf(room)}</strong><small>${preview(room.last_message, t)}</small></span>
+        <span class="grow" title=${t("created_on", { date: fullDate(room.created_at) })}>
+          <strong dir="auto">${model.nameOf(room)}</strong>
+          <small dir="auto">${room.members_count ? `${members(room.members_count)} · ` : ""}${preview(room.last_message, t)}</small>
+        </span>
         <button type="button" onClick=${() => enter(room)}>${t("join")}<span class="hidden"> ${model.nameOf(room)}</span></button>`}
     <//>
   <//>`;
@@ -80,11 +88,11 @@ export function Person({ user, children }) {
   const presence = user.online ? (user.status ?? "online") : "offline";
   return html`
     <${Avatar} name=${user.name} id=${user.id ?? user.user_id} presence=${presence} />
-    <span class="grow"><strong>${user.name}</strong>${children}</span>`;
+    <span class="grow"><strong dir="auto">${user.name}</strong>${children}</span>`;
 }
 
 export function NewDirect({ model, onClose }) {
-  const write = async (user) => (await model.direct(user)) && onClose();
+  const write = (user) => closing(onClose, () => model.direct(user));
   return html`<${Dialog} title=${t("new_direct")} onClose=${onClose}>
     <${PeopleFinder} model=${model}>
       ${(user) => html`<button type="button" class="person" onClick=${() => write(user)}><${Person} user=${user} /></button>`}

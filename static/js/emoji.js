@@ -4,6 +4,7 @@ import { t } from "./words.js";
 
 const EMOJI = "👍 ❤️ 😂 😮 😢 🙏 🎉 🔥 👏 👀 ✅ ❌ 🙂 😉 😍 🤔 😅 😎 🤝 💪 🚀 ☕ 🌱 💡".split(" ");
 
+/** `onClose` hears whether it was closed on purpose: then the focus goes back. */
 export function Picker({ onPick, onClose }) {
   const element = useRef();
   useEffect(() => element.current.querySelector("button").focus(), []);
@@ -11,7 +12,7 @@ export function Picker({ onPick, onClose }) {
   const key = (event) => {
     const buttons = [...element.current.querySelectorAll("button")];
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 8, ArrowUp: -8 }[event.key];
-    if (event.key === "Escape") onClose();
+    if (event.key === "Escape") onClose(true);
     else if (step) buttons[buttons.indexOf(document.activeElement) + step]?.focus();
     else return;
     event.preventDefault();

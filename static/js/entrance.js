@@ -1,6 +1,6 @@
 /** Logging in and registering. */
-import { Field, html, useEffect, useState } from "./parts.js";
-import { t } from "./words.js";
+import { Field, html, useEffect, useRef, useState } from "./parts.js";
+import { explain, t } from "./words.js";
 
 /** An administrator's link carries `?invite=`, the one that the hub prints at its first start `?setup=`. */
 const query = new URLSearchParams(location.search);
@@ -12,6 +12,8 @@ export function Entrance({ login, why }) {
   const [rules, setRules] = useState({ registration: "open", first: Boolean(setup) });
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
+  const form = useRef();
+  useEffect(() => form.current.querySelector("input").focus(), [isNew]);
 
   useEffect(() => {
     // Without an answer everything is offered, and the hub says what it will not have.
@@ -41,11 +43,11 @@ export function Entrance({ login, why }) {
     }
   }
 
-  const at = (field) => (problem?.field === field ? problem.message : undefined);
-  const general = problem && !["email", "password", "name", "organization"].includes(problem.field) && problem.message;
+  const at = (field) => (problem?.field === field ? explain(problem) : undefined);
+  const general = problem && !["email", "password", "name", "organization"].includes(problem.field) && explain(problem);
   const greeting = (isNew && rules.first && t("setup")) || (isNew && invite && t("invited")) || t("about_hub");
   return html`<main class="entrance">
-    <form onSubmit=${submit} aria-busy=${busy}>
+    <form ref=${form} onSubmit=${submit} aria-busy=${busy}>
       <img src="/icon.svg" alt="" width="56" height="56" />
       <h1>Tertulia</h1>
       <p class="quiet">${greeting}</p>

@@ -1,5 +1,5 @@
 /** One message: who, what, when, how far it got, and what can be done with it. */
-import { Avatar, Icon, IconButton, html, memo, useState } from "./parts.js";
+import { Avatar, Icon, IconButton, html, memo, useRef, useState } from "./parts.js";
 import { Picker } from "./emoji.js";
 import { preview, rich } from "./text.js";
 import { exactTime, t, timeOf } from "./words.js";
@@ -20,7 +20,9 @@ export function Ticks({ status }) {
 /** `do` is what the room does for a message: reply, edit, delete, toggle, jump. */
 export const Message = memo(({ message, mine, first, status, quoted, me, may, do: act }) => {
   const [picking, setPicking] = useState(false);
-  const { id, seq, content, deleted_at } = message;
+  const bar = useRef();
+  const { seq, content, deleted_at } = message;
+  const close = (back) => (setPicking(false), back && bar.current?.querySelector("button")?.focus());
   const pick = (emoji) => {
     setPicking(false);
     if (emoji) act.toggle(message, emoji);
@@ -29,21 +31,22 @@ export const Message = memo(({ message, mine, first, status, quoted, me, may, do
   return html`<article class="message ${mine ? "mine" : ""} ${first ? "first" : ""}" tabindex="-1" id="m${seq}" data-seq=${seq} aria-label="${who}, ${exactTime(message.created_at)}">
     ${!mine && first && html`<${Avatar} small name=${message.sender_name} id=${message.sender_id} />`}
     <div class="bubble ${deleted_at ? "gone" : ""}">
-      ${!mine && first && html`<strong class="sender">${message.sender_name}</strong>`}
+      ${!mine && first && html`<strong class="sender" dir="auto">${message.sender_name}</strong>`}
       ${message.reply_to_id && !deleted_at && html`<${Quote} quoted=${quoted} me=${me} onClick=${() => act.jump(message.reply_to_id)} />`}
       ${deleted_at ? html`<p class="text">${t("deleted")}</p>` : html`<${Content} content=${content} type=${message.message_type} name=${me.name} />`}
       <span class="meta">
         ${message.edited_at && !deleted_at && html`<span title=${exactTime(message.edited_at)}>${t("edited")}</span>`}
         <time datetime=${message.created_at} title=${exactTime(message.created_at)}>${timeOf(message.created_at)}</time>
         ${mine && !deleted_at && html`<${Ticks} status=${status} />`}
+        ${!mine && message.waiting && html`<${Ticks} status="sending" />`}
       </span>
     </div>
-    ${!deleted_at && may.write && html`<div class="actions ${picking ? "open" : ""}" role="group" aria-label=${t("message_actions")}>
+    ${!deleted_at && may.write && html`<div ref=${bar} class="actions ${picking ? "open" : ""}" role="group" aria-label=${t("message_actions")}>
       <${IconButton} icon="smile" label=${t("react")} onClick=${() => setPicking(!picking)} />
       <${IconButton} icon="reply" label=${t("reply")} onClick=${() => act.reply(message)} />
       ${mine && html`<${IconButton} icon="edit" label=${t("edit")} onClick=${() => act.edit(message)} />`}
       ${(mine || may.moderate) && html`<${IconButton} icon="trash" label=${t("delete")} onClick=${() => act.delete(message)} />`}
-      ${picking && html`<${Picker} onPick=${pick} onClose=${() => setPicking(false)} />`}
+      ${picking && html`<${Picker} onPick=${pick} onClose=${close} />`}
     </div>`}
     ${message.reactions.length > 0 && html`<div class="reactions">
       ${message.reactions.map((it) => html`<${Reaction} key=${it.emoji} ...${it} me=${me.id} off=${!may.write} onClick=${() => act.toggle(message, it.emoji)} />`)}
@@ -61,7 +64,7 @@ function Reaction({ emoji, count, user_ids, me, off, onClick }) {
 export function Quote({ quoted, me, onClick }) {
   const name = quoted && (quoted.sender_id === me.id ? t("you") : quoted.sender_name);
   return html`<button type="button" class="quote" onClick=${onClick}>
-    ${quoted ? html`<strong>${name}</strong><span>${preview(quoted, t)}</span>` : html`<span>${t("earlier")}</span>`}
+    ${quoted ? html`<strong dir="auto">${name}</strong><span dir="auto">${preview(quoted, t)}</span>` : html`<span>${t("earlier")}</span>`}
   </button>`;
 }
 
@@ -73,7 +76,7 @@ function Content({ content, type, name }) {
     ${url && isWeb(url) && (type === "image"
       ? html`<a href=${url} target="_blank" rel="noopener noreferrer"><img class="picture" src=${url} alt=${caption ?? filename ?? t("type_image")} loading="lazy" /></a>`
       : html`<p><a href=${url} target="_blank" rel="noopener noreferrer">${filename ?? t(`type_${type}`)}</a></p>`)}
-    ${[text, caption].filter(Boolean).map((words) => html`<div class="text">${rich(words, name)}</div>`)}`;
+    ${[text, caption].filter(Boolean).map((words) => html`<div class="text" dir="auto">${rich(words, name)}</div>`)}`;
 }
 
 /** What was written here and is not stored yet. */
@@ -82,7 +85,7 @@ export function Pending({ pending, me, quoted, onAgain, onDiscard }) {
   return html`<article class="message mine pending" aria-label="${t("you")}, ${t(error ? "failed" : "sending")}">
     <div class="bubble ${error ? "failed" : ""}">
       ${pending.reply_to_id && html`<${Quote} quoted=${quoted} me=${me} />`}
-      <div class="text">${rich(pending.content.text, me.name)}</div>
+      <div class="text" dir="auto">${rich(pending.content.text, me.name)}</div>
       <span class="meta">
         <time datetime=${pending.created_at}>${timeOf(pending.created_at)}</time>
         <${Ticks} status=${error ? "failed" : "sending"} />
@@ -96,8 +99,9 @@ export function Pending({ pending, me, quoted, onAgain, onDiscard }) {
   </article>`;
 }
 
-export function NewMarker() {
-  return html`<div class="new-marker" role="separator" id="new"><span>${t("new_messages")}</span></div>`;
+/** `more`: the first that is unread stands further up than what is here. */
+export function NewMarker({ more }) {
+  return html`<div class="new-marker" role="separator" id="new"><span>${t("new_messages")}${more ? ` · ${t("more_new")}` : ""}</span></div>`;
 }
 
 export function JumpDown({ count, onClick }) {

@@ -1,9 +1,10 @@
 /** Everything that the page knows and does. Views read it, follow its topics, and call its verbs. */
 import { Tertulia, uuid } from "../sdk/tertulia.js";
-import { Emitter } from "../sdk/login.js";
+import { LIST, early, historyOf } from "./early.js";
 import { PAGE, Timeline } from "./timeline.js";
 import { preview } from "./text.js";
-import { t, tOr } from "./words.js";
+import { Verbs, api, isPassing } from "./verbs.js";
+import { explain, t, tOr } from "./words.js";
 
 const TYPING_ENDS_MS = 5_000;
 /** The hub lets a connection be in 1,000 rooms. */
@@ -11,25 +12,24 @@ const MOST_ROOMS = 900;
 const PAUSE_MS = 5_000;
 /** The API gives so many messages at once. */
 const MOST_AT_ONCE = 200;
+/** It counts so many that are unread, and no more. */
+const MOST_UNREAD = 1_000;
 
-const api = (path) => `/api/v1/chat${path}`;
-
-export class Model extends Emitter {
-  rooms = new Map();
-  current = null;
+export class Model extends Verbs {
   connection = { state: "connecting" };
-  /** What is known of who is there: user id -> online, busy, away or offline. */
-  presence = new Map();
   ready = false;
   problem = null;
-  toasts = [];
-  #login;
+  /** A room that was asked for and that there is not, or not for oneself. */
+  missing = null;
+  /** One that could not be asked for just now. */
+  delayed = null;
+  #wasOpen = false;
   #ends = [];
   #deliver = new Map();
 
   constructor(login) {
     super();
-    this.#login = login;
+    this.login = login;
     this.me = login.user;
     const key = (name) => `tertulia.${name}.${this.me.id}`;
     this.keys = { room: key("room"), draft: key("draft"), outbox: key("outbox") };
@@ -44,30 +44,34 @@ export class Model extends Emitter {
     on("read", (mark) => this.#marked(mark, "readSeq"));
     on("delivered", (mark) => this.#marked(mark, "deliveredSeq"));
     on("typing", (typing) => this.#typing(typing));
-    on("came", ({ user_id }) => this.#seen(user_id, "online"));
-    on("went", ({ user_id }) => this.loadPresence([user_id]));
-    on("status", ({ user_id, status }) => this.#seen(user_id, status));
-    on("room_added", ({ room }) => this.loadRoom(room));
-    on("room_removed", ({ room }) => this.#lost(room));
-    on("room_lost", ({ room }) => this.#lost(room));
-    on("room_updated", ({ room, name, kind, archived_at }) => this.#patch(room, { name, kind, archived_at }));
+    on("came", ({ room, user_id }) => (this.seen(user_id, "online"), this.moved(room, user_id)));
+    on("went", ({ room, user_id }) => (this.loadPresence([user_id]), this.moved(room, user_id)));
+    on("status", ({ user_id, status }) => (this.seen(user_id, status), this.known({ ...this.me, id: user_id, status })));
+    on("room_added", ({ room }) => this.added(room));
+    on("room_removed", ({ room }) => this.lost(room));
+    on("room_lost", ({ room }) => this.lost(room));
+    on("room_updated", ({ room, name, kind, archived_at }) => this.patch(room, { name, kind, archived_at }));
+    this.#ends.push(login.on("change", (user) => user && this.known(user))); // also from another window
     on("send_refused", ({ room, payload, error }) => this.#unsendable(room, payload, error));
   }
 
   async start() {
     this.hub.connect();
     this.hub.watch();
-    const last = roomInAddress() ?? localStorage.getItem(this.keys.room);
-    // The room that was open last is fetched beside the list, not after it.
-    const early = last && this.#history(last).catch(() => null);
+    history.replaceState(null, ""); // how one came here is not known any more
     await this.loadRooms();
-    if (last && this.rooms.has(last)) await this.open(last, early);
-    else if (roomInAddress()) await this.open(roomInAddress());
   }
 
   stop() {
+    super.stop();
     this.#ends.forEach((end) => end());
     this.hub.close();
+  }
+
+  /** The list is here: now to the room of the address, or to the one that was open last. */
+  async #arrive() {
+    const last = roomInAddress() ?? localStorage.getItem(this.keys.room);
+    if (last && (this.rooms.has(last) || roomInAddress())) await this.open(last);
   }
 
   // --- rooms
@@ -77,35 +81,51 @@ export class Model extends Emitter {
       let next = null;
       const mine = new Set();
       do {
-        const page = await this.rest("GET", api(`/rooms?filter=mine&limit=100${next ? `&cursor=${encodeURIComponent(next)}` : ""}`));
-        page.items.forEach((room) => mine.add(this.#known(room).id));
+        const path = next ? `${LIST}&cursor=${encodeURIComponent(next)}` : LIST;
+        const page = (await early(path)) ?? (await this.rest("GET", path));
+        page.items.forEach((room) => mine.add(this.take(room).id));
         next = page.next;
       } while (next && mine.size < MOST_ROOMS);
-      if (!next) for (const { id, membership } of [...this.rooms.values()]) if (membership && !mine.has(id)) this.#lost(id);
+      if (!next) for (const { id, membership } of [...this.rooms.values()]) if (membership && !mine.has(id)) this.lost(id);
       this.problem = null;
-      this.ready = true;
     } catch (error) {
       this.problem = error;
     }
+    this.later("rooms", this.problem, () => this.loadRooms());
     this.emit("rooms");
+    if (!this.ready && !this.problem) {
+      this.ready = true;
+      await this.#arrive();
+    }
     this.loadPresence([...this.rooms.values()].map((room) => room.peer?.id).filter(Boolean));
   }
 
   async loadRoom(id) {
     try {
-      this.#known(await this.rest("GET", api(`/rooms/${id}`)));
+      this.take(await this.rest("GET", api(`/rooms/${id}`)));
+      this.later(id);
       this.emit("rooms");
       this.emit(`room ${id}`);
     } catch (error) {
-      if (error.status !== 404 && error.status !== 403) this.toast(error);
+      if (isPassing(error)) this.toast(error);
+      this.delayed = isPassing(error) ? id : null;
+      this.later(id, error, () => (this.missing === id ? this.open(id) : this.loadRoom(id)));
     }
     return this.rooms.get(id);
   }
 
   /** What the API says of a room, beside what is known here; a room that one is in is listened to. */
-  #known(item) {
+  take(item) {
     const known = this.rooms.get(item.id);
     const room = { typing: new Map(), timeline: new Timeline(), readSeq: 0, joined: false, ...known, ...item };
+    // The answer may be older than what was heard, and than what was read here.
+    if (known && (known.last_seq > item.last_seq || known.readSeq >= item.last_seq)) {
+      const { last_seq, last_message, timeline } = known;
+      const isRead = known.readSeq >= item.last_seq;
+      Object.assign(room, { last_seq: Math.max(last_seq, item.last_seq), last_message: last_message ?? item.last_message });
+      room.unread = (isRead ? 0 : item.unread) + timeline.othersAfter(Math.max(item.last_seq, known.readSeq), this.me.id);
+      if (isRead) room.mentions = room.unread ? known.mentions : 0;
+    }
     this.rooms.set(item.id, room);
     if (!known) {
       for (const { room: id, payload } of this.hub.unsent) if (id === item.id) this.#showPending(room, payload);
@@ -113,22 +133,26 @@ export class Model extends Emitter {
     if (room.membership && !room.joined) {
       room.joined = true;
       const presence = room.kind === "direct" || this.current === room.id;
-      this.hub.join(room.id, { afterSeq: room.last_seq, presence }).catch(() => {});
+      // Whoever looked in before joining has messages already: what was said since then comes first.
+      const afterSeq = room.timeline.loaded ? (room.timeline.last?.seq ?? 0) : room.last_seq;
+      this.hub.join(room.id, { afterSeq, presence }).catch(() => {});
     }
+    if (room.peer && !known) this.presence.set(room.peer.id, room.peer.online ? room.peer.status : "offline");
     return room;
   }
 
-  #patch(id, change) {
+  patch(id, change) {
     const room = this.rooms.get(id);
     if (!room) return;
     Object.assign(room, change);
     this.emit("rooms");
     this.emit(`room ${id}`);
+    if (room.showsMembers && "kind" in change) this.emit(`members ${id}`);
   }
 
-  #lost(id) {
+  lost(id) {
     const room = this.rooms.get(id);
-    if (!room) return;
+    if (!room?.membership) return;
     this.rooms.delete(id);
     this.hub.leave(id).catch(() => {});
     if (!room.leaving) this.toast(t("room_lost", { name: this.nameOf(room) }));
@@ -139,7 +163,9 @@ export class Model extends Emitter {
   /** The newest talk first. */
   get sorted() {
     const time = (room) => room.last_message?.created_at ?? room.created_at ?? "";
-    return [...this.rooms.values()].filter((room) => room.membership).sort((a, b) => time(b).localeCompare(time(a)));
+    // That somebody may write to one is no news before they do.
+    const isEmpty = (room) => room.kind === "direct" && !room.last_message && !room.timeline.pending.length && room.id !== this.current;
+    return [...this.rooms.values()].filter((room) => room.membership && !isEmpty(room)).sort((a, b) => time(b).localeCompare(time(a)));
   }
 
   nameOf(room) {
@@ -151,50 +177,89 @@ export class Model extends Emitter {
     return this.sorted.reduce((sum, room) => sum + (room.unread ?? 0), 0);
   }
 
-  /** Shows a room. `early`: its history, if somebody asked for it already. */
-  async open(id, early) {
-    const room = this.rooms.get(id) ?? (await this.loadRoom(id));
-    if (!room) return this.close();
+  /** Shows a room. */
+  async open(id) {
+    const was = this.current;
+    const room = this.rooms.get(id) ?? (await this.#find(id));
+    this.missing = room ? null : id;
+    if (!room) {
+      this.current = null;
+      return this.emit("current");
+    }
     this.current = id;
     localStorage.setItem(this.keys.room, id);
-    if (roomInAddress() !== id) history.pushState(null, "", `#${id}`);
+    if (roomInAddress() !== id) history.pushState({ fromList: !was }, "", `#${id}`);
     if (room.membership) this.hub.join(id, { presence: true }).catch(() => {});
     this.emit("current");
     const { timeline } = room;
-    if (timeline.loaded) timeline.firstNew = timeline.firstOf(room.unread, this.me.id)?.seq ?? null;
-    else await this.#fill(room, early);
+    if (timeline.loaded && room.membership) timeline.firstNew = timeline.firstOf(room.unread, this.me.id)?.seq ?? null;
+    else await this.#fill(room);
     this.emit(`room ${id}`);
   }
 
-  close() {
+  /** A room that one has no place in. The list is asked first: a browser complains of what it is refused. */
+  async #find(id) {
+    const page = await this.rest("GET", api("/rooms?filter=public&limit=100")).catch(() => ({ next: true }));
+    const found = page.items?.find((room) => room.id === id);
+    if (found) return this.take(found);
+    return page.next || this.me.role !== "member" ? this.loadRoom(id) : undefined;
+  }
+
+  /** Back to the list; `back`: as the browser's own button would. */
+  close({ back = false } = {}) {
+    if (back && history.state?.fromList) return history.back();
     this.current = null;
+    this.missing = null;
     localStorage.removeItem(this.keys.room);
-    if (roomInAddress()) history.pushState(null, "", location.pathname);
+    if (roomInAddress()) history.replaceState(null, "", location.pathname);
     this.emit("current");
   }
 
-  #history(id, before, limit = PAGE) {
-    return this.rest("GET", api(`/rooms/${id}/messages?limit=${limit}${before ? `&before=${before}` : ""}`));
+  async #history(id, { before, after, limit = PAGE } = {}) {
+    const path = historyOf(id, limit) + (before ? `&before=${before}` : "") + (after === undefined ? "" : `&after=${after}`);
+    return (await early(path)) ?? this.rest("GET", path);
   }
 
-  async #fill(room, early) {
+  /** Loads the latest messages: from where the unread ones begin, if the hub has counted them. */
+  async #fill(room) {
     const { timeline } = room;
     if (timeline.loading) return;
     timeline.loading = true;
     try {
-      // Enough to begin where the unread messages begin, if they are not very many.
-      const limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, (room.unread ?? 0) + 10));
-      const page = (limit === PAGE && (await early)) || (await this.#history(room.id, null, limit));
-      timeline.merge(page.items);
-      timeline.loaded = true;
+      const unread = room.unread ?? 0;
+      const limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, unread + 10));
+      let page = await this.#history(room.id, { limit });
+      const all = [...page.items];
+      const isEnough = () => all.length >= MOST_UNREAD + PAGE || all.filter((it) => it.sender_id !== this.me.id).length > unread;
+      while (page.next && unread && !isEnough()) {
+        page = await this.#history(room.id, { before: Math.min(...all.map((it) => it.seq)), limit: MOST_AT_ONCE });
+        all.push(...page.items);
+      }
+      timeline.merge(all);
       timeline.complete = !page.next;
+      await this.#mend(room);
+      timeline.loaded = true;
+      // Of more than are counted, nobody knows here where they begin.
+      timeline.moreNew = unread >= MOST_UNREAD && !timeline.complete;
       timeline.firstNew = timeline.firstOf(room.unread, this.me.id)?.seq ?? null;
       timeline.error = null;
     } catch (error) {
       timeline.error = error;
     }
+    this.later(`fill ${room.id}`, timeline.error, () => this.#fill(room));
     timeline.loading = false;
     this.emit(`room ${room.id}`);
+  }
+
+  /** What was said between two answers stands in neither: it is asked for. */
+  async #mend(room) {
+    for (let i = 0; i < 10; i++) {
+      const gap = room.timeline.gapBefore(room.last_seq);
+      if (gap === null) return;
+      const { items } = await this.#history(room.id, { after: gap, limit: MOST_AT_ONCE });
+      if (!items.length) return;
+      room.timeline.merge(items);
+    }
   }
 
   /** Loads what is older than the oldest message that is here. */
@@ -205,7 +270,7 @@ export class Model extends Emitter {
     timeline.loading = true;
     this.emit(`room ${room.id}`);
     try {
-      const page = await this.#history(room.id, timeline.messages[0]?.seq);
+      const page = await this.#history(room.id, { before: timeline.messages[0]?.seq });
       timeline.merge(page.items);
       timeline.complete = !page.next;
     } catch (error) {
@@ -244,7 +309,7 @@ export class Model extends Emitter {
 
   #unsendable(id, payload, error) {
     this.#change(id, (timeline) => {
-      const mark = (it) => (it.client_message_id === payload.client_message_id ? { ...it, error: error.message } : it);
+      const mark = (it) => (it.client_message_id === payload.client_message_id ? { ...it, error: explain(error) } : it);
       timeline.pending = timeline.pending.map(mark);
     });
   }
@@ -259,17 +324,36 @@ export class Model extends Emitter {
     this.send(room, pending.content.text, pending.reply_to_id);
   }
 
+  /** Shown at once; what the hub does not have yet is `waiting`, and what it will not have is as it was. */
+  async #changed(room, message, now, asked) {
+    this.#change(room.id, (it) => it.replace(message.id, () => ({ ...now, waiting: true })));
+    const done = await this.attempt(asked);
+    this.#change(room.id, (it) => it.replace(message.id, () => ({ ...(done ? {} : message), waiting: false })));
+    return done;
+  }
+
   edit(room, message, text) {
-    return this.#try(this.hub.edit(room.id, message.id, text));
+    const now = { content: { ...message.content, text }, edited_at: new Date().toISOString() };
+    return this.#changed(room, message, now, this.hub.edit(room.id, message.id, text));
   }
 
   delete(room, message) {
-    return this.#try(this.hub.delete(room.id, message.id));
+    const now = { deleted_at: new Date().toISOString(), content: {}, reactions: [] };
+    return this.#changed(room, message, now, this.hub.delete(room.id, message.id));
   }
 
-  toggle(room, message, emoji) {
-    const mine = message.reactions.find((it) => it.emoji === emoji)?.user_ids.includes(this.me.id);
-    return this.#try(mine ? this.hub.unreact(room.id, message.id, emoji) : this.hub.react(room.id, message.id, emoji));
+  async toggle(room, message, emoji) {
+    const known = message.reactions.find((it) => it.emoji === emoji);
+    const present = !known?.user_ids.includes(this.me.id);
+    const show = (present) =>
+      this.#change(room.id, (it) => {
+        const { count = 0, user_ids = [] } = it.byId(message.id)?.reactions.find((one) => one.emoji === emoji) ?? {};
+        if (user_ids.includes(this.me.id) === present) return;
+        it.react(message.id, { emoji, user_id: this.me.id, present, count: count + (present ? 1 : -1) });
+      });
+    show(present);
+    const done = await this.attempt(present ? this.hub.react(room.id, message.id, emoji) : this.hub.unreact(room.id, message.id, emoji));
+    if (!done) show(!present);
   }
 
   #heard(id, message) {
@@ -278,15 +362,16 @@ export class Model extends Emitter {
     const mine = message.sender_id === this.me.id;
     room.timeline.append(message);
     room.typing.delete(message.sender_id);
+    const isCounted = message.seq <= (room.last_seq ?? 0); // the list was asked after this was said
     room.last_seq = Math.max(room.last_seq ?? 0, message.seq);
     if (message.seq >= (room.last_message?.seq ?? 0)) room.last_message = message;
-    if (!mine && !message.deleted_at) {
+    if (!mine && !message.deleted_at) this.#delivered(id, message.seq);
+    if (!mine && !message.deleted_at && !isCounted && message.seq > room.readSeq) {
       room.unread = (room.unread ?? 0) + 1;
       if (message.content.text?.toLowerCase().includes(`@${this.me.name.toLowerCase()}`)) room.mentions = (room.mentions ?? 0) + 1;
       // Where the reader does not look, the marker of what is new waits for the return.
       const isSeen = this.current === id && document.visibilityState === "visible" && document.hasFocus();
       if (!isSeen && room.timeline.firstNew === null) room.timeline.firstNew = message.seq;
-      this.#delivered(id, message.seq);
     }
     if (mine) room.timeline.firstNew = null;
     this.emit("rooms");
@@ -304,9 +389,12 @@ export class Model extends Emitter {
     this.#deliver.set(id, seq);
   }
 
-  /** The reader has seen everything up to `seq`. */
-  seen(room, seq) {
+  /** The reader has seen everything up to `seq`. `all`: and wants to have seen what is not here, too. */
+  read(room, seq, { all = false } = {}) {
     if (!room.membership || seq <= room.readSeq) return;
+    const { timeline } = room;
+    if (all || timeline.complete) timeline.moreNew = false;
+    if (timeline.moreNew) return; // what stands between was never shown
     const isOthers = room.timeline.messages.some((it) => it.seq > room.readSeq && it.seq <= seq && it.sender_id !== this.me.id);
     room.readSeq = seq;
     if (!isOthers) return; // one's own messages need no mark
@@ -350,131 +438,20 @@ export class Model extends Emitter {
     this.emit(`typing ${id}`);
   }
 
-  // --- people
-
-  #seen(user, status) {
-    this.presence.set(user, status);
-    this.emit("presence");
-  }
-
-  async loadPresence(users) {
-    for (let at = 0; at < users.length; at += 100) {
-      const ids = users.slice(at, at + 100).join(",");
-      const { items } = await this.rest("GET", `/api/v1/users/presence?ids=${ids}`).catch(() => ({ items: [] }));
-      for (const { user_id, online, status } of items) this.#seen(user_id, online ? status : "offline");
-    }
-  }
-
-  people(q = "") {
-    return this.rest("GET", `/api/v1/users?limit=50&q=${encodeURIComponent(q)}`);
-  }
-
-  async members(room) {
-    const page = await this.rest("GET", api(`/rooms/${room.id}/members?limit=200`));
-    if (!page.next) this.#patch(room.id, { members_count: page.items.length });
-    return page.items;
-  }
-
-  async setStatus(status) {
-    const user = await this.#try(this.rest("PUT", "/api/v1/auth/profile", { status }));
-    if (!user) return;
-    this.me = this.#login.user = { ...this.me, status };
-    this.emit("me");
-  }
-
-  // --- what is done to rooms; each resolves with something true if it worked
-
-  /** Rooms that one may join and is not in: open ones, and for those who serve customers their conversations. */
-  async findRooms(q) {
-    const kinds = ["admin", "agent"].includes(this.me.role) ? ["filter=public", "kind=conversation"] : ["filter=public"];
-    const find = (kind) => this.rest("GET", api(`/rooms?${kind}&limit=50&q=${encodeURIComponent(q)}`));
-    const pages = await Promise.all(kinds.map(find));
-    return pages.flatMap((page) => page.items).filter((room) => !room.membership);
-  }
-
-  async create(room) {
-    return this.#known(await this.rest("POST", api("/rooms"), room));
-  }
-
-  async direct(user) {
-    const room = await this.#try(this.rest("POST", api(`/direct/${user.id}`)));
-    return room && this.#enter(room.id);
-  }
-
-  async enter(room) {
-    const done = await this.#try(this.addMember(room, this.me.id));
-    return done && this.#enter(room.id);
-  }
-
-  async #enter(id) {
-    await this.loadRoom(id);
-    await this.open(id);
-    return true;
-  }
-
-  addMember(room, user_id) {
-    return this.rest("POST", api(`/rooms/${room.id}/members`), { user_id });
-  }
-
-  setMember(room, user_id, change) {
-    return this.#try(this.rest("PUT", api(`/rooms/${room.id}/members/${user_id}`), change));
-  }
-
-  async removeMember(room, user_id) {
-    if (user_id === this.me.id) room.leaving = true;
-    const done = await this.#try(this.rest("DELETE", api(`/rooms/${room.id}/members/${user_id}`)).then(() => true));
-    if (done && user_id === this.me.id) this.#lost(room.id);
-    return done;
-  }
-
   // --- the rest
-
-  rest(method, path, body) {
-    return this.hub.rest(method, path, body);
-  }
-
-  async #try(promise) {
-    try {
-      return (await promise) ?? true;
-    } catch (error) {
-      this.toast(error);
-      return null;
-    }
-  }
-
-  /** Says something for a few seconds. */
-  toast(what) {
-    const text = typeof what === "string" ? what : what.message || t("something_wrong", { detail: what.code });
-    const toast = { id: uuid(), text };
-    this.toasts = [...this.toasts, toast].slice(-3);
-    this.emit("toasts");
-    setTimeout(() => {
-      this.toasts = this.toasts.filter((it) => it !== toast);
-      this.emit("toasts");
-    }, 6_000);
-  }
 
   #connection(state) {
     const was = this.connection.state;
     this.connection = state;
     // Rooms may have come and gone, and people too, while nobody listened.
-    if (state.state === "open" && was !== "open" && this.ready) this.loadRooms();
+    if (state.state === "open" && was !== "open" && this.#wasOpen) this.loadRooms();
+    if (state.state === "open") this.#wasOpen = true;
     this.emit("connection");
   }
 
   get ended() {
     const { state, reason } = this.connection;
     return state === "closed" && reason !== "asked" ? tOr(`give_up_${reason}`, "give_up", { reason }) : null;
-  }
-
-  draft(id) {
-    return localStorage.getItem(`${this.keys.draft}.${id}`) ?? "";
-  }
-
-  keepDraft(id, text) {
-    const key = `${this.keys.draft}.${id}`;
-    if (text) localStorage.setItem(key, text);
-    else localStorage.removeItem(key);
   }
 
   preview = (message) => preview(message, t);

@@ -3,7 +3,7 @@ import { Avatar, Fragment, ICONS, IconButton, html, useEffect, useLayoutEffect, 
 import { Composer } from "./composer.js";
 import { Members } from "./members.js";
 import { JumpDown, Message, NewMarker, Pending } from "./message.js";
-import { dayOf, sameDay, t } from "./words.js";
+import { dayOf, explain, members as membersOf, sameDay, t } from "./words.js";
 
 /** Messages of one person within this time stand together. */
 const TOGETHER_MS = 5 * 60_000;
@@ -22,15 +22,27 @@ export function RoomPane({ model, room }) {
   const act = useMemo(() => ({
     reply: (message) => setMode({ reply: message }),
     edit: (message) => setMode({ edit: message }),
-    delete: (message) => confirm(t("delete_sure")) && model.delete(room, message),
+    delete: async (message) => (await model.sure(t("delete_sure"), t("delete"))) && model.delete(room, message),
     toggle: (message, emoji) => model.toggle(room, message, emoji),
     jump: (id) => jumpTo(model, room, id),
   }), [room]);
   const moderate = model.me.role === "admin" || ["owner", "moderator"].includes(room.membership?.role);
   const may = useMemo(() => ({ write, moderate }), [write, moderate]);
 
+  // The browser's button back closes what stands over the room, before it leaves it.
+  useEffect(() => {
+    const back = () => setMembers(false);
+    addEventListener("popstate", back);
+    return () => removeEventListener("popstate", back);
+  }, []);
+  const showMembers = () => {
+    history.pushState({ ...history.state, panel: true }, "");
+    setMembers(true);
+  };
+  const closeMembers = () => (history.state?.panel ? history.back() : setMembers(false));
+
   return html`
-    <${Header} model=${model} room=${room} onMembers=${() => setMembers(true)} />
+    <${Header} model=${model} room=${room} onMembers=${showMembers} />
     <${Log} model=${model} room=${room} act=${act} may=${may} element=${log} />
     <${Typing} model=${model} room=${room} />
     ${write && html`<${Composer} model=${model} room=${room} mode=${mode} setMode=${setMode} onSent=${() => log.current?.toBottom()} />`}
@@ -38,7 +50,7 @@ export function RoomPane({ model, room }) {
       <p>${room.archived_at ? t("archived") : isMuted ? t("muted_you") : t("join_to_write")}</p>
       ${!isMember && !room.archived_at && html`<button type="button" class="primary" onClick=${() => model.enter(room)}>${t("join")}</button>`}
     </div>`}
-    ${members && html`<${Members} model=${model} room=${room} onClose=${() => setMembers(false)} />`}`;
+    ${members && html`<${Members} model=${model} room=${room} onClose=${closeMembers} />`}`;
 }
 
 function Header({ model, room, onMembers }) {
@@ -46,11 +58,11 @@ function Header({ model, room, onMembers }) {
   const name = model.nameOf(room);
   const isDirect = room.kind === "direct";
   const presence = isDirect ? (model.presence.get(room.peer?.id) ?? "offline") : undefined;
-  const about = isDirect ? t(presence) : [t(room.kind), room.members_count && t("members_n", { n: room.members_count })].filter(Boolean).join(" · ");
+  const about = isDirect ? t(presence) : [t(room.kind), room.members_count && membersOf(room.members_count)].filter(Boolean).join(" · ");
   return html`<header class="room-header">
-    <${IconButton} icon="back" class="only-narrow" label=${t("back")} onClick=${() => model.close()} />
+    <${IconButton} icon="back" class="only-narrow" label=${t("back")} onClick=${() => model.close({ back: true })} />
     <${Avatar} name=${name} id=${room.peer?.id ?? room.id} icon=${ICONS[room.kind]} presence=${presence} />
-    <div class="grow"><h1>${name}</h1><p class="quiet">${about}</p></div>
+    <div class="grow"><h1 dir="auto">${name}</h1><p class="quiet">${about}</p></div>
     <${IconButton} icon="people" label=${t("members")} onClick=${onMembers} />
   </header>`;
 }
@@ -89,6 +101,13 @@ function Log({ model, room, act, may, element }) {
   const place = useRef({ first: null, height: 0, top: 0, stays: true, shown: false });
   const [away, setAway] = useState(false);
 
+  /** The first message that is shown, and how far down: there one comes back to. */
+  function keepPlace() {
+    const { top } = box.current.getBoundingClientRect();
+    const first = [...box.current.querySelectorAll("article[data-seq]")].find((it) => it.getBoundingClientRect().bottom > top);
+    room.place = !place.current.stays && first ? { seq: first.dataset.seq, offset: first.getBoundingClientRect().top - top } : null;
+  }
+
   const toBottom = () => {
     place.current.stays = true;
     if (box.current) box.current.scrollTop = box.current.scrollHeight;
@@ -99,7 +118,7 @@ function Log({ model, room, act, may, element }) {
     if (!box.current || !timeline.loaded || document.visibilityState !== "visible" || !document.hasFocus()) return;
     const bottom = box.current.getBoundingClientRect().bottom + 8;
     const shown = [...box.current.querySelectorAll("[data-seq]")].findLast((it) => it.getBoundingClientRect().bottom <= bottom);
-    if (shown) model.seen(room, Number(shown.dataset.seq));
+    if (shown) model.read(room, Number(shown.dataset.seq));
   }
 
   function scrolled() {
@@ -107,6 +126,7 @@ function Log({ model, room, act, may, element }) {
     const now = place.current;
     now.stays = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM;
     Object.assign(now, { top: scrollTop, height: scrollHeight });
+    keepPlace();
     stands();
   }
 
@@ -121,8 +141,13 @@ function Log({ model, room, act, may, element }) {
     const now = place.current;
     const { current } = box;
     const first = timeline.messages[0]?.seq ?? null;
-    const marker = !now.shown && timeline.loaded && current.querySelector("#new");
-    if (marker) {
+    const isNew = !now.shown && timeline.loaded;
+    const marker = isNew && current.querySelector("#new");
+    const kept = isNew && room.place && document.getElementById(`m${room.place.seq}`);
+    if (kept) {
+      current.scrollTop += kept.getBoundingClientRect().top - current.getBoundingClientRect().top - room.place.offset;
+      now.stays = false;
+    } else if (marker) {
       current.scrollTop = marker.offsetTop - current.clientHeight / 3;
       now.stays = current.scrollHeight - current.scrollTop - current.clientHeight < NEAR_BOTTOM;
     } else if (now.stays) {
@@ -175,7 +200,7 @@ function Log({ model, room, act, may, element }) {
         />`)}
       </div>
     </div>
-    ${away && html`<${JumpDown} count=${room.unread} onClick=${toBottom} />`}
+    ${away && html`<${JumpDown} count=${room.unread} onClick=${() => (toBottom(), timeline.last && model.read(room, timeline.last.seq, { all: true }))} />`}
   </div>`;
 }
 
@@ -183,7 +208,7 @@ function Beginning({ model, room }) {
   const { timeline } = room;
   if (timeline.error) {
     return html`<div class="beginning" role="alert">
-      <p>${timeline.error.message}</p>
+      <p>${explain(timeline.error)}</p>
       <button type="button" onClick=${() => model.older(room)}>${t("retry")}</button>
     </div>`;
   }
@@ -204,9 +229,9 @@ function lines(model, room, act, may) {
     const mine = message.sender_id === model.me.id;
     return html`<${Fragment} key=${message.seq}>
       ${newDay && html`<div class="day" role="separator"><span>${dayOf(message.created_at)}</span></div>`}
-      ${isNew && html`<${NewMarker} />`}
+      ${isNew && html`<${NewMarker} more=${timeline.moreNew} />`}
       <${Message}
-        message=${message} mine=${mine} first=${apart} status=${mine && timeline.statusOf(message)} me=${model.me} may=${may} do=${act}
+        message=${message} mine=${mine} first=${apart} status=${mine && (message.waiting ? "sending" : timeline.statusOf(message))} me=${model.me} may=${may} do=${act}
         quoted=${message.reply_to_id && timeline.byId(message.reply_to_id)}
       />
     <//>`;

@@ -1,10 +1,11 @@
 /** The list of rooms, and who one is. */
 import { Avatar, ICONS, Icon, IconButton, html, useEffect, useRef, useState, useTopics } from "./parts.js";
 import { BrowseRooms, NewDirect, NewRoom } from "./dialogs.js";
-import { language, shortTime, t } from "./words.js";
+import { Profile } from "./profile.js";
+import { explain, fullDate, language, members, shortTime, t } from "./words.js";
 
 const STATUSES = ["online", "busy", "away", "offline"];
-const DIALOGS = { create: NewRoom, browse: BrowseRooms, direct: NewDirect };
+const DIALOGS = { create: NewRoom, browse: BrowseRooms, direct: NewDirect, profile: Profile };
 
 export function Sidebar({ model, onLogout }) {
   useTopics(model, "rooms", "current", "presence");
@@ -53,7 +54,7 @@ export function Sidebar({ model, onLogout }) {
       ${shown.map((room) => html`<${RoomItem} key=${room.id} model=${model} room=${room} />`)}
     </ul>
     ${model.problem && html`<div class="empty" role="alert">
-      <p>${model.problem.message}</p>
+      <p>${explain(model.problem)}</p>
       <button type="button" onClick=${() => model.loadRooms()}>${t("retry")}</button>
     </div>`}
     ${q && !shown.length && html`<p class="empty quiet">${t("no_match", { q })}</p>`}
@@ -64,7 +65,7 @@ export function Sidebar({ model, onLogout }) {
       <button type="button" onClick=${() => setDialog("browse")}>${t("browse")}</button>
       <button type="button" onClick=${() => setDialog("direct")}>${t("new_direct")}</button>
     </div>`}
-    <${Me} model=${model} onLogout=${onLogout} />
+    <${Me} model=${model} onLogout=${onLogout} onProfile=${() => setDialog("profile")} />
     ${Chosen && html`<${Chosen} model=${model} onClose=${() => setDialog(null)} />`}
   </nav>`;
 }
@@ -74,13 +75,14 @@ function RoomItem({ model, room }) {
   const isCurrent = room.id === model.current;
   const { last_message: last } = room;
   const who = last && (last.sender_id === model.me.id ? t("you") : room.kind !== "direct" && last.sender_name);
+  const about = room.kind === "direct" ? undefined : [members(room.members_count), t("created_on", { date: fullDate(room.created_at) })].join(" · ");
   const presence = room.kind === "direct" ? (model.presence.get(room.peer?.id) ?? "offline") : undefined;
   return html`<li>
-    <button type="button" class="room-item ${room.unread ? "unread" : ""}" aria-current=${isCurrent ? "true" : undefined} onClick=${() => model.open(room.id)}>
+    <button type="button" class="room-item ${room.unread ? "unread" : ""}" title=${about} aria-current=${isCurrent ? "true" : undefined} onClick=${() => model.open(room.id)}>
       <${Avatar} name=${name} id=${room.peer?.id ?? room.id} icon=${ICONS[room.kind]} presence=${presence} />
-      <span class="room-name">${name}</span>
+      <span class="room-name" dir="auto">${name}</span>
       <time>${shortTime(last?.created_at)}</time>
-      <span class="room-last">${who && `${who}: `}${model.preview(last)}</span>
+      <span class="room-last" dir="auto">${who && `${who}: `}${model.preview(last)}</span>
       ${room.unread > 0 && html`<span class="badge ${room.mentions ? "mention" : ""}">
         <span aria-hidden="true">${room.mentions ? "@ " : ""}${room.unread > 99 ? "99+" : room.unread}</span>
         <span class="hidden">${t("unread_n", { n: room.unread })}</span>
@@ -102,14 +104,14 @@ function setLanguage() {
   location.reload();
 }
 
-function Me({ model, onLogout }) {
+function Me({ model, onLogout, onProfile }) {
   useTopics(model, "me", "connection");
   const { me, connection } = model;
   const status = connection.state === "open" ? (me.status ?? "online") : "offline";
   return html`<footer class="me">
     <${Avatar} name=${me.name} id=${me.id} presence=${status} />
     <div class="me-name">
-      <strong>${me.name}</strong>
+      <button type="button" class="link" title=${t("profile")} onClick=${onProfile}><strong dir="auto">${me.name}</strong></button>
       <select aria-label=${t("status")} value=${me.status ?? "online"} onChange=${(event) => model.setStatus(event.target.value)}>
         ${STATUSES.map((it) => html`<option key=${it} value=${it}>${t(it)}</option>`)}
       </select>

@@ -16,6 +16,8 @@ export class Timeline {
   error = null;
   /** Before this message stands the marker of what is new. */
   firstNew = null;
+  /** Where the unread messages begin is further up than what is here. */
+  moreNew = false;
   /** How far others have read and received. */
   readSeq = 0;
   deliveredSeq = 0;
@@ -64,6 +66,13 @@ export class Timeline {
   statusOf(message) {
     if (message.status === "read" || message.seq <= this.readSeq) return "read";
     return message.status === "delivered" || message.seq <= this.deliveredSeq ? "delivered" : "sent";
+  }
+
+  /** After which `seq` messages are missing, if this is to reach to `last` without a gap; null: nowhere. */
+  gapBefore(last) {
+    const at = this.messages.findIndex((it, i) => i > 0 && it.seq !== this.messages[i - 1].seq + 1);
+    if (at > 0) return this.messages[at - 1].seq;
+    return (this.last?.seq ?? 0) < (last ?? 0) ? (this.last?.seq ?? 0) : null;
   }
 
   /** How many messages of others stand after `seq`. */

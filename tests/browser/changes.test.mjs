@@ -93,6 +93,7 @@ test("a message is edited, answered, given an emoji and deleted, and the other s
   await ana.write("Something that I regret");
   await rui.sees("Something that I regret");
   await ana.act("Something that I regret", "Delete");
+  await ana.sure("Delete");
   await rui.message("This message was deleted").waitFor();
   assert.equal(await rui.message("Something that I regret").count(), 0);
   assert.equal(await ana.message("Something that I regret").count(), 0);

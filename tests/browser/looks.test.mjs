@@ -93,6 +93,14 @@ test("a telephone shows one thing at a time", async () => {
   await person.isAccessible("a room on a telephone");
 
   await person.message("Then let us take our time").tap();
+  const covered = await person.message("Then let us take our time").evaluate((it) => {
+    const [bar, bubble] = [it.querySelector(".actions"), it.querySelector(".bubble")].map((part) => part.getBoundingClientRect());
+    const above = it.previousElementSibling?.getBoundingClientRect().bottom ?? 0;
+    return Math.min(bubble.bottom - bar.top, bar.bottom - bubble.top) > 0 || bar.top < above || bar.right > innerWidth || bar.left < 0;
+  });
+  assert.ok(!covered, "what can be done with a message covers nothing");
+  const sideways = await person.page.getByRole("log").evaluate((log) => log.scrollWidth - log.clientWidth);
+  assert.equal(sideways, 0, "the messages do not move sideways");
   await person.message("Then let us take our time").getByRole("button", { name: "Reply" }).tap();
   await person.page.getByText("Replying to Eva").waitFor();
   await person.page.getByRole("button", { name: "Cancel" }).tap();
@@ -100,9 +108,19 @@ test("a telephone shows one thing at a time", async () => {
   await person.page.getByRole("dialog").getByText("Rui").waitFor();
   await isNoWiderThanTheWindow(person);
   await person.isAccessible("members on a telephone");
-  await person.page.getByRole("button", { name: "Close" }).tap();
+  // Back closes what stands over the room, then leaves the room; the arrow does the same, and Back does not go in again.
+  await person.page.goBack();
+  await person.page.getByRole("dialog").waitFor({ state: "detached" });
+  await person.page.getByRole("heading", { name: "Book club", level: 1 }).waitFor();
   await person.page.goBack();
   await list.waitFor();
+  await person.openRoom("Book club");
+  await person.page.getByRole("button", { name: "Members" }).tap();
+  await person.page.getByRole("button", { name: "Close" }).tap();
+  await person.page.getByRole("dialog").waitFor({ state: "detached" });
+  await person.page.getByRole("button", { name: "Back to the rooms" }).tap();
+  await list.waitFor();
+  assert.equal(new URL(person.page.url()).hash, "");
   await person.leave();
 });
 
@@ -118,8 +136,7 @@ test("in between, and in Portuguese", async () => {
 });
 
 test("the page is light and quick", async (context) => {
-  const person = await Person.open(browser, hub, { login: ana, path: "/favicon.ico" });
-  person.complaints = []; // there is no such file
+  const person = await Person.open(browser, hub, { login: ana, path: "/icon.svg" });
   await person.context.addInitScript(() => {
     new MutationObserver((_, observer) => {
       if (!document.querySelector("article.message .text")) return;
@@ -143,6 +160,37 @@ test("the page is light and quick", async (context) => {
   const again = await person.page.evaluate(`performance.getEntriesByType("resource").filter((it) => /\\.(js|css|svg)$/u.test(it.name)).reduce((sum, it) => sum + it.encodedBodySize * (it.transferSize > it.encodedBodySize), 0)`);
   assert.equal(again, 0, "files that are known are not sent again");
   await person.leave();
+});
+
+test("nothing is asked twice, and what is refused is told in one's language", async () => {
+  const person = await Person.open(browser, hub, { login: rui, path: `/#${room.id}` });
+  await person.sees("See you on Thursday!");
+  const asked = [];
+  person.page.on("request", (it) => it.url().includes("/api/v1/") && asked.push(`${it.method()} ${new URL(it.url()).pathname}${new URL(it.url()).search}`));
+  await person.page.reload();
+  await person.sees("See you on Thursday!");
+  await person.page.locator(".me .dot.online").waitFor();
+  await person.page.waitForTimeout(300);
+  assert.deepEqual(asked.filter((it, at) => asked.indexOf(it) !== at), []);
+  assert.equal(asked.filter((it) => it.includes("/rooms?")).length, 1, asked.join(", "));
+  asked.length = 0;
+  await person.createRoom("Garden");
+  await person.page.waitForTimeout(300);
+  assert.deepEqual(asked.filter((it) => /GET .*rooms\/[^/]+$/u.test(it)), [], "what was just made is known");
+  await person.leave();
+
+  const stranger = await Person.open(browser, hub, { locale: "pt-PT" });
+  await stranger.page.getByLabel("E-mail").fill("ana@example.com");
+  await stranger.page.getByLabel("Palavra-passe").fill("not the password");
+  await stranger.page.getByRole("button", { name: "Iniciar sessão" }).click();
+  await stranger.page.getByText("O e-mail ou a palavra-passe não estão certos.").waitFor();
+  await stranger.page.getByRole("button", { name: "Registar" }).click();
+  await stranger.page.waitForFunction(() => document.activeElement?.name === "name");
+  await stranger.page.getByLabel("Nome", { exact: true }).fill("Ana");
+  await stranger.page.getByLabel("Palavra-passe").fill("a long password");
+  await stranger.page.getByRole("button", { name: "Registar", exact: true }).click();
+  await stranger.page.getByText("Já há uma conta com este e-mail.").waitFor();
+  await stranger.leave({ expected: /status of 40/u });
 });
 
 test("no script and no style stands in the page, and none could", async () => {

@@ -100,6 +100,7 @@ test("a private room is for those who are added, and a direct one for two", asyn
   await guest.page.reload();
   await guest.page.getByText("You are muted in this room").waitFor();
   await host.page.getByRole("button", { name: "Remove from the room: Tom" }).click();
+  await host.sure("Remove from the room");
   await guest.page.getByText("You are no longer in “Surprise”.").waitFor();
   assert.equal(await guest.room("Surprise").count(), 0);
   await host.page.keyboard.press("Escape");

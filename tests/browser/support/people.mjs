@@ -23,7 +23,6 @@ export class Person {
     person.complaints = [];
     person.page.on("console", (it) => ["error", "warning"].includes(it.type()) && person.complaints.push(it.text()));
     person.page.on("pageerror", (error) => person.complaints.push(String(error.stack ?? error)));
-    person.page.on("dialog", (dialog) => dialog.accept());
     await person.page.goto(hub.url + path);
     return person;
   }
@@ -87,6 +86,11 @@ export class Person {
     const message = this.message(text).first();
     await message.hover();
     await message.getByRole("button", { name, exact: true }).click();
+  }
+
+  /** Says yes in the dialog that asks whether one is sure. */
+  async sure(name) {
+    await this.page.getByRole("dialog", { name }).getByRole("button", { name, exact: true }).click();
   }
 
   /** The texts on the page, top to bottom, without what is around them. */
