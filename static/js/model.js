@@ -10,6 +10,7 @@ const TYPING_ENDS_MS = 5_000;
 /** The hub lets a connection be in 1,000 rooms. */
 const MOST_ROOMS = 900;
 const PAUSE_MS = 5_000;
+const SECOND_LIST_MS = 10_000;
 /** The API gives so many messages at once. */
 const MOST_AT_ONCE = 200;
 /** It counts so many that are unread, and no more. */
@@ -24,6 +25,7 @@ export class Model extends Verbs {
   /** One that could not be asked for just now. */
   delayed = null;
   #wasOpen = false;
+  #second;
   #ends = [];
   #deliver = new Map();
 
@@ -64,6 +66,7 @@ export class Model extends Verbs {
 
   stop() {
     super.stop();
+    clearTimeout(this.#second);
     this.#ends.forEach((end) => end());
     this.hub.close();
   }
@@ -445,6 +448,8 @@ export class Model extends Verbs {
     this.connection = state;
     // Rooms may have come and gone, and people too, while nobody listened.
     if (state.state === "open" && was !== "open" && this.#wasOpen) this.loadRooms();
+    // So may they between the first list and the first moment of listening: that is looked up when nobody waits for it.
+    else if (state.state === "open" && !this.#wasOpen) this.#second = setTimeout(() => this.loadRooms(), SECOND_LIST_MS);
     if (state.state === "open") this.#wasOpen = true;
     this.emit("connection");
   }
