@@ -6,14 +6,19 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
-use actix_web::web::{Bytes, Path};
+use actix_web::web::Path;
 use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::Problem;
 use crate::domain::RejectCode;
+
+/// The longest text, and with it the largest of what is said here, is far below this.
+const MAX_BODY: usize = 256 * 1_024;
+const MAX_DISCARDED: usize = 4 * 1_024 * 1_024;
 
 const PACKED: &str = "unsupported_content_encoding";
 
@@ -31,10 +36,10 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let kind = kind(request);
-        let bytes = Bytes::from_request(request, payload);
+        let bytes = collect(payload.take());
         Box::pin(async move {
             kind?;
-            read(&bytes.await.map_err(|error| unread(&error))?)
+            read(&bytes.await?)
         })
     }
 }
@@ -49,7 +54,7 @@ impl<T: DeserializeOwned> FromRequest for OptionalBody<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let kind = kind(request);
-        let bytes = Bytes::from_request(request, payload);
+        let bytes = collect(payload.take());
         Box::pin(async move {
             // Nothing needs no type; but what is packed is not opened to see whether it is nothing.
             if let Err(problem) = &kind
@@ -57,7 +62,7 @@ impl<T: DeserializeOwned> FromRequest for OptionalBody<T> {
             {
                 return Err(problem.clone());
             }
-            match &*bytes.await.map_err(|error| unread(&error))? {
+            match &*bytes.await? {
                 [] => Ok(Self(None)),
                 bytes => kind.and_then(|()| read(bytes)).map(|body| Self(Some(body.value))),
             }
@@ -86,14 +91,25 @@ fn is_json(content_type: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn unread(error: &actix_web::Error) -> Problem {
-    match error.as_response_error().status_code() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = "The body is too large";
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, RejectCode::MessageTooLarge.as_str(), detail)
+/// All of a body. Of one that is too large the rest is still taken in, as far as it is not absurd: whoever is sending
+/// does not hear the answer before the end.
+async fn collect(mut payload: Payload) -> Result<Vec<u8>, Problem> {
+    let (mut body, mut length) = (Vec::new(), 0);
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|_| invalid_json("it did not arrive whole"))?;
+        length += piece.len();
+        if length > MAX_DISCARDED {
+            break;
         }
-        _ => invalid_json("it did not arrive whole"),
+        if length <= MAX_BODY {
+            body.extend_from_slice(&piece);
+        }
     }
+    if length > MAX_BODY {
+        let detail = format!("The body is too large: expected at most {MAX_BODY} bytes");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, RejectCode::MessageTooLarge.as_str(), detail));
+    }
+    Ok(body)
 }
 
 fn invalid_json(what: &str) -> Problem {
