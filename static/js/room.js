@@ -114,6 +114,13 @@ function Log({ model, room, act, may, element }) {
   };
   element.current = { toBottom };
 
+  /** Whether one has scrolled up since the last event said where one is: the next comes with the next frame, and what is drawn before must not undo it. */
+  function hasLeft() {
+    const { scrollTop, scrollHeight, clientHeight } = box.current;
+    const { top, height } = place.current;
+    return scrollTop < top - 1 && scrollHeight >= height && height - scrollTop - clientHeight >= NEAR_BOTTOM;
+  }
+
   function seen() {
     if (!box.current || !timeline.loaded || document.visibilityState !== "visible" || !document.hasFocus()) return;
     const bottom = box.current.getBoundingClientRect().bottom + 8;
@@ -144,6 +151,7 @@ function Log({ model, room, act, may, element }) {
     const isNew = !now.shown && timeline.loaded;
     const marker = isNew && current.querySelector("#new");
     const kept = isNew && room.place && document.getElementById(`m${room.place.seq}`);
+    if (hasLeft()) now.stays = false;
     if (kept) {
       current.scrollTop += kept.getBoundingClientRect().top - current.getBoundingClientRect().top - room.place.offset;
       now.stays = false;
@@ -163,7 +171,7 @@ function Log({ model, room, act, may, element }) {
   useEffect(() => {
     const { current } = box;
     // The keyboard of a telephone, or a picture that has arrived.
-    const resized = new ResizeObserver(() => place.current.stays && toBottom());
+    const resized = new ResizeObserver(() => place.current.stays && !hasLeft() && toBottom());
     resized.observe(current);
     resized.observe(current.firstElementChild);
     document.addEventListener("visibilitychange", seen);

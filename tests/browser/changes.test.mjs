@@ -1,6 +1,6 @@
 /** What can be done with messages, as the other sees it; and what people write, shown as they wrote it. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./support/limits.mjs";
 import { Hub } from "./support/hub.mjs";
 import { Person, launch } from "./support/people.mjs";
 
@@ -32,7 +32,10 @@ test("history loads as one scrolls up, and keeps its place", async () => {
     log.scrollTop = 0;
     await frame();
     const was = document.getElementById(`m${seq}`).getBoundingClientRect().top;
-    while (log.querySelector("article").dataset.seq === seq) await frame();
+    for (let frames = 0; log.querySelector("article").dataset.seq === seq; frames++) {
+      if (frames > 1_000) throw new Error("nothing older is loaded");
+      await frame();
+    }
     await frame();
     const now = document.getElementById(`m${seq}`).getBoundingClientRect().top;
     return { jumped: Math.abs(now - was), texts: log.querySelectorAll("article").length };
@@ -59,6 +62,20 @@ test("who reads further up is not moved, and is told what came", async () => {
   await rui.page.getByRole("button", { name: "Jump to the latest message" }).click();
   await rui.sees("for the one who reads above");
   await ana.ticks("for the one who reads above", "Read");
+});
+
+test("what is drawn in the moment in which one scrolls up does not take one back", async () => {
+  await ana.page.getByRole("button", { name: "Jump to the latest message" }).waitFor({ state: "hidden" });
+  const moved = await ana.page.getByRole("log").evaluate(async (log) => {
+    const bottom = log.scrollTop;
+    log.scrollTop = bottom - 400;
+    log.querySelector("article:last-of-type button[aria-label=Reply]").click(); // is drawn before the event of the scrolling comes
+    for (let frames = 0; frames < 5; frames++) await new Promise(requestAnimationFrame);
+    return bottom - log.scrollTop;
+  });
+  assert.ok(moved > 300, `${moved} pixels above the end`);
+  await ana.page.keyboard.press("Escape");
+  await ana.page.getByRole("button", { name: "Jump to the latest message" }).click();
 });
 
 test("a message is edited, answered, given an emoji and deleted, and the other sees it", async () => {

@@ -1,6 +1,6 @@
 /** The hub is killed and started again while two people write: nothing is lost, nothing is there twice. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./support/limits.mjs";
 import { Hub } from "./support/hub.mjs";
 import { Person, launch } from "./support/people.mjs";
 

@@ -1,6 +1,6 @@
 /** What the page shows holds: no gap after joining, counts that are right after a loss, marks for what was seen, and a place kept. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./support/limits.mjs";
 import { Hub } from "./support/hub.mjs";
 import { Person, launch } from "./support/people.mjs";
 

@@ -1,7 +1,7 @@
 /** How the page looks and how light it is: narrow, wide, by day and by night. Takes the pictures of the documentation. */
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./support/limits.mjs";
 import { Hub } from "./support/hub.mjs";
 import { Person, launch } from "./support/people.mjs";
 import { screenshots } from "./support/places.mjs";

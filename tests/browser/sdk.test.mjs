@@ -1,7 +1,7 @@
 /** The client for programs under Node.js: what ends is said to whoever waits, a logout counts, and many rooms come back. */
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./support/limits.mjs";
 import WebSocket from "ws";
 import { Login, Tertulia } from "../../static/sdk/tertulia.js";
 import { Hub } from "./support/hub.mjs";
@@ -167,7 +167,7 @@ for (const [rooms, limit, ms] of [
   [300, null, 12_000],
   [40, "10/1s burst 10", 40_000],
 ]) {
-  test(`${rooms} rooms come back, nothing is lost or doubled${limit ? ", where the hub takes less" : ""}`, { timeout: 120_000 }, async () => {
+  test(`${rooms} rooms come back, nothing is lost or doubled${limit ? ", where the hub takes less" : ""}`, async () => {
     const own = await Hub.start(...(limit ? ["--set", `limits.events_per_connection=${limit}`] : []));
     try {
       const [ana, rui] = [(await own.register("Ana")).access_token, (await own.register("Rui")).access_token];

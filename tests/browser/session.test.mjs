@@ -1,6 +1,6 @@
 /** Logins over several windows: one renews for all, one that ends ends everywhere, and what cannot be mended is said. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./support/limits.mjs";
 import { Hub } from "./support/hub.mjs";
 import { Person, launch } from "./support/people.mjs";
 

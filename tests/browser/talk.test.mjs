@@ -1,6 +1,6 @@
 /** Two people, from registration to read marks. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test } from "./support/limits.mjs";
 import { Hub } from "./support/hub.mjs";
 import { Person, launch } from "./support/people.mjs";
 
