@@ -115,7 +115,9 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
     let metrics = Arc::new(Metrics::new());
     let _claim = claim::claim(config.database_url().expose())?;
     let store = SqlStore::open(&settings::store(&config), metrics.clone()).map_err(RunError::Store)?;
-    let hub = handle::start(settings::rules(&config), store.clone(), metrics.clone());
+    let workers = config.server.workers.map_or_else(usual_workers, std::num::NonZeroUsize::get);
+    let place = if workers == 1 { handle::Place::FirstWorker } else { handle::Place::OwnThread };
+    let hub = handle::start(settings::rules(&config), store.clone(), metrics.clone(), place);
     let authenticator = Arc::new(settings::authenticator(&config, metrics.clone())?);
     let accounts = settings::accounts(&config, store.clone(), &authenticator, HubHerald(hub.clone()), metrics.clone())?;
     if accounts.look().await.is_err() {
@@ -173,7 +175,6 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
     let chat =
         Data::new(Chat { hub: hub.clone(), reads: store.reads(), max_text_bytes: config.limits.max_text_bytes.0 });
 
-    let workers = config.server.workers.map_or_else(available_cores, std::num::NonZeroUsize::get);
     let mut listeners = Listeners::new(workers);
     let pages = Arc::new(settings::pages(&config)?);
     let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &chat, &pages, &door)?;
@@ -278,6 +279,7 @@ fn early_end(ended: Result<io::Result<()>, tokio::task::JoinError>) -> io::Error
     }
 }
 
-fn available_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+/// One thread less than there are cores, for the sequencer and the database want one, too.
+fn usual_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }

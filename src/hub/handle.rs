@@ -1,8 +1,8 @@
 //! The only door of the hub that sessions and REST see.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::delivery;
 use super::membership::Facts;
@@ -10,12 +10,12 @@ pub use super::outlet::{Backlog, Broadcast, Departure, End, Outlet, Seat, WIRE_F
 use super::permissions;
 use super::ports::{Access, Store, Unavailable};
 use super::server::{ChatServer, Drain, FromSession, OnlineQuery, SnapshotQuery};
-pub use super::server::{Snapshot, start};
+pub use super::server::{Place, Snapshot, start};
 pub use super::state::Rules;
 use crate::domain::audit::AuditEntry;
 use crate::domain::{Command, ConnId, Event, Identity, LoginId, OrgId, Reject, RoomId, Tag, UserId, UserStatus};
 use crate::metrics::Metrics;
-use actix::{Addr, WeakRecipient};
+use actix::{Addr, Arbiter, ArbiterHandle, WeakRecipient};
 use tokio::sync::oneshot;
 
 /// Commands may wait in front of the `ChatServer` up to this number; then sessions stop reading.
@@ -59,13 +59,24 @@ impl Shared {
 /// The hub, as sessions and REST handlers hold it.
 #[derive(Clone)]
 pub struct Hub {
-    server: Addr<ChatServer>,
+    server: Arc<OnceLock<Addr<ChatServer>>>,
+    rules: Rules,
     shared: Arc<Shared>,
 }
 
 impl Hub {
-    pub(super) fn new(server: Addr<ChatServer>, shared: Arc<Shared>) -> Self {
-        Self { server, shared }
+    pub(super) fn new(rules: Rules, shared: Arc<Shared>) -> Self {
+        Self { server: Arc::default(), rules, shared }
+    }
+
+    /// Starts the actor, unless it runs.
+    pub(super) fn start_in(&self, arbiter: &ArbiterHandle) -> &Addr<ChatServer> {
+        self.server.get_or_init(|| ChatServer::start_on(arbiter, self.rules.clone(), &self.shared))
+    }
+
+    /// The actor, which begins with the first that needs it where it shares a worker's thread. To be called on one.
+    fn server(&self) -> &Addr<ChatServer> {
+        self.server.get().unwrap_or_else(|| self.start_in(&Arbiter::current()))
     }
 
     /// An id for a connection that is about to open.
@@ -84,7 +95,7 @@ impl Hub {
         session: WeakRecipient<End>,
     ) -> Seat {
         self.shared.store.provision(&identity);
-        let seat = delivery::take_seat(&self.server, &self.shared, outlet);
+        let seat = delivery::take_seat(self.server(), &self.shared, outlet);
         self.post(FromSession::Register { conn, dialect, identity, seat, session });
         seat
     }
@@ -98,6 +109,7 @@ impl Hub {
     pub async fn ask(&self, identity: Arc<Identity>, command: Command) -> Result<Event, Reject> {
         self.shared.store.provision(&identity);
         let (reply, answer) = oneshot::channel();
+        self.server();
         self.post(FromSession::Ask { conn: self.next_conn(), identity, command, reply });
         match answer.await {
             Ok(Event::Rejected(reject)) => Err(reject),
@@ -118,7 +130,7 @@ impl Hub {
     /// Which of these users have a connection, in their order; nobody where the hub has stopped.
     pub async fn online(&self, organization: OrgId, users: Vec<UserId>) -> Vec<bool> {
         let count = users.len();
-        self.server.send(OnlineQuery { organization, users }).await.unwrap_or_else(|_| vec![false; count])
+        self.server().send(OnlineQuery { organization, users }).await.unwrap_or_else(|_| vec![false; count])
     }
 
     /// The connection hears of its user's rooms from now on.
@@ -162,18 +174,22 @@ impl Hub {
 
     /// Counts as of now. `None`: the hub has stopped.
     pub async fn snapshot(&self) -> Option<Snapshot> {
-        self.server.send(SnapshotQuery).await.ok()
+        self.server().send(SnapshotQuery).await.ok()
     }
 
     /// Ends every connection in an orderly way: all are told, what is being stored is stored and acknowledged,
     /// then they are closed with 1012. Resolves when the closes are on their way.
     pub async fn drain(&self) {
         // An `Err` means that the actor has stopped already, and with it everything there was to drain.
-        let _ = self.server.send(Drain).await;
+        if let Some(server) = self.server.get() {
+            let _ = server.send(Drain).await;
+        }
     }
 
     fn post(&self, message: FromSession) {
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        self.server.do_send(message);
+        if let Some(server) = self.server.get() {
+            self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+            server.do_send(message);
+        }
     }
 }

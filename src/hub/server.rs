@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFuture, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, MessageResult,
+    Actor, ActorFuture, ActorFutureExt, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, MessageResult,
     ResponseActFuture, WeakRecipient, WrapFuture,
 };
 use futures_util::future::join_all;
@@ -37,14 +37,32 @@ const COMPARE_AGAIN: Duration = Duration::from_secs(1);
 /// How long a drain waits for writes that are on their way.
 const DRAIN_WRITES: Duration = Duration::from_secs(4);
 
-/// Starts the hub: its actor on an arbiter of its own, in front of `store`.
-pub fn start(rules: Rules, store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Hub {
-    let shared = Shared::new(store, metrics);
-    let arbiter = Arbiter::new();
-    let for_actor = shared.clone();
-    let server = ChatServer::start_in_arbiter(&arbiter.handle(), move |_| ChatServer::new(rules, for_actor));
-    shared.store.attach(Box::new(StoreNews(server.clone())));
-    Hub::new(server, shared)
+/// Where the hub's actor runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// On a thread of its own, beside several workers.
+    OwnThread,
+    /// On the thread that needs it first: where there is one worker, nothing it says to it has to cross threads.
+    FirstWorker,
+}
+
+/// The hub in front of `store`.
+pub fn start(rules: Rules, store: Arc<dyn Store>, metrics: Arc<Metrics>, place: Place) -> Hub {
+    let hub = Hub::new(rules, Shared::new(store, metrics));
+    if place == Place::OwnThread {
+        hub.start_in(&Arbiter::new().handle());
+    }
+    hub
+}
+
+impl ChatServer {
+    /// Starts the actor.
+    pub(super) fn start_on(arbiter: &ArbiterHandle, rules: Rules, shared: &Arc<Shared>) -> Addr<Self> {
+        let for_actor = shared.clone();
+        let server = Self::start_in_arbiter(arbiter, move |_| Self::new(rules, for_actor));
+        shared.store.attach(Box::new(StoreNews(server.clone())));
+        server
+    }
 }
 
 pub struct ChatServer {

@@ -235,7 +235,7 @@ impl Inner {
                 }
             }
             Ok(written) => {
-                self.queue = Some(Box::new(Queue::rest(frame.slice(written..))));
+                self.queue = Some(Queue::rest(frame.slice(written..)));
                 self.blocked = true;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -283,7 +283,7 @@ impl Inner {
     }
 
     fn push(&mut self, frame: Bytes) {
-        self.queue.get_or_insert_default().push(frame);
+        self.queue.get_or_insert_with(Queue::take).push(frame);
     }
 
     fn overflow(&mut self) {
@@ -303,8 +303,8 @@ impl Inner {
             Some(queue) => queue.write_to(io).and_then(|()| io.flush()),
             None => io.flush(),
         };
-        if self.queue.as_ref().is_some_and(|queue| queue.is_empty()) {
-            self.queue = None;
+        if let Some(queue) = self.queue.take_if(|queue| queue.is_empty()) {
+            queue.give_back();
         }
         match written {
             Ok(()) => self.blocked = false,

@@ -272,3 +272,30 @@ fn a_broadcast_is_encoded_once_for_all() {
         assert_eq!(names.0.load(Ordering::Relaxed), 1);
     });
 }
+
+#[test]
+fn an_event_costs_no_allocation_for_each_that_hears_it() {
+    run(async {
+        let mut all = Vec::new();
+        for _ in 0..20 {
+            all.push(pair(limits()).await);
+        }
+        let tell = |outbox: &Outbox, events: &[Arc<Broadcast>]| match events {
+            [alone] => outbox.send(alone),
+            several => {
+                for event in several {
+                    outbox.queue(event);
+                }
+                outbox.flush();
+            }
+        };
+        for count in [1, 3] {
+            let events: Vec<_> = (0..count).map(|_| pong()).collect();
+            // Encodes each, and leaves a queue for the others.
+            tell(&all[0].0, &events);
+            let allocated =
+                allocation_counter::measure(|| all[1..].iter().for_each(|(outbox, _)| tell(outbox, &events)));
+            assert_eq!(allocated.count_total, 0, "{count} events at a time");
+        }
+    });
+}

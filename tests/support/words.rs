@@ -13,7 +13,7 @@ use tertulia::clock;
 use tertulia::domain::{
     Command, Event, Identity, OrgId, Reject, RejectCode, Resume, Role, RoomId, RoomKind, Scopes, Timestamp, UserId,
 };
-use tertulia::hub::handle::{Hub, Rules, WireForm, start};
+use tertulia::hub::handle::{Hub, Place, Rules, WireForm, start};
 use tertulia::metrics::Metrics;
 use tertulia::session::dialect::{Dialect, Gatekeeper, Inbound, Misread, Registered, Request};
 use tertulia::session::member::{Club, Lobby, Member, Provenance};
@@ -118,7 +118,7 @@ impl WordsServer {
         let thread = std::thread::spawn(move || {
             actix::System::new().block_on(async move {
                 let rules = Rules { auto_create: true, max_rooms_per_connection: 1000, max_connections_per_user: 10 };
-                let hub = start(rules, for_hub, Arc::clone(&for_club));
+                let hub = start(rules, for_hub, Arc::clone(&for_club), Place::OwnThread);
                 let mut club = Club {
                     hub: hub.clone(),
                     gatekeeper: Arc::new(Trusting),
