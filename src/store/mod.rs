@@ -20,6 +20,7 @@ mod fixed;
 mod intake;
 mod link;
 mod migrations;
+mod parameters;
 mod people;
 mod queries;
 pub mod read;
