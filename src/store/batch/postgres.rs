@@ -101,17 +101,15 @@ pub(crate) fn ids_at(connection: &mut PgConnection, places: &[(RoomId, u64)]) ->
 }
 
 pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<'_>]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO messages (organization_id, pos, created_at, room_id, seq, id, sender_id, sender_type, \
+    const TEXT: &str = "INSERT INTO messages (organization_id, created_at, pos, room_id, seq, id, sender_id, sender_type, \
          direction, user_name, contact_id, message_type, content, reply_to_id, client_message_id) \
-         SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+         SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
+         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)";
     if rows.is_empty() {
         return Ok(());
     }
-    let mut binds = vec![
-        uuids(rows.iter().map(|row| row.organization_id.0)),
-        numbers(rows.iter().map(|row| row.pos)),
-        numbers(rows.iter().map(|row| row.created_at)),
-    ];
+    let mut binds =
+        vec![uuids(rows.iter().map(|row| row.organization_id.0)), numbers(rows.iter().map(|row| row.created_at))];
     binds.extend(columns(rows));
     Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
     Ok(())
@@ -128,27 +126,25 @@ pub(crate) fn add_at_once(
 ) -> QueryResult<bool> {
     const TEXT: &str = "WITH organization AS ( \
          UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ? AND last_pos = ? RETURNING id, last_at) \
-         INSERT INTO messages (room_id, seq, id, organization_id, pos, sender_id, sender_type, direction, \
-         user_name, contact_id, message_type, content, reply_to_id, client_message_id, created_at) \
-         SELECT m.room_id, m.seq, m.id, organization.id, ? + m.nth, m.sender_id, m.sender_type, m.direction, \
-         m.user_name, m.contact_id, m.message_type, m.content, m.reply_to_id, m.client_message_id, organization.last_at \
-         FROM organization, unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WITH ORDINALITY AS m (room_id, seq, id, \
-         sender_id, sender_type, direction, user_name, contact_id, message_type, content, reply_to_id, \
-         client_message_id, nth)";
+         INSERT INTO messages (organization_id, created_at, pos, room_id, seq, id, sender_id, sender_type, direction, \
+         user_name, contact_id, message_type, content, reply_to_id, client_message_id) \
+         SELECT id, last_at, unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
+         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?) FROM organization";
     let mut binds: Vec<Bind<'_, Pg>> = vec![
         Box::new(stored(organization.last_pos).into_sql::<BigInt>()),
         Box::new(organization.last_at.into_sql::<BigInt>()),
         Box::new(id.0.into_sql::<SqlUuid>()),
-        Box::new(stored(before).into_sql::<BigInt>()),
         Box::new(stored(before).into_sql::<BigInt>()),
     ];
     binds.extend(columns(rows));
     Ok(Fixed::<Pg>::new(TEXT, binds).execute(connection)? == rows.len())
 }
 
-/// The columns in which messages of one organization and batch differ, but for `pos`.
-fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a, Pg>; 12] {
+/// The columns in which messages of one organization and batch differ, one array each. In a select list they are taken
+/// apart side by side, row by row; in a FROM clause each would be laid out in a table of its own first.
+fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a, Pg>; 13] {
     [
+        numbers(rows.iter().map(|row| row.pos)),
         uuids(rows.iter().map(|row| row.room_id.0)),
         numbers(rows.iter().map(|row| row.seq)),
         uuids(rows.iter().map(|row| row.id.0)),
