@@ -6,11 +6,17 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
 
 use super::batch::without_nul;
-use super::connection::{Connection, on};
-use super::schema::audit_log;
+use super::connection::Connection;
+use super::fixed::Fixed;
+use super::parameters::{
+    number, numbers, optional_key, optional_number, optional_numbers, optional_text, optional_texts, optional_uuids,
+    text, texts,
+};
 use super::values::Key;
 use crate::domain::Timestamp;
 use crate::domain::audit::{AuditAction, AuditEntry};
@@ -21,8 +27,7 @@ const LINES: usize = 8_192;
 const REFUSALS: usize = 1_024;
 
 /// A line of the log, as it stands in the table.
-#[derive(Insertable, Clone, Debug)]
-#[diesel(table_name = audit_log)]
+#[derive(Clone, Debug)]
 pub(crate) struct Line {
     at: i64,
     action: &'static str,
@@ -30,8 +35,8 @@ pub(crate) struct Line {
     dialect: &'static str,
     organization_id: Option<Key>,
     user_id: Option<Key>,
-    address: String,
-    origin: Option<String>,
+    address: IpAddr,
+    origin: Option<Box<str>>,
     close_code: Option<i64>,
     lasted_ms: Option<i64>,
     times: i64,
@@ -119,8 +124,8 @@ fn line(entry: AuditEntry) -> Line {
         dialect: entry.dialect,
         organization_id: entry.organization.map(|it| Key(it.0)),
         user_id: entry.user.map(|it| Key(it.0)),
-        address: entry.address.to_string(),
-        origin: entry.origin.map(|it| without_nul(it).into()),
+        address: entry.address,
+        origin: entry.origin.map(without_nul),
         close_code,
         lasted_ms,
         times: 1,
@@ -128,10 +133,57 @@ fn line(entry: AuditEntry) -> Line {
 }
 
 pub(crate) fn write(connection: &mut Connection, lines: &[Line]) -> QueryResult<()> {
+    match connection {
+        Connection::Sqlite(c) => write_sqlite(c, lines),
+        Connection::Postgres(c) => write_postgres(c, lines),
+    }
+}
+
+fn write_sqlite(connection: &mut SqliteConnection, lines: &[Line]) -> QueryResult<()> {
+    const TEXT: &str = "INSERT INTO audit_log (at, action, reason, dialect, organization_id, user_id, address, origin, \
+         close_code, lasted_ms, times) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    for line in lines {
+        let address = line.address.to_string();
+        let binds = vec![
+            number(line.at),
+            text(line.action),
+            optional_text(line.reason),
+            text(line.dialect),
+            optional_key(line.organization_id),
+            optional_key(line.user_id),
+            text(&address),
+            optional_text(line.origin.as_deref()),
+            optional_number(line.close_code),
+            optional_number(line.lasted_ms),
+            number(line.times),
+        ];
+        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+    }
+    Ok(())
+}
+
+fn write_postgres(connection: &mut PgConnection, lines: &[Line]) -> QueryResult<()> {
+    const TEXT: &str = "INSERT INTO audit_log (at, action, reason, dialect, organization_id, user_id, address, origin, \
+         close_code, lasted_ms, times) SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
+         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)";
     if lines.is_empty() {
         return Ok(());
     }
-    on!(connection, c => diesel::insert_into(audit_log::table).values(lines).execute(c))?;
+    let addresses: Vec<String> = lines.iter().map(|line| line.address.to_string()).collect();
+    let binds = vec![
+        numbers(lines.iter().map(|line| line.at)),
+        texts(lines.iter().map(|line| line.action)),
+        optional_texts(lines.iter().map(|line| line.reason)),
+        texts(lines.iter().map(|line| line.dialect)),
+        optional_uuids(lines.iter().map(|line| line.organization_id)),
+        optional_uuids(lines.iter().map(|line| line.user_id)),
+        texts(addresses.iter().map(|address| &**address)),
+        optional_texts(lines.iter().map(|line| line.origin.as_deref())),
+        optional_numbers(lines.iter().map(|line| line.close_code)),
+        optional_numbers(lines.iter().map(|line| line.lasted_ms)),
+        numbers(lines.iter().map(|line| line.times)),
+    ];
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
     Ok(())
 }
 

@@ -27,13 +27,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GATHERING_SHARE: u32 = 8;
 /// The writer looks around at least this often.
 const TICK: Duration = Duration::from_secs(1);
-/// People and audit lines are written at most this often, and so many at a time, so that messages hardly wait for them.
+/// People and audit lines are written at most this often, and so many at a time: few milliseconds of work, so that messages
+/// hardly wait for them, and as much as one sync of the disk is worth.
 const CHORES_INTERVAL: Duration = Duration::from_millis(50);
-const PEOPLE: usize = 64;
+const PEOPLE: usize = 256;
 /// How many errands may wait, and how many are run between two batches.
 const ERRANDS: usize = 1_024;
 const ERRANDS_AT_ONCE: usize = 8;
-const LINES: usize = 256;
+const LINES: usize = 512;
 
 /// What the writer does next.
 pub(crate) enum Turn {
@@ -159,8 +160,12 @@ impl Intake {
 
     pub(crate) fn provision(&self, identity: &Arc<Identity>) {
         let mut state = lock(&self.state);
+        // The writer knows already that some wait: a crowd that comes in shall not wake it once per head.
+        let is_first = state.people.is_empty();
         state.people.push(identity);
-        self.wake.notify_one();
+        if is_first && !state.people.is_empty() {
+            self.wake.notify_one();
+        }
     }
 
     /// Changes the audit log. The writer looks at it by itself.

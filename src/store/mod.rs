@@ -20,6 +20,7 @@ mod fixed;
 mod intake;
 mod link;
 mod migrations;
+mod parameters;
 mod people;
 mod queries;
 pub mod read;
@@ -49,7 +50,7 @@ use intake::Intake;
 use link::Link;
 use queries::{AccessOf, HeadsOf, PageOf};
 use read::Reads;
-use reader::{Reader, Readers};
+use reader::Readers;
 use writer::{Run, Writer};
 
 /// How often the watch looks for a writer that does not come back.
@@ -104,13 +105,13 @@ impl SqlStore {
             }
         });
         writer.do_send(Run);
-        let readers = SyncArbiter::start(options.workers.max(1), {
+        let readers = Readers::start(options.workers.max(1), {
             let target = target.clone();
-            move || Reader::new(Link::new(target.clone(), Purpose::Read))
+            move || Link::new(target.clone(), Purpose::Read)
         });
         System::current().arbiter().spawn(watch(Arc::downgrade(&intake), Arc::clone(&metrics)));
         metrics.store_up.set(1);
-        Ok(Arc::new(Self { target, intake, metrics, readers: Readers::new(readers), _writer: writer }))
+        Ok(Arc::new(Self { target, intake, metrics, readers, _writer: writer }))
     }
 
     /// What is read besides what the hub asks for.

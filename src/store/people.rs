@@ -7,12 +7,16 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
 
 use super::accounts::with_account;
 use super::batch::without_nul;
 use super::connection::{Connection, on};
-use super::schema::{organizations, users};
+use super::fixed::Fixed;
+use super::parameters::{key, number, numbers, optional_text, optional_texts, text, texts, uuids};
+use super::schema::organizations;
 use super::values::Key;
 use crate::domain::{Identity, OrgId, Scopes, Timestamp, UserId};
 
@@ -77,49 +81,98 @@ fn hash(what: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Writes `people` and the organizations that are missing. What people with an account are called, and what they may, is
-/// decided here: a token that was minted before a change must not undo it.
+/// A person, as the table has them.
+struct Row {
+    organization: Key,
+    id: Key,
+    name: Box<str>,
+    email: Option<Box<str>>,
+    role: &'static str,
+}
+
+/// Writes `people`, each of them once, and the organizations that are missing. What people with an account are called, and
+/// what they may, is decided here: a token that was minted before a change must not undo it.
 pub(crate) fn write(connection: &mut Connection, people: &[Arc<Identity>], now: Timestamp) -> QueryResult<()> {
     if people.is_empty() {
         return Ok(());
     }
-    let now = now.as_micros();
-    let mut made = None;
     let settled = with_account(connection, people.iter().map(|it| it.user))?;
-    for person in people {
-        let Some(organization) = person.organization else { continue };
-        if settled.contains(&(organization, person.user)) {
-            continue;
-        }
-        let id = Key(organization.0);
-        if made.replace(organization) != Some(organization) {
-            let row = (
-                organizations::id.eq(id),
-                organizations::last_pos.eq(0),
-                organizations::last_at.eq(now),
-                organizations::created_at.eq(now),
-            );
-            on!(connection, c => diesel::insert_into(organizations::table)
-                .values(row)
-                .on_conflict_do_nothing()
-                .execute(c))?;
-        }
-        let (name, email) = (without_nul(person.name.clone()), person.email.clone().map(without_nul));
-        let changing = (
-            users::name.eq(&*name),
-            users::email.eq(email.as_deref()),
-            users::role.eq(person.role.as_str()),
-            users::updated_at.eq(now),
+    let row = |person: &Arc<Identity>| {
+        let organization = person.organization.filter(|it| !settled.contains(&(*it, person.user)))?;
+        Some(Row {
+            organization: Key(organization.0),
+            id: Key(person.user.0),
+            name: without_nul(person.name.clone()),
+            email: person.email.clone().map(without_nul),
+            role: person.role.as_str(),
+        })
+    };
+    let rows: Vec<Row> = people.iter().filter_map(row).collect();
+    let mut missing: Vec<Key> = rows.iter().map(|row| row.organization).collect();
+    missing.dedup();
+    for id in missing {
+        let row = (
+            organizations::id.eq(id),
+            organizations::last_pos.eq(0),
+            organizations::last_at.eq(now.as_micros()),
+            organizations::created_at.eq(now.as_micros()),
         );
-        let row =
-            (users::organization_id.eq(id), users::id.eq(Key(person.user.0)), users::created_at.eq(now), changing);
-        let put = diesel::insert_into(users::table)
+        on!(connection, c => diesel::insert_into(organizations::table)
             .values(row)
-            .on_conflict((users::organization_id, users::id))
-            .do_update()
-            .set(changing);
-        on!(connection, c => put.execute(c))?;
+            .on_conflict_do_nothing()
+            .execute(c))?;
     }
+    match connection {
+        Connection::Sqlite(c) => write_sqlite(c, &rows, now),
+        Connection::Postgres(c) => write_postgres(c, &rows, now),
+    }
+}
+
+/// After a restart all come again, nearly all of them as they were: a row that says so already is left alone.
+macro_rules! put {
+    ($values:literal) => {
+        concat!(
+            "INSERT INTO users (organization_id, id, name, email, role, created_at, updated_at) ",
+            $values,
+            " ON CONFLICT (organization_id, id) DO UPDATE SET \
+             name = excluded.name, email = excluded.email, role = excluded.role, updated_at = excluded.updated_at \
+             WHERE (users.name, users.email, users.role) IS DISTINCT FROM (excluded.name, excluded.email, excluded.role)"
+        )
+    };
+}
+
+fn write_sqlite(connection: &mut SqliteConnection, rows: &[Row], now: Timestamp) -> QueryResult<()> {
+    const TEXT: &str = put!("VALUES (?, ?, ?, ?, ?, ?, ?)");
+    for row in rows {
+        let binds = vec![
+            key(row.organization),
+            key(row.id),
+            text(&row.name),
+            optional_text(row.email.as_deref()),
+            text(row.role),
+            number(now.as_micros()),
+            number(now.as_micros()),
+        ];
+        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+    }
+    Ok(())
+}
+
+fn write_postgres(connection: &mut PgConnection, rows: &[Row], now: Timestamp) -> QueryResult<()> {
+    const TEXT: &str = put!("SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)");
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let binds = vec![
+        uuids(rows.iter().map(|row| row.organization.0)),
+        uuids(rows.iter().map(|row| row.id.0)),
+        texts(rows.iter().map(|row| &*row.name)),
+        optional_texts(rows.iter().map(|row| row.email.as_deref())),
+        texts(rows.iter().map(|row| row.role)),
+        numbers(rows.iter().map(|_| now.as_micros())),
+        numbers(rows.iter().map(|_| now.as_micros())),
+    ];
+    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
     Ok(())
 }
 

@@ -1,11 +1,14 @@
 //! The readers: a few threads with a connection each, which never wait for the writer, nor it for them.
+//!
+//! They take queries from one queue, straight from whoever asks. A reader that has work looks for more before it sleeps,
+//! so that a crowd that asks wakes nobody once per question.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actix::{Actor, Addr, Handler, Message, SyncContext};
+use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
 use diesel::QueryResult;
 use log::{error, warn};
 use tokio::sync::oneshot;
@@ -26,15 +29,12 @@ pub(crate) trait Query: Send + 'static {
     fn run(&self, connection: &mut Connection) -> QueryResult<Self::Answer>;
 }
 
-pub(crate) struct Reader {
+struct Reader {
+    queue: Arc<Queue>,
     link: Link,
 }
 
 impl Reader {
-    pub(crate) fn new(link: Link) -> Self {
-        Self { link }
-    }
-
     fn read<Q: Query>(&mut self, query: &Q) -> Result<Q::Answer, Down> {
         let error = match query.run(self.link.get()?) {
             Ok(answer) => return Ok(answer),
@@ -56,65 +56,137 @@ impl Actor for Reader {
     type Context = SyncContext<Self>;
 }
 
+/// Read until the queue closes. Sent once to each reader: between queries there is no detour through a mailbox.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Ask<Q: Query> {
-    query: Q,
-    reply: oneshot::Sender<Q::Answer>,
-    place: Place,
-}
+struct Run;
 
-impl<Q: Query> Handler<Ask<Q>> for Reader {
+impl Handler<Run> for Reader {
     type Result = ();
 
-    fn handle(&mut self, ask: Ask<Q>, _: &mut SyncContext<Self>) {
-        let Ask { query, reply, place } = ask;
-        if !reply.is_closed() {
+    fn handle(&mut self, _: Run, _: &mut SyncContext<Self>) {
+        while let Some(question) = self.queue.next() {
             // The thread of a sync arbiter is not replaced, so nothing may unwind through here.
-            match catch_unwind(AssertUnwindSafe(|| self.read(&query))) {
-                // Whoever asked may have stopped waiting; no answer means unavailable.
-                Ok(Ok(answer)) => drop(reply.send(answer)),
-                Ok(Err(Down)) => {}
-                Err(_) => {
-                    error!("A reader panicked");
-                    self.link.drop_connection();
-                }
+            if catch_unwind(AssertUnwindSafe(|| question.answer(self))).is_err() {
+                error!("A reader panicked");
+                self.link.drop_connection();
             }
         }
-        drop(place);
     }
 }
 
-/// A place in the queue, free again when it is dropped.
-struct Place(Arc<AtomicUsize>);
+/// A query and whoever waits for its answer.
+trait Question: Send {
+    /// Dropped without an answer, it tells whoever waits that there is none.
+    fn answer(self: Box<Self>, reader: &mut Reader);
+}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+struct Asked<Q: Query> {
+    query: Q,
+    reply: oneshot::Sender<Q::Answer>,
+}
+
+impl<Q: Query> Question for Asked<Q> {
+    fn answer(self: Box<Self>, reader: &mut Reader) {
+        if self.reply.is_closed() {
+            return;
+        }
+        if let Ok(answer) = reader.read(&self.query) {
+            // Whoever asked may have stopped waiting.
+            let _ = self.reply.send(answer);
+        }
     }
 }
 
-/// The readers, from outside.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    questions: VecDeque<Box<dyn Question>>,
+    /// Readers that sleep.
+    idle: usize,
+    closed: bool,
+}
+
+impl Queue {
+    /// A panic elsewhere leaves nothing half done in here.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, question: Box<dyn Question>) -> Result<(), Unavailable> {
+        let mut waiting = self.lock();
+        if waiting.closed || waiting.questions.len() >= CAPACITY {
+            return Err(Unavailable);
+        }
+        waiting.questions.push_back(question);
+        let is_idle = waiting.idle > 0;
+        drop(waiting);
+        if is_idle {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The next question; `None`: there will be none.
+    fn next(&self) -> Option<Box<dyn Question>> {
+        let mut waiting = self.lock();
+        loop {
+            if waiting.closed {
+                return None;
+            }
+            if let Some(question) = waiting.questions.pop_front() {
+                return Some(question);
+            }
+            waiting.idle += 1;
+            waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.idle -= 1;
+        }
+    }
+}
+
+/// The readers, from outside. They end with the last of these.
 #[derive(Clone)]
-pub(crate) struct Readers {
-    pool: Addr<Reader>,
-    waiting: Arc<AtomicUsize>,
+pub(crate) struct Readers(Arc<Pool>);
+
+struct Pool {
+    queue: Arc<Queue>,
+    _readers: Addr<Reader>,
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut waiting = self.queue.lock();
+        waiting.closed = true;
+        waiting.questions.clear();
+        drop(waiting);
+        self.queue.wake.notify_all();
+    }
 }
 
 impl Readers {
-    pub(crate) fn new(pool: Addr<Reader>) -> Self {
-        Self { pool, waiting: Arc::default() }
+    /// Starts as many, each with a connection that `link` makes. Needs a running actix system.
+    pub(crate) fn start(count: usize, link: impl Fn() -> Link + Send + Sync + 'static) -> Self {
+        let queue = Arc::<Queue>::default();
+        let readers = SyncArbiter::start(count, {
+            let queue = Arc::clone(&queue);
+            move || Reader { queue: Arc::clone(&queue), link: link() }
+        });
+        for _ in 0..count {
+            readers.do_send(Run);
+        }
+        Self(Arc::new(Pool { queue, _readers: readers }))
     }
 
     pub(crate) fn ask<Q: Query>(&self, query: Q) -> Reply<Q::Answer> {
-        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(&self.waiting));
-        if waiting >= CAPACITY {
+        let (reply, answer) = oneshot::channel();
+        if self.0.queue.push(Box::new(Asked { query, reply })).is_err() {
             return Box::pin(async { Err(Unavailable) });
         }
-        let (reply, answer) = oneshot::channel();
-        // The mailbox does not count; `waiting` does.
-        self.pool.do_send(Ask { query, reply, place });
         Box::pin(async {
             match tokio::time::timeout(PATIENCE, answer).await {
                 Ok(Ok(answer)) => Ok(answer),

@@ -240,26 +240,6 @@ diesel::table! {
     }
 }
 
-diesel::table! {
-    use diesel::sql_types::*;
-    use super::Id;
-
-    audit_log (id) {
-        id -> BigInt,
-        at -> BigInt,
-        action -> Text,
-        reason -> Nullable<Text>,
-        dialect -> Text,
-        organization_id -> Nullable<Id>,
-        user_id -> Nullable<Id>,
-        address -> Text,
-        origin -> Nullable<Text>,
-        close_code -> Nullable<BigInt>,
-        lasted_ms -> Nullable<BigInt>,
-        times -> BigInt,
-    }
-}
-
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,
     users,

@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 
-use diesel::expression::{AsExpression, IntoSql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::QueryFragment;
-use diesel::sql_types::{Array, BigInt, Binary, HasSqlType, Nullable, SingleValue, Text, Uuid as SqlUuid};
-use uuid::Uuid;
+use diesel::sql_types::{BigInt, Binary, Text, Uuid as SqlUuid};
 
-use super::super::fixed::{self, Fixed};
+use super::super::fixed::{Bind, Fixed};
+use super::super::parameters::{array, numbers, optional_texts, optional_uuids, texts, uuids};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
 use super::super::schema::{self, organizations};
 use super::super::status::Standing;
@@ -18,33 +16,6 @@ use super::ledger::{Ledger, Organization, SentBefore};
 use super::requests::Request;
 use super::tables::{MarkRow, NewRequest, OrganizationRow, RequestRow};
 use crate::domain::{OrgId, RoomId, UserId};
-
-type Bind<'a> = fixed::Bind<'a, Pg>;
-
-/// All values of one parameter.
-fn array<'a, Type, Value>(values: impl Iterator<Item = Value>) -> Bind<'a>
-where
-    Type: SingleValue + 'a,
-    Array<Type>: SingleValue,
-    Pg: HasSqlType<Array<Type>>,
-    Value: 'a,
-    Vec<Value>: AsExpression<Array<Type>>,
-    <Vec<Value> as AsExpression<Array<Type>>>::Expression: QueryFragment<Pg> + 'a,
-{
-    Box::new(values.collect::<Vec<_>>().into_sql::<Array<Type>>())
-}
-
-fn uuids<'a>(ids: impl Iterator<Item = Uuid>) -> Bind<'a> {
-    array::<SqlUuid, _>(ids)
-}
-
-fn numbers<'a>(numbers: impl Iterator<Item = i64>) -> Bind<'a> {
-    array::<BigInt, _>(numbers)
-}
-
-fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Bind<'a> {
-    array::<Text, _>(texts)
-}
 
 pub(crate) fn lock(connection: &mut PgConnection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
     organizations::table
@@ -130,17 +101,15 @@ pub(crate) fn ids_at(connection: &mut PgConnection, places: &[(RoomId, u64)]) ->
 }
 
 pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<'_>]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO messages (organization_id, pos, created_at, room_id, seq, id, sender_id, sender_type, \
+    const TEXT: &str = "INSERT INTO messages (organization_id, created_at, pos, room_id, seq, id, sender_id, sender_type, \
          direction, user_name, contact_id, message_type, content, reply_to_id, client_message_id) \
-         SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+         SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
+         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)";
     if rows.is_empty() {
         return Ok(());
     }
-    let mut binds = vec![
-        uuids(rows.iter().map(|row| row.organization_id.0)),
-        numbers(rows.iter().map(|row| row.pos)),
-        numbers(rows.iter().map(|row| row.created_at)),
-    ];
+    let mut binds =
+        vec![uuids(rows.iter().map(|row| row.organization_id.0)), numbers(rows.iter().map(|row| row.created_at))];
     binds.extend(columns(rows));
     Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
     Ok(())
@@ -157,27 +126,25 @@ pub(crate) fn add_at_once(
 ) -> QueryResult<bool> {
     const TEXT: &str = "WITH organization AS ( \
          UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ? AND last_pos = ? RETURNING id, last_at) \
-         INSERT INTO messages (room_id, seq, id, organization_id, pos, sender_id, sender_type, direction, \
-         user_name, contact_id, message_type, content, reply_to_id, client_message_id, created_at) \
-         SELECT m.room_id, m.seq, m.id, organization.id, ? + m.nth, m.sender_id, m.sender_type, m.direction, \
-         m.user_name, m.contact_id, m.message_type, m.content, m.reply_to_id, m.client_message_id, organization.last_at \
-         FROM organization, unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WITH ORDINALITY AS m (room_id, seq, id, \
-         sender_id, sender_type, direction, user_name, contact_id, message_type, content, reply_to_id, \
-         client_message_id, nth)";
-    let mut binds: Vec<Bind<'_>> = vec![
+         INSERT INTO messages (organization_id, created_at, pos, room_id, seq, id, sender_id, sender_type, direction, \
+         user_name, contact_id, message_type, content, reply_to_id, client_message_id) \
+         SELECT id, last_at, unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
+         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?) FROM organization";
+    let mut binds: Vec<Bind<'_, Pg>> = vec![
         Box::new(stored(organization.last_pos).into_sql::<BigInt>()),
         Box::new(organization.last_at.into_sql::<BigInt>()),
         Box::new(id.0.into_sql::<SqlUuid>()),
-        Box::new(stored(before).into_sql::<BigInt>()),
         Box::new(stored(before).into_sql::<BigInt>()),
     ];
     binds.extend(columns(rows));
     Ok(Fixed::<Pg>::new(TEXT, binds).execute(connection)? == rows.len())
 }
 
-/// The columns in which messages of one organization and batch differ, but for `pos`.
-fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a>; 12] {
+/// The columns in which messages of one organization and batch differ, one array each. In a select list they are taken
+/// apart side by side, row by row; in a FROM clause each would be laid out in a table of its own first.
+fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a, Pg>; 13] {
     [
+        numbers(rows.iter().map(|row| row.pos)),
         uuids(rows.iter().map(|row| row.room_id.0)),
         numbers(rows.iter().map(|row| row.seq)),
         uuids(rows.iter().map(|row| row.id.0)),
@@ -185,11 +152,11 @@ fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a>; 12] {
         texts(rows.iter().map(|row| row.sender_type)),
         texts(rows.iter().map(|row| row.direction)),
         texts(rows.iter().map(|row| row.user_name)),
-        array::<Nullable<schema::Id>, _>(rows.iter().map(|row| row.contact_id)),
+        optional_uuids(rows.iter().map(|row| row.contact_id)),
         texts(rows.iter().map(|row| row.message_type)),
         array::<schema::Object, _>(rows.iter().map(|row| row.content)),
-        array::<Nullable<schema::Id>, _>(rows.iter().map(|row| row.reply_to_id)),
-        array::<Nullable<Text>, _>(rows.iter().map(|row| row.client_message_id)),
+        optional_uuids(rows.iter().map(|row| row.reply_to_id)),
+        optional_texts(rows.iter().map(|row| row.client_message_id)),
     ]
 }
 
@@ -225,11 +192,11 @@ pub(crate) fn put_standings(connection: &mut PgConnection, rooms: &HashMap<RoomI
     let user = |user: Option<UserId>| user.map(|it| Key(it.0));
     let binds = vec![
         uuids(rooms.keys().map(|id| id.0)),
-        array::<Nullable<schema::Id>, _>(standings().map(|it| it.contact.map(|contact| Key(contact.0)))),
-        array::<Nullable<schema::Id>, _>(standings().map(|it| user(it.read.user))),
+        optional_uuids(standings().map(|it| it.contact.map(|contact| Key(contact.0)))),
+        optional_uuids(standings().map(|it| user(it.read.user))),
         numbers(standings().map(|it| stored(it.read.seq))),
         numbers(standings().map(|it| stored(it.read.rest))),
-        array::<Nullable<schema::Id>, _>(standings().map(|it| user(it.delivered.user))),
+        optional_uuids(standings().map(|it| user(it.delivered.user))),
         numbers(standings().map(|it| stored(it.delivered.seq))),
         numbers(standings().map(|it| stored(it.delivered.rest))),
     ];

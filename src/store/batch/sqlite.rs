@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::Binary;
 use diesel::sqlite::Sqlite;
-use uuid::Uuid;
 
 use super::super::fixed::{Bind, Fixed};
+use super::super::parameters::{key, number, optional_key, text};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
-use super::super::schema::{self, idempotency_keys, marks, messages, organizations};
+use super::super::schema::{idempotency_keys, marks, messages, organizations};
 use super::super::status::Standing;
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, SentBefore};
@@ -76,10 +76,10 @@ pub(crate) fn put_requests(connection: &mut SqliteConnection, rows: &[NewRequest
          VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (organization_id, user_id, key) DO UPDATE SET \
          fingerprint = excluded.fingerprint, subject_id = excluded.subject_id, created_at = excluded.created_at";
     for (organization, request, message, at) in rows {
-        let name: Bind<'_, Sqlite> = Box::new((&*request.key).into_sql::<Text>());
         let fingerprint: Bind<'_, Sqlite> = Box::new(request.fingerprint.as_slice().into_sql::<Binary>());
         let (user, message) = (key(Key(request.user.0)), key(Key(message.0)));
-        let binds = vec![key(Key(organization.0)), user, name, fingerprint, message, number(at.as_micros())];
+        let binds =
+            vec![key(Key(organization.0)), user, text(&request.key), fingerprint, message, number(at.as_micros())];
         Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
     }
     Ok(())
@@ -119,8 +119,8 @@ pub(crate) fn put_marks(connection: &mut SqliteConnection, rows: &[NewMarkRow]) 
     const TEXT: &str = "INSERT INTO marks (room_id, user_id, kind, seq, pos, at) VALUES (?, ?, ?, ?, ?, ?) \
          ON CONFLICT (room_id, user_id, kind) DO UPDATE SET seq = excluded.seq, pos = excluded.pos, at = excluded.at";
     for row in rows {
-        let kind: Bind<'_, Sqlite> = Box::new(row.kind.into_sql::<Text>());
-        let binds = vec![key(row.room_id), key(row.user_id), kind, number(row.seq), number(row.pos), number(row.at)];
+        let binds =
+            vec![key(row.room_id), key(row.user_id), text(row.kind), number(row.seq), number(row.pos), number(row.at)];
         Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
     }
     Ok(())
@@ -131,11 +131,11 @@ pub(crate) fn put_standings(connection: &mut SqliteConnection, rooms: &HashMap<R
          delivered_user = ?, delivered_seq = ?, delivered_rest = ? WHERE id = ?";
     for (id, Standing { contact, read, delivered, .. }) in rooms {
         let binds = vec![
-            optional(contact.map(|it| it.0)),
-            optional(read.user.map(|it| it.0)),
+            optional_key(contact.map(|it| Key(it.0))),
+            optional_key(read.user.map(|it| Key(it.0))),
             number(stored(read.seq)),
             number(stored(read.rest)),
-            optional(delivered.user.map(|it| it.0)),
+            optional_key(delivered.user.map(|it| Key(it.0))),
             number(stored(delivered.seq)),
             number(stored(delivered.rest)),
             key(Key(id.0)),
@@ -152,16 +152,4 @@ pub(crate) fn advance(connection: &mut SqliteConnection, ledger: &Ledger) -> Que
         Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
     }
     Ok(())
-}
-
-fn key<'a>(key: Key) -> Bind<'a, Sqlite> {
-    Box::new(key.into_sql::<schema::Id>())
-}
-
-fn optional<'a>(id: Option<Uuid>) -> Bind<'a, Sqlite> {
-    Box::new(id.map(Key).into_sql::<Nullable<schema::Id>>())
-}
-
-fn number<'a>(number: i64) -> Bind<'a, Sqlite> {
-    Box::new(number.into_sql::<BigInt>())
 }
