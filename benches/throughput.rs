@@ -1,7 +1,7 @@
 //! How many messages per second the store acknowledges, with as many senders as given, each waiting for its
 //! acknowledgement before it sends the next.
 //!
-//! `cargo bench --bench store -- URL [SENDERS [ROOMS [SECONDS]]]`, for instance `sqlite:target/bench.db 256 10 3`.
+//! `cargo bench --bench throughput -- URL [SENDERS [ROOMS [SECONDS]]]`, for instance `sqlite:target/bench.db 256 10 3`.
 //! Prints one line; to compare with something else, run both in turn.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on may as well stop")]
@@ -88,7 +88,7 @@ impl Bench {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with("--")).collect();
     let Some(url) = arguments.first().cloned() else {
-        println!("store: no database URL given, nothing measured (see benches/store.rs)");
+        println!("throughput: no database URL given, nothing measured (see benches/throughput.rs)");
         return;
     };
     let number = |at: usize, default: u64| arguments.get(at).map_or(default, |it| it.parse().unwrap());
