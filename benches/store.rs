@@ -1,39 +1,41 @@
-//! How many messages per second the store acknowledges, with as many senders as given, each waiting for its
-//! acknowledgement before it sends the next.
+//! What a batch of messages costs until it is durable, on both databases: so many senders hand in one message each,
+//! and wait for all the acknowledgements.
 //!
-//! `cargo bench --bench store -- URL [SENDERS [ROOMS [SECONDS]]]`, for instance `sqlite:target/bench.db 256 10 3`.
-//! Prints one line; to compare with something else, run both in turn.
+//! SQLite writes to a file in a temporary directory, PostgreSQL is a private server there. `benches/throughput.rs`
+//! measures a database of your choice with senders that do not wait for each other.
 
-#![allow(clippy::unwrap_used, reason = "a bench that cannot go on may as well stop")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot go on may as well stop")]
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+#[path = "../tests/support/postgres.rs"]
+#[allow(dead_code, reason = "tests use more of it")]
+mod postgres;
+mod support;
 
+use std::cell::Cell;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use postgres::Postgres;
 use tertulia::clock;
-use tertulia::domain::{Content, Direction, Draft, MessageType, OrgId, RoomId, RoomKind, SenderType, UserId};
+use tertulia::domain::{Content, Direction, Draft, MessageType, RoomId, RoomKind, SenderType};
 use tertulia::hub::ports::{Change, NewMessage, NewRoom, Outcomes, Store, Ticket, Write, Written};
 use tertulia::metrics::Metrics;
 use tertulia::store::{Options, SqlStore};
-use tokio::sync::oneshot;
-use uuid::Uuid;
 
-/// Hands each outcome to the sender that waits for it.
-#[derive(Clone, Default)]
-struct Desk(Arc<Mutex<HashMap<Ticket, oneshot::Sender<Written>>>>, Arc<AtomicU64>);
+const BATCHES: [u64; 3] = [1, 16, 256];
+
+/// As many rooms as there are senders at most, so that each writes in its own.
+const ROOMS: u64 = 256;
+
+struct Desk(mpsc::Sender<Vec<Written>>);
 
 impl Outcomes for Desk {
     fn written(&self, batch: Vec<Written>) {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        let mut waiting = self.0.lock().unwrap();
-        for written in batch {
-            if let Some(sender) = waiting.remove(&written.ticket) {
-                let _ = sender.send(written);
-            }
-        }
+        // Whoever measured may be gone.
+        let _ = self.0.send(batch);
     }
 
     fn recovered(&self) {}
@@ -41,110 +43,110 @@ impl Outcomes for Desk {
 
 struct Bench {
     store: Arc<SqlStore>,
-    desk: Desk,
-    organization: OrgId,
+    outcomes: mpsc::Receiver<Vec<Written>>,
+    rooms: Vec<RoomId>,
     tickets: Cell<u64>,
 }
 
 impl Bench {
-    async fn write(&self, change: Change) -> Written {
+    /// Needs a running actix system.
+    fn new(url: &str) -> Self {
+        let store = SqlStore::open(&Options::new(url), Arc::new(Metrics::new())).unwrap();
+        let (sender, outcomes) = mpsc::channel();
+        store.attach(Box::new(Desk(sender)));
+        let mut bench = Self { store, outcomes, rooms: Vec::new(), tickets: Cell::default() };
+        for _ in 0..ROOMS {
+            let id = RoomId(clock::fresh_id());
+            bench.hand_in(Change::Room(NewRoom { id, kind: RoomKind::Public, owner: support::user(1) }));
+            bench.rooms.push(id);
+        }
+        bench.hear(ROOMS);
+        bench
+    }
+
+    fn hand_in(&self, change: Change) {
         let ticket = Ticket(self.tickets.replace(self.tickets.get() + 1));
-        let (sender, outcome) = oneshot::channel();
-        self.desk.0.lock().unwrap().insert(ticket, sender);
-        self.store.write(Write { ticket, organization: self.organization, change }).unwrap();
-        outcome.await.unwrap()
+        self.store.write(Write { ticket, organization: support::organization(), change }).unwrap();
     }
 
-    async fn room(&self) -> RoomId {
-        let id = RoomId(clock::message_id().0);
-        let room = NewRoom { id, kind: RoomKind::Public, owner: UserId(Uuid::from_u128(1)) };
-        self.write(Change::Room(room)).await.outcome.unwrap();
-        id
+    /// Waits for so many outcomes, which must be good.
+    fn hear(&self, mut count: u64) {
+        while count > 0 {
+            for written in self.outcomes.recv().unwrap() {
+                written.outcome.unwrap();
+                count -= 1;
+            }
+        }
     }
 
-    async fn send(&self, room: RoomId, user: u128, nth: u64) {
-        let content = Content { text: "x".repeat(128).into(), ..Content::default() };
-        let message = NewMessage {
-            draft: Draft {
-                id: clock::message_id(),
-                room,
-                contact: None,
-                message_type: MessageType::Text,
-                content,
-                reply_to: None,
-                client_message_id: Some(format!("client-{user}-{nth}").into()),
-                idempotency: None,
-                create_as: RoomKind::Public,
-            },
-            sender_type: SenderType::Agent,
-            direction: Direction::Outbound,
-            user: UserId(Uuid::from_u128(user)),
-            user_name: "Ana".into(),
-        };
-        self.write(Change::Message(Box::new(message))).await.outcome.unwrap();
+    fn batch(&self, size: u64) {
+        for (nth, room) in (0..size).zip(&self.rooms) {
+            self.hand_in(Change::Message(Box::new(message(*room, nth))));
+        }
+        self.hear(size);
     }
 }
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with("--")).collect();
-    let Some(url) = arguments.first().cloned() else {
-        println!("store: no database URL given, nothing measured (see benches/store.rs)");
-        return;
-    };
-    let number = |at: usize, default: u64| arguments.get(at).map_or(default, |it| it.parse().unwrap());
-    let (senders, seconds) = (number(1, 256), number(3, 3));
-    let rooms = number(2, senders);
+fn message(room: RoomId, sender: u64) -> NewMessage {
+    let id = clock::message_id();
+    NewMessage {
+        draft: Draft {
+            id,
+            room,
+            contact: None,
+            message_type: MessageType::Text,
+            content: Content { text: support::WORDS.into(), ..Content::default() },
+            reply_to: None,
+            client_message_id: Some(id.to_string().into()),
+            idempotency: None,
+            create_as: RoomKind::Public,
+        },
+        sender_type: SenderType::Agent,
+        direction: Direction::Outbound,
+        user: support::user(sender),
+        user_name: "Ada".into(),
+    }
+}
+
+fn batches(c: &mut Criterion, database: &str, url: &str) {
     let system = actix::System::new();
-    system.block_on(async move {
-        let store = SqlStore::open(&Options::new(&url), Arc::new(Metrics::new())).unwrap();
-        let desk = Desk::default();
-        store.attach(Box::new(desk.clone()));
-        let organization = OrgId(clock::message_id().0);
-        let bench = Rc::new(Bench { store, desk, organization, tickets: Cell::default() });
-        let mut ids = Vec::new();
-        for _ in 0..rooms {
-            ids.push(bench.room().await);
-        }
-        let (done, latencies) = (Rc::new(Cell::new(0u64)), Rc::new(RefCell::new(Vec::new())));
-        for (sender, room) in (0..senders).zip(ids.into_iter().cycle()) {
-            let (bench, done, latencies) = (Rc::clone(&bench), Rc::clone(&done), Rc::clone(&latencies));
-            actix::spawn(async move {
-                for nth in 0.. {
-                    let begun = Instant::now();
-                    bench.send(room, u128::from(sender), nth).await;
-                    done.set(done.get() + 1);
-                    latencies.borrow_mut().push(begun.elapsed());
-                }
+    let bench = system.block_on(async { Bench::new(url) });
+    let mut group = c.benchmark_group(database);
+    for size in BATCHES {
+        group.throughput(Throughput::Elements(size));
+        group.bench_function(BenchmarkId::new("durable messages", size), |b| {
+            b.iter_custom(|rounds| {
+                let begun = Instant::now();
+                (0..rounds).for_each(|_| bench.batch(size));
+                begun.elapsed()
             });
-        }
-        actix::clock::sleep(Duration::from_millis(500)).await;
-        latencies.borrow_mut().clear();
-        let batches = Arc::clone(&bench.desk.1);
-        let (before, begun) = (done.get(), Instant::now());
-        let (batches_before, busy_before) = (batches.load(Ordering::Relaxed), busy());
-        actix::clock::sleep(Duration::from_secs(seconds)).await;
-        let (sent, took) = (done.get() - before, begun.elapsed());
-        let (batches, busy) = (batches.load(Ordering::Relaxed) - batches_before, busy().saturating_sub(busy_before));
-        let mut latencies = latencies.take();
-        latencies.sort_unstable();
-        let quantile = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
-        println!(
-            "{}: {} messages/s, p50 {:?}, p99 {:?}, {} µs of this process's CPU per message, {} messages per batch \
-             ({senders} senders, {rooms} rooms)",
-            bench.store.target(),
-            u128::from(sent) * 1_000 / took.as_millis(),
-            quantile(50),
-            quantile(99),
-            busy.as_micros() / u128::from(sent.max(1)),
-            sent / batches.max(1),
-        );
-    });
+        });
+    }
 }
 
-/// The processor time that this process has used: user and system, in hundredths of a second (`proc(5)`).
-fn busy() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
+fn on_sqlite(c: &mut Criterion) {
+    let directory = tempfile::tempdir().unwrap();
+    batches(c, "sqlite", &format!("sqlite:{}", directory.path().join("bench.db").display()));
 }
+
+/// Where Debian keeps the server's programs, or wherever programs are.
+fn is_installed() -> bool {
+    let asked = Command::new("initdb").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    Path::new("/usr/lib/postgresql").exists() || asked.is_ok()
+}
+
+fn on_postgres(c: &mut Criterion) {
+    if !is_installed() {
+        println!("postgres: not installed here, not measured");
+        return;
+    }
+    let server = Postgres::start();
+    batches(c, "postgres", &server.database());
+}
+
+criterion_group! {
+    name = benches;
+    config = support::config();
+    targets = on_sqlite, on_postgres
+}
+criterion_main!(benches);

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -187,6 +187,53 @@ fn health_asks_the_hub_of_the_configuration_and_fails_where_none_answers() {
     assert_eq!(scene.run(&["health", "--listen", "127.0.0.1:0"]).code(), 2, "port 0 is no place to ask at");
 }
 
+#[test]
+fn no_more_connections_are_let_in_than_there_may_be_files() {
+    let scene = Scene::new();
+    let free = TcpListener::bind("127.0.0.84:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let listen = address.to_string();
+    let environment = [("TERTULIA_LISTEN", &*listen), ("TERTULIA_DEV", "true")];
+    // The soft limit is raised to the hard one, which has room for four beside the 256 that are spared.
+    let limits = "ulimit -Sn 128 && ulimit -Hn 260";
+    let checked = Ran(limited(&scene, limits, &environment).arg("check").output().unwrap());
+    let doubt = "260 files may be open, so no more than 4 connections are let in, and limits.max_connections is 100000";
+    let is_doubt = |line: &str| line.starts_with("open files") && line.contains("warning") && line.contains(doubt);
+    assert!(checked.code() == 0 && checked.out().lines().any(is_doubt), "{}{}", checked.out(), checked.err());
+
+    let hub = Running::of(limited(&scene, limits, &environment));
+    let open: Vec<_> = (0..4).map(|_| knock(address)).collect();
+    assert!(open.iter().all(|(_, answer)| answer.contains(" 101 ")), "{open:?}");
+    let (_, refused) = knock(address);
+    assert!(refused.contains(" 429 "), "{refused}");
+    let ran = scene.run_with(&["health"], &environment);
+    assert_eq!(ran.code(), 0, "it has files left for itself: {}{}", ran.out(), ran.err());
+    drop(open);
+    drop(hub);
+}
+
+/// The program, once a shell has set limits for it.
+fn limited(scene: &Scene, limits: &str, environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &format!("{limits} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_tertulia")]);
+    command.current_dir(scene.dir()).env_clear().envs(environment.iter().copied());
+    command
+}
+
+/// Asks for a socket, and tells the first line of the answer.
+fn knock(address: SocketAddr) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "GET /api/v1/ws/messages?token=dev-admin-key HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    BufReader::new(&stream).read_line(&mut answer).unwrap();
+    (stream, answer)
+}
+
 /// A hub that listens, and ends with the value.
 struct Running(Child);
 
@@ -194,6 +241,10 @@ impl Running {
     fn start(scene: &Scene, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tertulia"));
         command.current_dir(scene.dir()).env_clear().envs(environment.iter().copied());
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let running = Self(child);

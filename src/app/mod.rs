@@ -29,7 +29,6 @@ use crate::clock;
 use crate::config::{Config, Listen};
 use crate::dialects;
 use crate::hub::handle::{self, Hub};
-use crate::hub::ports::Store as _;
 use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::session::member::Club;
@@ -41,8 +40,9 @@ use admission::Admission;
 use upgrade::Door;
 use vitals::Process;
 
-/// How long clients have for their closing handshakes when the process ends.
-const CLOSING: Duration = Duration::from_secs(1);
+/// How long clients have for their closing handshakes when the process ends. Each has a second of its own, and where
+/// there are many the last one's begins later.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// How long HTTP requests that are being answered have when the process ends.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
@@ -266,7 +266,7 @@ async fn wind_down(hub: &Hub, store: &SqlStore, sessions: &Sessions, server: &Se
         log::info!("{} of {open} clients did not complete their closing handshake", sessions.live());
     }
     let _ = timeout(LAST_REQUESTS, server.stop(true)).await;
-    if !matches!(timeout(LAST_WRITES, store.flush()).await, Ok(Ok(()))) {
+    if !matches!(timeout(LAST_WRITES, store.settle()).await, Ok(Ok(()))) {
         log::warn!("the database did not take the last lines of the audit log");
     }
 }

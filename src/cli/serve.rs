@@ -1,6 +1,7 @@
 //! `tertulia serve`: the hub in the foreground, until it is told to stop.
 
 use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
 
 use super::banner::{banner, setup_link};
 use super::{Failure, data_dir};
@@ -9,10 +10,10 @@ use crate::config::{Config, Loaded, LogFormat};
 use crate::logging;
 
 /// Descriptors that the process needs besides one for each connection: databases, listeners, runtimes, logs.
-pub(super) const SPARE_FILES: u64 = 256;
+const SPARE_FILES: u64 = 256;
 
 pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
-    let Loaded { config, file, warnings, .. } = loaded;
+    let Loaded { mut config, file, warnings, .. } = loaded;
     logging::init(&config.log);
     if let Some(path) = file {
         log::info!("settings from {}", path.display());
@@ -26,6 +27,7 @@ pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
     if let Some(doubt) = files_doubt(&config) {
         log::warn!("{doubt}");
     }
+    fit_into_files(&mut config);
     config.make_data_dir().map_err(|error| data_dir(&config, &error))?;
 
     let for_banner = config.clone();
@@ -50,18 +52,29 @@ pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
     })
 }
 
-/// Raises the limit of open files as far as it goes; says so if `limits.max_connections` still does not fit.
+/// Raises the limit of open files as far as it goes. Returns it, and how many connections it has room for.
+fn open_files() -> io::Result<(u64, NonZeroUsize)> {
+    let limit = rlimit::increase_nofile_limit(u64::MAX)?;
+    let room = usize::try_from(limit.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX);
+    Ok((limit, NonZeroUsize::new(room).unwrap_or(NonZeroUsize::MIN)))
+}
+
+/// No more connections than there may be files: who comes after them is told so, and the database keeps its own.
+fn fit_into_files(config: &mut Config) {
+    if let Ok((_, room)) = open_files() {
+        config.limits.max_connections = Some(config.limits.max_connections.map_or(room, |most| most.min(room)));
+    }
+}
+
+/// What is to be said where `limits.max_connections` does not fit into the limit of open files.
 pub(super) fn files_doubt(config: &Config) -> Option<String> {
-    let limit = match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => limit,
+    let (limit, room) = match open_files() {
+        Ok(files) => files,
         Err(error) => return Some(format!("the limit of open files cannot be raised: {error}")),
     };
-    let wanted = config.limits.max_connections.map(|most| most.get() as u64)?;
-    (limit < wanted + SPARE_FILES).then(|| {
-        format!(
-            "{limit} files may be open, enough for about {} connections, and limits.max_connections is {wanted}: raise \
-             the limit (ulimit -n, LimitNOFILE=) or lower the setting",
-            limit.saturating_sub(SPARE_FILES)
-        )
-    })
+    let wanted = config.limits.max_connections.filter(|wanted| *wanted > room)?;
+    Some(format!(
+        "{limit} files may be open, so no more than {room} connections are let in, and limits.max_connections is \
+         {wanted}: raise the limit (ulimit -Hn, LimitNOFILE=) or lower the setting"
+    ))
 }

@@ -3,7 +3,7 @@
 //! Strangers must not be able to make the hub write: what waits is bounded, and refusals of one address for one reason
 //! within one minute are one line that says how often.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use diesel::pg::Pg;
@@ -21,8 +21,8 @@ use super::values::Key;
 use crate::domain::Timestamp;
 use crate::domain::audit::{AuditAction, AuditEntry};
 
-/// How many lines may wait.
-const LINES: usize = 8_192;
+/// How many lines may wait, some 16 MB of them: as many as there are when everybody comes, or goes, at once.
+const LINES: usize = 65_536;
 /// How many addresses and reasons are counted at a time.
 const REFUSALS: usize = 1_024;
 
@@ -51,7 +51,7 @@ struct Refusal {
 
 #[derive(Default)]
 pub(crate) struct AuditLog {
-    lines: Vec<Line>,
+    lines: VecDeque<Line>,
     refusals: HashMap<Refusal, Line>,
 }
 
@@ -72,7 +72,7 @@ impl AuditLog {
         }
         let room = self.lines.len() < LINES;
         if room {
-            self.lines.push(line(entry));
+            self.lines.push_back(line(entry));
         }
         room
     }
@@ -91,8 +91,12 @@ impl AuditLog {
     pub(crate) fn take(&mut self, limit: usize, now: Timestamp, all: bool) -> Vec<Line> {
         let complete = self.refusals.extract_if(|key, _| all || key.minute < minute(now)).map(|(_, line)| line);
         self.lines.extend(complete);
-        let rest = self.lines.split_off(limit.min(self.lines.len()));
-        std::mem::replace(&mut self.lines, rest)
+        let taken = self.lines.drain(..limit.min(self.lines.len())).collect();
+        if self.lines.is_empty() {
+            // What a rush of them took is given back.
+            self.lines = VecDeque::new();
+        }
+        taken
     }
 
     /// Puts lines back that could not be written, as far as there is room. Returns how many were dropped.

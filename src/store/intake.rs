@@ -31,10 +31,12 @@ const TICK: Duration = Duration::from_secs(1);
 /// hardly wait for them, and as much as one sync of the disk is worth.
 const CHORES_INTERVAL: Duration = Duration::from_millis(50);
 const PEOPLE: usize = 256;
+const LINES: usize = 512;
+/// How many times as many when somebody waits for them, and nobody for anything else.
+const ALL_AT_ONCE: usize = 8;
 /// How many errands may wait, and how many are run between two batches.
 const ERRANDS: usize = 1_024;
 const ERRANDS_AT_ONCE: usize = 8;
-const LINES: usize = 512;
 
 /// What the writer does next.
 pub(crate) enum Turn {
@@ -102,6 +104,8 @@ impl Gathering {
 struct Flush {
     /// Waits for this many answers.
     after: u64,
+    /// Waits for chores too.
+    chores: bool,
     done: oneshot::Sender<()>,
 }
 
@@ -177,8 +181,8 @@ impl Intake {
     /// shall not wait for the database. Returns how many audit lines were dropped.
     pub(crate) fn postpone(&self, chores: Chores) -> usize {
         let mut state = lock(&self.state);
-        if state.closed || !state.flushes.is_empty() {
-            state.flushes.clear();
+        if state.is_ending() {
+            state.flushes.retain(|it| !it.chores);
             return chores.lines.len();
         }
         state.chores_after = Some(Instant::now() + TICK);
@@ -186,12 +190,12 @@ impl Intake {
         state.audit.put_back(chores.lines)
     }
 
-    /// Resolves when everything taken so far is answered and all chores are done.
-    pub(crate) fn flush(&self) -> oneshot::Receiver<()> {
+    /// Resolves when everything taken so far is answered, and with `chores` when all those are done, too.
+    pub(crate) fn flush(&self, chores: bool) -> oneshot::Receiver<()> {
         let (done, receiver) = oneshot::channel();
         let mut state = lock(&self.state);
         let after = state.taken;
-        state.flushes.push(Flush { after, done });
+        state.flushes.push(Flush { after, chores, done });
         self.wake.notify_one();
         receiver
     }
@@ -211,15 +215,17 @@ impl Intake {
         let until = Instant::now() + TICK;
         loop {
             state.resolve_flushes();
-            let hurry = state.closed || !state.flushes.is_empty();
+            let ending = state.is_ending();
+            let hurry = ending || !state.flushes.is_empty();
             let chores_in = state
                 .chores_after
-                .filter(|_| !hurry)
+                .filter(|_| !ending)
                 .map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
             let chores =
-                !state.people.is_empty() || state.audit.is_due(clock::now()) || (hurry && !state.audit.is_empty());
-            if chores && chores_in.is_zero() {
-                return Turn::Chores(state.take_chores(hurry));
+                !state.people.is_empty() || state.audit.is_due(clock::now()) || (ending && !state.audit.is_empty());
+            // At the end there are many in a row; those whose senders wait go first.
+            if chores && chores_in.is_zero() && (!ending || state.jobs.is_empty()) {
+                return Turn::Chores(state.take_chores(ending));
             }
             if !state.errands.is_empty() && (state.jobs.is_empty() || !state.jobs_next) {
                 return Turn::Errands(state.take_errands());
@@ -326,10 +332,16 @@ impl State {
         self.errands.drain(..self.errands.len().min(ERRANDS_AT_ONCE)).collect()
     }
 
+    /// Somebody waits for the chores, too.
+    fn is_ending(&self) -> bool {
+        self.closed || self.flushes.iter().any(|it| it.chores)
+    }
+
     fn take_chores(&mut self, all: bool) -> Chores {
         self.take_off(Vec::new());
         self.chores_after = Some(Instant::now() + CHORES_INTERVAL);
-        Chores { people: self.people.take(PEOPLE), lines: self.audit.take(LINES, clock::now(), all) }
+        let times = if all { ALL_AT_ONCE } else { 1 };
+        Chores { people: self.people.take(times * PEOPLE), lines: self.audit.take(times * LINES, clock::now(), all) }
     }
 
     fn take_off(&mut self, tickets: Vec<Ticket>) {
@@ -349,11 +361,9 @@ impl State {
     }
 
     fn resolve_flushes(&mut self) {
-        if self.flushes.is_empty() || !self.people.is_empty() || !self.audit.is_empty() {
-            return;
-        }
+        let chores_done = self.people.is_empty() && self.audit.is_empty();
         for flush in std::mem::take(&mut self.flushes) {
-            if flush.after <= self.answered {
+            if flush.after <= self.answered && (chores_done || !flush.chores) {
                 // Whoever asked may have stopped waiting.
                 let _ = flush.done.send(());
             } else {

@@ -119,6 +119,12 @@ impl SqlStore {
         Reads::new(self.readers.clone())
     }
 
+    /// As [`Store::flush`], and when what nobody waits for is stored, too: people and the audit log.
+    pub fn settle(&self) -> Reply<()> {
+        let done = self.intake.flush(true);
+        Box::pin(async { done.await.map_err(|_| Unavailable) })
+    }
+
     /// Which database it is, without its secrets.
     pub fn target(&self) -> &Target {
         &self.target
@@ -175,7 +181,7 @@ impl Store for SqlStore {
     }
 
     fn flush(&self) -> Reply<()> {
-        let done = self.intake.flush();
+        let done = self.intake.flush(false);
         Box::pin(async { done.await.map_err(|_| Unavailable) })
     }
 }

@@ -267,7 +267,7 @@ async fn people_with_an_account_are_what_was_decided_here(desk: Desk) {
 
     desk.store.provision(&person);
     desk.store.provision(&identity(ana.organization, stranger, "Ada"));
-    desk.store.flush().await.unwrap();
+    desk.store.settle().await.unwrap();
     assert_eq!(desk.store.profile(ana.organization, ana.user).await.unwrap(), Some(changed));
     assert_eq!(&*desk.store.profile(ana.organization, stranger).await.unwrap().unwrap().name, "Ada");
 

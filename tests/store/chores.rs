@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tertulia::clock;
 use tertulia::domain::audit::{AuditAction, AuditEntry};
-use tertulia::domain::{Identity, OrgId, Role, Scopes};
+use tertulia::domain::{Identity, OrgId, Role, RoomKind, Scopes};
 use tertulia::hub::ports::Store;
 
 use crate::desk::{Backend, organization, user};
-use crate::tables::{read, row};
+use crate::tables::{count, read, row};
 
 fn identity(organization: Option<OrgId>, n: u128, name: &str, role: Role) -> Arc<Identity> {
     let email = (n == 1).then(|| "ana@example.org".into());
@@ -37,10 +37,10 @@ fn people_are_written_and_kept_up_to_date() {
                 }
             }
             desk.store.provision(&identity(None, 200, "nobody's", Role::Member));
-            desk.store.flush().await.unwrap();
+            desk.store.settle().await.unwrap();
             desk.store.provision(&identity(Some(organizations[0]), 1, "A\0na", Role::Agent));
             desk.store.provision(&identity(Some(organizations[0]), 1, "A\0na", Role::Agent));
-            desk.store.flush().await.unwrap();
+            desk.store.settle().await.unwrap();
         });
         let query = "SELECT name || ' ' || role AS what, max(email) AS detail, count(*) AS number FROM users \
              GROUP BY name, role ORDER BY name";
@@ -48,6 +48,23 @@ fn people_are_written_and_kept_up_to_date() {
         let expected = [row("Ana agent", email, 1), row("somebody member", email, 199)];
         assert_eq!(read(&backend.url, query), expected, "{}", backend.url);
     }
+}
+
+#[test]
+fn whoever_waits_for_writes_does_not_wait_for_people() {
+    let backend = Backend::sqlite();
+    backend.run(async |desk| {
+        let organization = organization();
+        // At the pace of people who come by themselves it takes seconds to write them.
+        for n in 1..=5_000 {
+            desk.store.provision(&identity(Some(organization), n, "somebody", Role::Member));
+        }
+        desk.room(organization, RoomKind::Public).await;
+        desk.store.flush().await.unwrap();
+        assert!(count(&backend.url, "users") < 5_000, "everybody was written first");
+        desk.store.settle().await.unwrap();
+        assert_eq!(count(&backend.url, "users"), 5_000);
+    });
 }
 
 #[test]
@@ -70,7 +87,7 @@ fn the_audit_log_tells_of_everyone_and_counts_strangers() {
             for _ in 0..1_000 {
                 desk.store.audit(refused.clone());
             }
-            desk.store.flush().await.unwrap();
+            desk.store.settle().await.unwrap();
             assert_eq!(desk.metrics.audit_dropped.get(), 0);
         });
         let query = "SELECT action AS what, reason AS detail, coalesce(close_code, 0) + coalesce(lasted_ms, 0) + times \
@@ -97,10 +114,10 @@ fn audit_lines_beyond_the_bound_are_dropped_and_counted() {
             origin: None,
         };
         // Faster than they can be written, 256 at a time.
-        for _ in 0..20_000 {
+        for _ in 0..200_000 {
             desk.store.audit(opened.clone());
         }
         assert!(desk.metrics.audit_dropped.get() > 0);
-        desk.store.flush().await.unwrap();
+        desk.store.settle().await.unwrap();
     });
 }

@@ -171,7 +171,7 @@ impl Desk {
                 scopes: Scopes::ALL,
             }));
         }
-        self.store.flush().await.unwrap();
+        self.store.settle().await.unwrap();
     }
 
     /// Everything after a cursor, in pages of `limit`.

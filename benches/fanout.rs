@@ -1,0 +1,185 @@
+//! What it costs to tell an event to many: the fan-out, the outboxes of real sessions and the kernel, over TCP on
+//! loopback. Beside it the floor, which is the kernel alone: the same bytes, one `send` for each socket.
+//!
+//! The clients read between the measurements, in the same thread, so that nothing else runs meanwhile.
+
+#![allow(clippy::unwrap_used, reason = "a bench that cannot go on may as well stop")]
+
+mod support;
+
+use std::cell::RefCell;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use smallvec::SmallVec;
+use tertulia::clock;
+use tertulia::dialects::{Options, registry};
+use tertulia::domain::{Event, Resume};
+use tertulia::hub::effect::{Audience, Delivery, Join, Op};
+use tertulia::hub::fanout::{Fanout, Outlets};
+use tertulia::hub::handle::{Broadcast, Outlet};
+use tertulia::session::dialect::Registered;
+use tertulia::session::{Link, Opening, Peer, SessionLimits, Sessions, start};
+use tertulia::transport::io::Io;
+
+const OUTLETS: [usize; 3] = [1, 100, 1_000];
+
+/// How many deliveries a client may have unread. Its socket takes them all.
+const UNREAD: u64 = 16;
+
+/// The deliveries that go out together where several wait.
+const TOGETHER: u64 = 16;
+
+/// A client that says nothing: it only hands its sending side over.
+struct Listener(Rc<RefCell<Vec<Rc<dyn Outlet>>>>);
+
+impl Peer for Listener {
+    fn opened(&mut self, link: &mut Link<'_>) {
+        self.0.borrow_mut().push(link.outlet());
+    }
+
+    fn text(&mut self, _: &str, _: &mut Link<'_>) {}
+}
+
+fn pair(listener: &TcpListener, address: SocketAddr) -> (TcpStream, TcpStream) {
+    let client = TcpStream::connect(address).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    for socket in [&client, &server] {
+        socket.set_nonblocking(true).unwrap();
+        socket.set_nodelay(true).unwrap();
+    }
+    (client, server)
+}
+
+fn pairs(count: usize) -> (Vec<TcpStream>, Vec<TcpStream>) {
+    // Both ends of each, and what the process has open besides.
+    let files = 2 * count as u64 + 256;
+    let limit = rlimit::increase_nofile_limit(files).unwrap();
+    assert!(limit >= files, "{count} connections need {files} open files: raise `ulimit -Hn`, which is {limit}");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    (0..count).map(|_| pair(&listener, address)).unzip()
+}
+
+/// Reads whatever there is, and tells how much that was.
+fn read_all(clients: &mut [TcpStream]) -> usize {
+    let (mut buffer, mut total) = ([0; 8 * 1024], 0);
+    for client in clients {
+        loop {
+            match client.read(&mut buffer) {
+                Ok(0) => panic!("a connection has ended"),
+                Ok(len) => total += len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("a client cannot read: {error}"),
+            }
+        }
+    }
+    total
+}
+
+/// The time that `rounds` calls of `tell` take, the reading between them not counted.
+fn timed(rounds: u64, clients: &mut [TcpStream], mut tell: impl FnMut()) -> Duration {
+    let (mut spent, mut left) = (Duration::ZERO, rounds);
+    while left > 0 {
+        let now = left.min(UNREAD);
+        let begun = Instant::now();
+        (0..now).for_each(|_| tell());
+        spent += begun.elapsed();
+        left -= now;
+        assert!(read_all(clients) > 0, "nobody was told anything");
+    }
+    spent
+}
+
+/// A worker's fan-out with this many sessions in one room.
+fn worker(registered: &'static Registered, servers: Vec<TcpStream>) -> Fanout {
+    let handed = Rc::new(RefCell::new(Vec::new()));
+    let limits = SessionLimits { heartbeat_interval: None, heartbeat_timeout: None, ..SessionLimits::default() };
+    let sessions = Sessions::new(limits);
+    for server in servers {
+        let io = Io::from(tokio::net::TcpStream::from_std(server).unwrap());
+        let opening =
+            Opening { peer: Box::new(Listener(handed.clone())), dialect: Some(registered), sessions: sessions.clone() };
+        start(io, Vec::new(), &[], opening);
+    }
+    let outlets = Outlets::default();
+    let mut fanout = Fanout::new(outlets.clone());
+    for outlet in handed.take() {
+        let slot = u32::try_from(outlets.borrow_mut().insert(outlet)).unwrap();
+        let (room, resume) = (support::room(), Resume::Live);
+        let join =
+            Join { room, slot, resume, watch: false, last_seq: 0, last_pos: 0, changed_pos: 0, members: 1, tag: None };
+        fanout.push(clock::now(), Op::Join(join));
+    }
+    fanout
+}
+
+fn deliver(fanout: &mut Fanout) {
+    let broadcast = Broadcast::new(Event::Typing(support::typing()), clock::now());
+    let delivery = Delivery { room: support::room(), stored: None, audience: Audience::Everyone, broadcast };
+    fanout.push(clock::now(), Op::Deliver { delivery, skip: SmallVec::new() });
+}
+
+fn finish(fanout: &mut Fanout) {
+    while fanout.step() {}
+}
+
+fn fanout(c: &mut Criterion) {
+    let options = Options { max_text_bytes: 10_240, message_ids: clock::message_id };
+    let registered = &registry(&options)[0];
+    let mut text = Vec::new();
+    registered.dialect.encode(&Event::Typing(support::typing()), None, clock::now(), &mut text);
+    let mut group = c.benchmark_group("tell");
+    for count in OUTLETS {
+        group.throughput(Throughput::Elements(count as u64));
+        let (mut clients, mut servers) = pairs(count);
+        // A frame of so few bytes has a header of two, or of four.
+        let frame = vec![b'x'; text.len() + if text.len() < 126 { 2 } else { 4 }];
+        group.bench_function(BenchmarkId::new("the kernel alone", count), |b| {
+            b.iter_custom(|rounds| {
+                timed(rounds, &mut clients, || {
+                    for server in &mut servers {
+                        assert_eq!(server.write(&frame).unwrap(), frame.len());
+                    }
+                })
+            });
+        });
+
+        let system = actix::System::new();
+        let mut fanout = system.block_on(async {
+            let mut fanout = worker(registered, servers);
+            // The runtime has to have seen the sockets before it knows that they can be written to.
+            actix::clock::sleep(Duration::from_millis(50)).await;
+            finish(&mut fanout);
+            fanout
+        });
+        read_all(&mut clients);
+        group.bench_function(BenchmarkId::new("one event", count), |b| {
+            b.iter_custom(|rounds| {
+                timed(rounds, &mut clients, || {
+                    deliver(&mut fanout);
+                    finish(&mut fanout);
+                })
+            });
+        });
+        group.throughput(Throughput::Elements(count as u64 * TOGETHER));
+        group.bench_function(BenchmarkId::new(format!("{TOGETHER} events that wait together"), count), |b| {
+            b.iter_custom(|rounds| {
+                timed(rounds, &mut clients, || {
+                    (0..TOGETHER).for_each(|_| deliver(&mut fanout));
+                    finish(&mut fanout);
+                })
+            });
+        });
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = support::config();
+    targets = fanout
+}
+criterion_main!(benches);
