@@ -1,8 +1,6 @@
-/** Fan-out in one large room: a few people speak, everyone hears each message, in order, once. How long does that take? */
-import { begin, count, crowd, crowdOptions, speak } from "./lib/crowd.js";
-import { thresholds } from "./lib/ledger.js";
+/** Fan-out in one large room: a few speak, and everyone hears each message once, in order. How long does that take? */
 import { settings } from "./lib/options.js";
-import { summary } from "./lib/summary.js";
+import { talk } from "./lib/talk.js";
 
 const our = settings("fanout_large_room", {
   CONNECTIONS: [1000, 40],
@@ -18,15 +16,5 @@ const our = settings("fanout_large_room", {
   P99_MS: [500, 5000],
 });
 
-export const options = crowdOptions(our, thresholds(our, "delivery", { acked: ["count>0"] }));
-export const setup = () => begin(our);
-export const handleSummary = summary(our, "Fan-out in one large room");
-
-export default async function (run) {
-  const interval = (1000 * our.SENDERS * our.ROOMS) / our.RATE;
-  await crowd(our, run, async (connections) => {
-    const senders = connections.filter(({ seat }) => seat.isSender);
-    await Promise.all(senders.map((sender) => speak(sender, run, interval, () => sender.say(sender.seat.room))));
-    await count(connections, run);
-  });
-}
+const { options, setup, handleSummary, run } = talk(our, "Fan-out in one large room");
+export { options, setup, handleSummary, run as default };

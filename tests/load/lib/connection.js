@@ -16,6 +16,20 @@ const LOOK_EVERY = 64;
 
 const WORDS = "the quick brown fox jumps over the lazy dog ";
 
+const KNOWN_FRAMES = 256;
+const known = new Map();
+
+/** A room hears the same bytes: connections that share a virtual user read them once, which halves what k6 has to do. */
+function parsed(data) {
+  let frame = known.get(data);
+  if (frame === undefined) {
+    frame = JSON.parse(data);
+    if (known.size >= KNOWN_FRAMES) known.clear();
+    known.set(data, frame);
+  }
+  return frame;
+}
+
 /** Filled up to `size` bytes. */
 function padded(text, size) {
   const wanted = size - text.length;
@@ -112,7 +126,7 @@ export class Connection {
   hear(event) {
     this.heard += 1;
     if (this.heard % LOOK_EVERY === 0) times.behind.add(now() - event.timestamp);
-    const { type, payload, in_reply_to: frame } = JSON.parse(event.data);
+    const { type, payload, in_reply_to: frame } = parsed(event.data);
     if (type === "new_message") {
       this.hearMessage(payload, event.timestamp);
     } else if (type === "message_sent") {

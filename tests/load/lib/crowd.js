@@ -7,18 +7,25 @@
 import exec from "k6/execution";
 import { now, sleep, until } from "./clock.js";
 import { Connection } from "./connection.js";
-import { complain, expect, handOver, note } from "./ledger.js";
+import { complain, expect, handOver, note, times } from "./ledger.js";
 import { sabotage } from "./sabotage.js";
 
 const HEAD_START_MS = 300;
-const LAST_CHANCE_MS = 5_000;
-const END_S = 45;
+const SILENCE_MS = 5_000;
+const END_S = 60;
 
 export const users = ({ CONNECTIONS, SOCKETS_PER_VU }) => Math.max(1, Math.ceil(CONNECTIONS / SOCKETS_PER_VU));
 
-/** k6's own options for a crowd. `seconds`: what the workload takes, without coming in and going. */
+/** How long the parts of a run take, in seconds. A workload may set `settings.lengths` itself. */
+const lengths = (settings) => ({ arrive: arrival(settings), speak: settings.DURATION, ...settings.lengths });
+
+/** Until all are in at the pace of RAMP, and a moment for the last ones to join. */
+export const arrival = ({ RAMP, CONNECTIONS }) => (RAMP ? CONNECTIONS / RAMP : 0) + 1;
+
+/** k6's own options for a crowd. */
 export function crowdOptions(settings, thresholds) {
-  const length = Math.ceil(arrival(settings) + settings.DURATION + settings.DRAIN + END_S);
+  const { arrive, speak } = lengths(settings);
+  const length = Math.ceil(arrive + speak + settings.DRAIN + END_S);
   return {
     ...commonOptions(thresholds),
     scenarios: {
@@ -34,13 +41,12 @@ export const commonOptions = (thresholds) => ({
   summaryTrendStats: ["count", "min", "med", "p(95)", "p(99)", "max"],
 });
 
-const arrival = ({ RAMP, CONNECTIONS }) => (RAMP ? CONNECTIONS / RAMP : 0) + 1;
-
 /** The moments of a run, the same for everyone: made once, in `setup`. */
 export function begin(settings) {
+  const { arrive, speak } = lengths(settings);
   const zero = Date.now() + HEAD_START_MS;
-  const speakAt = zero + arrival(settings) * 1000;
-  const quietAt = speakAt + settings.DURATION * 1000;
+  const speakAt = zero + arrive * 1000;
+  const quietAt = speakAt + speak * 1000;
   expect(users(settings), settings.CONNECTIONS);
   return { id: crypto.randomUUID().slice(0, 8), zero, speakAt, quietAt, countAt: quietAt + settings.DRAIN * 1000 };
 }
@@ -72,6 +78,7 @@ export async function crowd(settings, run, work, come = takeSeat) {
       note("connected");
       note("missing_connections", -1);
       if (now() > run.speakAt) note("late");
+      times.here.add(now() - run.zero);
       here.push(connection);
     } catch (error) {
       complain(`connection ${connection.index} did not come in: ${error.message}`);
@@ -102,6 +109,12 @@ export async function inPool(items, width, work) {
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
 }
 
+/** One message in each room, from the first of those who may send, so that everyone who is there proves it. */
+export async function rollCall(connections, run) {
+  await until(run.speakAt);
+  for (const connection of connections) if (connection.seat.isSender) connection.say(connection.seat.room, "is everyone here? ");
+}
+
 /** Speaks at an even pace until it is time to be quiet. Who is behind its pace catches up. */
 export async function speak(connection, run, interval, say) {
   for (let at = run.speakAt + Math.random() * interval; at < run.quietAt; at += interval) {
@@ -117,12 +130,16 @@ export async function count(connections, run) {
   await Promise.all(connections.map(settle));
 }
 
-async function settle(connection) {
+/** Asks how far each of its rooms has come, waits for what is on its way, and counts what is missing. */
+export async function settle(connection) {
   for (const [room, log] of connection.rooms) {
     try {
       const last = await connection.lastSeq(room);
-      const until = now() + LAST_CHANCE_MS;
-      while (!log.hasAll(last) && now() < until) await sleep(50);
+      // What is on its way may come, as long as something comes.
+      for (let quiet = 0, heard = connection.heard; !log.hasAll(last) && quiet < SILENCE_MS; quiet += 50) {
+        await sleep(50);
+        if (connection.heard !== heard) [quiet, heard] = [0, connection.heard];
+      }
       log.settle(last);
     } catch (error) {
       complain(`connection ${connection.index}: how far the room is was not told: ${error.message}`);

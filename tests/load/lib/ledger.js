@@ -41,6 +41,7 @@ const EVEN = [
 ];
 
 export const times = {
+  here: new Trend("here_ms"), // from the beginning of the run until a connection had joined
   connect: new Trend("connect_ms"), // from the beginning until the hub said `connected`
   join: new Trend("join_ms"),
   ack: new Trend("ack_ms"), // from sending until the acknowledgement was read from the socket
