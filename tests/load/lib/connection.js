@@ -52,7 +52,8 @@ export class Connection {
     this.isOpen = false;
     this.isLeaving = false;
     this.onFrame = null;
-    this.onLost = null;
+    this.onLost = null; // hears the close code when the connection ended unasked; without it that is a fault
+    this.returning = null; // while it is coming back: the promise that it has
   }
 
   /** Resolves with what the hub says first; rejects where it lets nobody in. */
@@ -209,7 +210,7 @@ export class Connection {
     }
     this.asked.clear();
     if (this.isLeaving) return this.left();
-    if (!wasOpen) return requests.add(true);
+    if (!wasOpen) return undefined; // Whoever tried to open it has heard.
     if (this.onLost) return this.onLost(code, reason);
     note("closed_unasked");
     complain(`connection ${this.index}: closed with ${code} ${reason}`);
@@ -220,6 +221,12 @@ export class Connection {
     await this.open();
     await Promise.all([...this.rooms].map(([room, log]) => this.join(room, log.last)));
     for (const { frame } of this.unacknowledged.values()) this.ws.send(frame);
+  }
+
+  /** Closes as if it were lost: what is on its way to it is not heard. */
+  async drop() {
+    await this.close();
+    this.onLost(1000, "dropped");
   }
 
   /** Closes, and resolves when the hub has answered. */

@@ -7,11 +7,10 @@
 import exec from "k6/execution";
 import { now, sleep, until } from "./clock.js";
 import { Connection } from "./connection.js";
-import { complain, expect, handOver, note, times } from "./ledger.js";
+import { complain, expect, handOver, note, requests, times } from "./ledger.js";
 import { sabotage } from "./sabotage.js";
 
 const HEAD_START_MS = 300;
-const SILENCE_MS = 5_000;
 const END_S = 60;
 
 export const users = ({ CONNECTIONS, SOCKETS_PER_VU }) => Math.max(1, Math.ceil(CONNECTIONS / SOCKETS_PER_VU));
@@ -81,6 +80,7 @@ export async function crowd(settings, run, work, come = takeSeat) {
       times.here.add(now() - run.zero);
       here.push(connection);
     } catch (error) {
+      requests.add(true);
       complain(`connection ${connection.index} did not come in: ${error.message}`);
       await connection.close();
     }
@@ -132,11 +132,13 @@ export async function count(connections, run) {
 
 /** Asks how far each of its rooms has come, waits for what is on its way, and counts what is missing. */
 export async function settle(connection) {
+  await connection.returning;
+  const patience = connection.settings.smoke ? 1_000 : 5_000;
   for (const [room, log] of connection.rooms) {
     try {
       const last = await connection.lastSeq(room);
       // What is on its way may come, as long as something comes.
-      for (let quiet = 0, heard = connection.heard; !log.hasAll(last) && quiet < SILENCE_MS; quiet += 50) {
+      for (let quiet = 0, heard = connection.heard; !log.hasAll(last) && quiet < patience; quiet += 50) {
         await sleep(50);
         if (connection.heard !== heard) [quiet, heard] = [0, connection.heard];
       }
