@@ -13,7 +13,7 @@ import { summary } from "./lib/summary.js";
 const our = settings("idle_soak", {
   CONNECTIONS: [5000, 60],
   ROOMS: [100, 6],
-  DURATION: ["2m", "4s"],
+  DURATION: ["2m", "5s"],
   DRAIN: ["3s", "1s"],
   RAMP: [500, 0],
   SOCKETS_PER_VU: [200, 20],

@@ -30,6 +30,9 @@ function parsed(data) {
   return frame;
 }
 
+export const address = ({ HUB }) => `${HUB.replace(/^http/, "ws")}/api/v1/ws/messages`;
+export const handshake = ({ token }) => ({ headers: { Authorization: `Bearer ${token}` }, tags: { name: "hub" } });
+
 /** Filled up to `size` bytes. */
 function padded(text, size) {
   const wanted = size - text.length;
@@ -51,6 +54,7 @@ export class Connection {
     this.pings = 0;
     this.isOpen = false;
     this.isLeaving = false;
+    this.delivery = times.delivery; // where its latencies go; null: nowhere
     this.onFrame = null;
     this.onLost = null; // hears the close code when the connection ended unasked; without it that is a fault
     this.returning = null; // while it is coming back: the promise that it has
@@ -60,11 +64,10 @@ export class Connection {
   open() {
     const began = now();
     return new Promise((resolve, reject) => {
-      const address = `${this.settings.HUB.replace(/^http/, "ws")}/api/v1/ws/messages`;
-      const ws = new WebSocket(address, null, { headers: { Authorization: `Bearer ${this.token}` }, tags: { name: "hub" } });
+      const ws = new WebSocket(address(this.settings), null, handshake(this));
       this.ws = ws;
       let refused = "closed before the hub said anything";
-      this.asked.set("connected", { resolve, reject, at: began });
+      this.asked.set("connected", { resolve, reject, at: began, trend: times.connect });
       ws.onmessage = (event) => this.ws === ws && this.hear(event);
       ws.onping = () => (this.pings += 1);
       ws.onerror = ({ error }) => (refused = error);
@@ -132,13 +135,11 @@ export class Connection {
       this.hearMessage(payload, event.timestamp);
     } else if (type === "message_sent") {
       this.acknowledged(payload, event.timestamp);
-    } else if (type === "connected") {
-      this.isOpen = true;
-      this.answer("connected", payload, event.timestamp, times.connect);
     } else if (type === "error") {
       this.refused(frame, payload);
-    } else if (frame !== undefined && this.asked.has(frame)) {
-      this.answer(frame, payload, event.timestamp);
+    } else {
+      if (type === "connected") this.isOpen = true;
+      this.answer(type === "connected" ? type : frame, payload, event.timestamp);
     }
     this.onFrame?.(type, payload);
   }
@@ -154,8 +155,8 @@ export class Connection {
     }
     note("delivered");
     note("missing_deliveries", -1);
-    if (payload.seq >= log.liveFrom) times.delivery.add(read - parseFloat(payload.text));
-    else note("replayed");
+    if (payload.seq < log.liveFrom) note("replayed");
+    else this.delivery?.add(read - parseFloat(payload.text));
   }
 
   acknowledged(payload, read) {
@@ -178,12 +179,13 @@ export class Connection {
     resolve(payload);
   }
 
-  answer(id, payload, read, trend) {
+  answer(id, payload, read) {
     const question = this.asked.get(id);
+    if (!question) return; // An event that nobody asked for.
     this.asked.delete(id);
     clearTimeout(question.timer);
     requests.add(false);
-    (question.trend ?? trend)?.add(read - question.at);
+    question.trend?.add(read - question.at);
     question.before?.(payload);
     question.resolve(payload);
   }

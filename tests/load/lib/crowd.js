@@ -25,12 +25,8 @@ export const arrival = ({ RAMP, CONNECTIONS }) => (RAMP ? CONNECTIONS / RAMP : 0
 export function crowdOptions(settings, thresholds) {
   const { arrive, speak } = lengths(settings);
   const length = Math.ceil(arrive + speak + settings.DRAIN + END_S);
-  return {
-    ...commonOptions(thresholds),
-    scenarios: {
-      crowd: { executor: "per-vu-iterations", vus: users(settings), iterations: 1, maxDuration: `${length}s`, gracefulStop: "0s" },
-    },
-  };
+  const scenario = { executor: "per-vu-iterations", iterations: 1, maxDuration: `${length}s`, gracefulStop: "0s" };
+  return { ...commonOptions(thresholds), scenarios: { crowd: { ...scenario, vus: users(settings) } } };
 }
 
 /** Addresses are left out of what k6 notes with each sample: it would keep a time series for each of them. */
@@ -46,7 +42,8 @@ export function begin(settings) {
   const zero = Date.now() + HEAD_START_MS;
   const speakAt = zero + arrive * 1000;
   const quietAt = speakAt + speak * 1000;
-  expect(users(settings), settings.CONNECTIONS);
+  const slow = settings.SLOW ?? 0; // each of these has a virtual user of its own
+  expect(users(settings) + slow, settings.CONNECTIONS + slow);
   return { id: crypto.randomUUID().slice(0, 8), zero, speakAt, quietAt, countAt: quietAt + settings.DRAIN * 1000 };
 }
 
@@ -54,9 +51,9 @@ export function begin(settings) {
 export const room = (run, number) => `${run.id}-0000-4000-8000-${number.toString(16).padStart(12, "0")}`;
 
 /** Which room a connection sits in, who sits there with it, and whether it sends: the first ones of each room do. */
-export function seat({ CONNECTIONS, ROOMS, SENDERS }, run, index) {
+export function seat({ CONNECTIONS, SLOW = 0, ROOMS, SENDERS }, run, index) {
   const number = index % ROOMS;
-  const members = Math.floor((CONNECTIONS - number - 1) / ROOMS) + 1;
+  const members = Math.floor((CONNECTIONS + SLOW - number - 1) / ROOMS) + 1;
   return { room: room(run, number), others: members - 1, isSender: Math.floor(index / ROOMS) < (SENDERS ?? 0) };
 }
 
@@ -86,7 +83,12 @@ export async function crowd(settings, run, work, come = takeSeat) {
     }
   });
   await work(here);
-  await Promise.all(here.map((connection) => connection.close()));
+  await leave(here);
+}
+
+/** At the very end of a virtual user: only what is handed over here counts. */
+export async function leave(connections) {
+  await Promise.all(connections.map((connection) => connection.close()));
   note("missing_users", -1);
   handOver();
 }

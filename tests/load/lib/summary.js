@@ -38,14 +38,14 @@ function found({ values }, rule) {
   return values[stat] === undefined ? "not there" : short(values[stat]);
 }
 
-function connections({ CONNECTIONS }, count) {
+function connections({ CONNECTIONS, SLOW = 0 }, count) {
   if (CONNECTIONS === undefined) return null;
   const odd = [
     ["closed_unasked", "closed unasked"],
     ["late", "late"],
   ];
   const parts = odd.filter(([name]) => count(name)).map(([name, text]) => `${whole(count(name))} ${text}`);
-  return [`${whole(count("connected"))} of ${whole(CONNECTIONS)}`, ...parts].join(", ");
+  return [`${whole(count("connected"))} of ${whole(CONNECTIONS + SLOW)}`, ...parts].join(", ");
 }
 
 function messages({ DURATION }, count) {
