@@ -9,6 +9,7 @@ import { Connection } from "./lib/connection.js";
 import { begin, crowd, crowdOptions, room, seat, settle, speak } from "./lib/crowd.js";
 import { complain, thresholds } from "./lib/ledger.js";
 import { settings } from "./lib/options.js";
+import { sabotage } from "./lib/sabotage.js";
 import { summary } from "./lib/summary.js";
 
 const our = settings("durable_sends", {
@@ -46,7 +47,7 @@ async function readBack(run, number) {
   const reader = new Connection(our, run, our.CONNECTIONS + number);
   try {
     await reader.open();
-    await reader.join(room(run, number), 0);
+    if (!sabotage(our, reader, our.CONNECTIONS)) await reader.join(room(run, number), 0);
     await settle(reader);
   } catch (error) {
     complain(`room ${number} could not be read: ${error.message}`);

@@ -12,10 +12,10 @@ import { Counter, Trend } from "k6/metrics";
 import ws from "k6/ws";
 import { now, until } from "./lib/clock.js";
 import { Connection, address, handshake } from "./lib/connection.js";
-import { begin, count, crowd, crowdOptions, leave, room, seat } from "./lib/crowd.js";
-import { complain, note, thresholds } from "./lib/ledger.js";
+import { begin, count, crowd, crowdOptions, room, toTheEnd } from "./lib/crowd.js";
+import { note, thresholds } from "./lib/ledger.js";
 import { settings } from "./lib/options.js";
-import { ask, administrator } from "./lib/rest.js";
+import { administrator, ask } from "./lib/rest.js";
 import { RoomLog } from "./lib/room_log.js";
 import { summary } from "./lib/summary.js";
 import { talking } from "./lib/talk.js";
@@ -33,9 +33,9 @@ const our = settings("slow_readers", {
   P99_MS: [500, 5000],
 });
 Object.assign(our, { ROOMS: 1, SENDERS: 1 });
-/** What part of the talk is over when the slow ones stop to read, and when they go on. */
-const STOP = 0.25;
-const GO_ON = 0.75;
+/** What part of the talk is over when the slow ones stop to read. They go on when all are closed, or at the latest then. */
+const STOP = 0.2;
+const GO_ON = 0.9;
 
 const missingCloses = new Counter("missing_slow_closes"); // less those that the hub has counted
 const told = new Counter("told_slow");
@@ -50,6 +50,7 @@ export const handleSummary = summary(our, "Slow readers among fast ones", ({ tim
   ["slow", `${whole(our.SLOW - count("missing_slow_closes"))} of ${whole(our.SLOW)} closed by the hub, ${whole(count("told_slow"))} heard 4430`],
 ]);
 
+/** How many the hub has closed for being slow: of this run, if nobody else uses it. */
 const slowCloses = () => ask(our, "GET", "/api/v1/ws/stats", { as: administrator(our) }).slow_consumers_total;
 
 export function setup() {
@@ -78,14 +79,11 @@ export async function slow(run) {
   connection.delivery = null;
   connection.rooms.set(room(run, 0), new RoomLog(1));
   readAndStop(connection, run);
-  try {
+  await toTheEnd([connection], async () => {
     await connection.resume();
     await count([connection], run);
     if (number === 0) missingCloses.add(run.slowCloses - slowCloses());
-  } catch (error) {
-    complain(`slow connection ${number} did not come back: ${error.message}`);
-  }
-  await leave([connection]);
+  });
 }
 
 /** Returns when the connection has ended. What it heard is in its log, as with any other. */
@@ -102,7 +100,7 @@ function readAndStop(connection, run) {
       }
       if (hasStopped || now() < run.stopAt) return;
       hasStopped = true;
-      sleep((run.goOnAt - now()) / 1000);
+      while (now() < run.goOnAt && slowCloses() - run.slowCloses < our.SLOW) sleep(0.2);
     });
     socket.on("close", (code) => code === 4430 && told.add(1));
     // Who was not closed by then is never going to be; the count will tell.

@@ -54,6 +54,7 @@ export class Connection {
     this.pings = 0;
     this.isOpen = false;
     this.isLeaving = false;
+    this.joinWith = {}; // more of what its joins say
     this.delivery = times.delivery; // where its latencies go; null: nowhere
     this.onFrame = null;
     this.onLost = null; // hears the close code when the connection ended unasked; without it that is a fault
@@ -76,20 +77,19 @@ export class Connection {
   }
 
   /** Resolves with the payload of `session_joined`. `after`: the last `seq` known; without it, what was said before is not told. */
-  async join(room, after) {
-    const payload = { session_id: room };
+  join(room, after) {
+    const payload = { session_id: room, ...this.joinWith };
     if (after !== undefined) payload.after_seq = after;
-    const joined = await this.ask("join_session", payload, times.join, (answer) => {
-      const log = this.rooms.get(room) ?? new RoomLog(1 + (after ?? answer.last_seq));
-      log.liveFrom = answer.last_seq + 1;
+    return this.ask("join_session", payload, times.join, ({ last_seq: last }) => {
+      const log = this.rooms.get(room) ?? new RoomLog(1 + (after ?? last));
+      log.liveFrom = last + 1;
       this.rooms.set(room, log);
     });
-    return joined;
   }
 
   /** How far the room has come, as the hub knows it; everything up to there was told before this answer. */
   async lastSeq(room) {
-    return (await this.ask("join_session", { session_id: room })).last_seq;
+    return (await this.ask("join_session", { session_id: room, ...this.joinWith })).last_seq;
   }
 
   /** Says something. Resolves with the acknowledgement's payload, however often it has to be sent for that. */
@@ -225,10 +225,10 @@ export class Connection {
     for (const { frame } of this.unacknowledged.values()) this.ws.send(frame);
   }
 
-  /** Closes as if it were lost: what is on its way to it is not heard. */
-  async drop() {
+  /** Closes as if it were lost, and stays away for so long: what is on its way to it is not heard. */
+  async drop(awayMs = 0) {
     await this.close();
-    this.onLost(1000, "dropped");
+    this.onLost(1000, "dropped", awayMs);
   }
 
   /** Closes, and resolves when the hub has answered. */

@@ -82,14 +82,18 @@ export async function crowd(settings, run, work, come = takeSeat) {
       await connection.close();
     }
   });
-  await work(here);
-  await leave(here);
+  await toTheEnd(here, () => work(here));
 }
 
-/** At the very end of a virtual user: only what is handed over here counts. */
-export async function leave(connections) {
+/** What a virtual user does, and its end: its connections are closed, and what it has counted is handed over. */
+export async function toTheEnd(connections, work) {
+  try {
+    await work();
+    note("missing_users", -1);
+  } catch (error) {
+    complain(error.stack ?? error.message);
+  }
   await Promise.all(connections.map((connection) => connection.close()));
-  note("missing_users", -1);
   handOver();
 }
 

@@ -36,3 +36,11 @@ export function makeKeys(settings, count) {
   };
   return Array.from({ length: count }, () => key());
 }
+
+/** A message into a room, as `http.batch` and `http.request` take it. */
+export function sending(settings, room) {
+  const body = JSON.stringify({ content: "x".repeat(settings.SIZE), client_message_id: crypto.randomUUID() });
+  const headers = { Authorization: `Bearer ${administrator(settings)}`, "Content-Type": "application/json" };
+  const params = { headers, tags: { name: "POST /api/v1/chat/rooms/{id}/messages" } };
+  return { method: "POST", url: `${settings.HUB}/api/v1/chat/rooms/${room}/messages`, body, params };
+}

@@ -6,7 +6,7 @@ import { complain, note } from "./ledger.js";
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 3_000;
 
-const back = new Trend("back_ms"); // from the end of a connection until it was back in its rooms
+const back = new Trend("back_ms"); // from the first attempt to come back until it was in all its rooms again
 
 /** From now on it comes back whenever it is lost, until it is time to count. `onLost` hears each loss first. */
 export function comesBack(connection, run, onLost = () => {}) {
@@ -14,21 +14,21 @@ export function comesBack(connection, run, onLost = () => {}) {
   connection.onFrame = (type, payload) => {
     if (type === "server_restarting") restartAfter = payload.reconnect_after_ms;
   };
-  connection.onLost = (code, reason) => {
+  connection.onLost = (code, reason, awayMs = 0) => {
     if (connection.returning) return; // Lost again while coming back: whoever tries has heard.
     onLost(code, reason);
-    const wait = code === 1012 ? restartAfter : 0;
+    const wait = code === 1012 ? restartAfter : awayMs;
     connection.returning = comeBack(connection, run, wait).finally(() => (connection.returning = null));
   };
 }
 
 async function comeBack(connection, run, wait) {
-  const lost = now();
   await sleep(wait);
+  const began = now();
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
     try {
       await connection.resume();
-      back.add(now() - lost);
+      back.add(now() - began);
       return;
     } catch (error) {
       if (now() > run.countAt) {
