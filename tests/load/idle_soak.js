@@ -39,7 +39,7 @@ async function come(settings, run, connection) {
 }
 
 /** The hub pings at its interval; the last one may be on its way. */
-function countHeartbeats({ since, everyMs, pings }) {
+function countHeartbeats({ since, everyMs = 0, pings }) {
   const due = everyMs ? Math.floor((now() - since) / everyMs) - 1 : 0;
   heartbeats.add(pings);
   missed.add(Math.max(0, due - pings));

@@ -89,6 +89,7 @@ export async function slow(run) {
 /** Returns when the connection has ended. What it heard is in its log, as with any other. */
 function readAndStop(connection, run) {
   let hasStopped = false;
+  connection.began = now();
   ws.connect(address(our), handshake(connection), (socket) => {
     const join = { session_id: room(run, 0), after_seq: 0 };
     socket.on("open", () => socket.send(JSON.stringify({ type: "join_session", payload: join })));
@@ -106,5 +107,4 @@ function readAndStop(connection, run) {
     // Who was not closed by then is never going to be; the count will tell.
     socket.setTimeout(() => socket.close(), run.quietAt - now());
   });
-  connection.isOpen = false;
 }
