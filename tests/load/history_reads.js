@@ -10,7 +10,7 @@ import http from "k6/http";
 import { commonOptions, room } from "./lib/crowd.js";
 import { complain, requests, thresholds } from "./lib/ledger.js";
 import { settings } from "./lib/options.js";
-import { ask, call, sending } from "./lib/rest.js";
+import { ask, call, greet, sending } from "./lib/rest.js";
 import { tampered } from "./lib/sabotage.js";
 import { summary } from "./lib/summary.js";
 import { token } from "./lib/tokens.js";
@@ -67,6 +67,7 @@ const NAME = path("{id}");
 const anyRoom = (run) => room(run, Math.floor(Math.random() * our.ROOMS));
 
 export function setup() {
+  greet(our);
   const run = { id: crypto.randomUUID().slice(0, 8) };
   for (let number = 0; number < our.ROOMS; number += 1) {
     const id = room(run, number);

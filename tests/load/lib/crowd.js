@@ -8,6 +8,7 @@ import exec from "k6/execution";
 import { now, sleep, until } from "./clock.js";
 import { Connection } from "./connection.js";
 import { complain, expect, handOver, note, requests, times } from "./ledger.js";
+import { greet } from "./rest.js";
 import { sabotage } from "./sabotage.js";
 
 const HEAD_START_MS = 300;
@@ -38,6 +39,7 @@ export const commonOptions = (thresholds) => ({
 
 /** The moments of a run, the same for everyone: made once, in `setup`. */
 export function begin(settings) {
+  greet(settings);
   const { arrive, speak } = lengths(settings);
   const zero = Date.now() + HEAD_START_MS;
   const speakAt = zero + arrive * 1000;

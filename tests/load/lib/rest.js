@@ -22,6 +22,14 @@ export function ask(settings, method, path, options) {
   throw new Error(`${method} ${path}: ${answer.status || answer.error} ${answer.body ?? ""}`);
 }
 
+/** Whether the hub is there, and takes the tokens: said once, before a thousand connections say it. */
+export function greet(settings) {
+  const { status, error, body } = call(settings, "GET", "/api/v1/chat/rooms?limit=1", { as: token(settings, 0) });
+  if (status === 200) return;
+  const why = { 0: error, 401: "it does not take the tokens: is JWT_SECRET (or TOKEN) that of this hub?" }[status] ?? `${status} ${body}`;
+  throw new Error(`the hub at ${settings.HUB} cannot be used: ${why}`);
+}
+
 /** API keys of the administrator: the hub has to know of this user first, which it hears of by what they make. */
 export function makeKeys(settings, count) {
   ask(settings, "POST", "/api/v1/chat/rooms", { body: { kind: "conversation", name: "Load tests" } });
