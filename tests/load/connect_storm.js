@@ -25,7 +25,8 @@ export const options = crowdOptions(our, thresholds(our, "connect", { late: ["co
 export const setup = () => begin(our);
 export const handleSummary = summary(our, "A storm of connections", ({ count, metrics, whole, short }) => {
   const seconds = metrics.here_ms.values.max / 1000;
-  return [["storm", `${whole(count("connected"))} connected and joined in ${short(seconds)} s: ${whole(count("connected") / seconds)} a second`]];
+  const all = count("connected");
+  return [["storm", `${whole(all)} connected and joined in ${short(seconds)} s: ${whole(all / seconds)} a second`]];
 });
 
 export default (run) =>

@@ -93,7 +93,10 @@ async function goAndComeBack(connection) {
 }
 
 /** Each sits in rooms that follow each other in number, so that every room has people of several others. */
-const roomsOf = (run, index) => Array.from({ length: our.ROOMS_EACH }, (_, nth) => room(run, (index * our.ROOMS_EACH + nth) % our.ROOMS));
+function roomsOf(run, index) {
+  const first = index * our.ROOMS_EACH;
+  return Array.from({ length: our.ROOMS_EACH }, (_, nth) => room(run, (first + nth) % our.ROOMS));
+}
 
 function membersOf(run) {
   const members = new Map();

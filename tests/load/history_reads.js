@@ -104,7 +104,8 @@ function readRoom(run) {
     pages.add(1);
     messages.add(items.length);
     below ??= Math.max(items[0]?.seq ?? 0, our.HISTORY);
-    const isRight = items.every(({ seq }, place) => seq === below - place) && items.length === Math.min(our.PAGE, below);
+    const isWhole = items.length === Math.min(our.PAGE, below);
+    const isRight = isWhole && items.every(({ seq }, place) => seq === below - place);
     astray.add(isRight ? 0 : 1);
     if (!isRight) return complain(`a page of ${items.length} from ${items[0]?.seq} came where ${below} was next`);
     below -= items.length;

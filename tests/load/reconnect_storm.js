@@ -31,7 +31,7 @@ const our = settings("reconnect_storm", {
 });
 if (!["revoke", "close", "restart"].includes(our.DROP)) throw new Error(`DROP=${our.DROP}: expected revoke, close or restart`);
 
-// Between the last to join and the last drop; a connection that was not dropped as often as it should be has proved nothing.
+// A connection that was not dropped as often as it should be has proved nothing.
 const missingDrops = new Counter("missing_drops");
 
 export const options = crowdOptions(our, thresholds(our, "back", { acked: ["count>0"], missing_drops: ["count==0"] }));
@@ -73,6 +73,11 @@ function revoke({ id }) {
   } catch (error) {
     complain(error.message);
   }
+}
+
+/** The last key is good until then. */
+export function teardown({ keys }) {
+  if (keys.length) revoke(keys[our.DROPS]);
 }
 
 export default (run) =>

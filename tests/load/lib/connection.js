@@ -62,8 +62,8 @@ export class Connection {
   }
 
   /**
-   * Resolves when the hub has let it in; rejects where it does not. The hub's first word, `connected`, is not waited for: k6 drops
-   * what it has read before it has told the script that the socket is open, which happens to one in some thousands.
+   * Resolves when the hub has let it in; rejects where it does not. The hub's first word, `connected`, is not waited for: k6
+   * drops what it has read before it has told the script that the socket is open, which happens to one in some thousands.
    */
   open() {
     this.began = now();
@@ -87,7 +87,7 @@ export class Connection {
     });
   }
 
-  /** Resolves with the payload of `session_joined`. `after`: the last `seq` known; without it, what was said before is not told. */
+  /** Resolves with the payload of `session_joined`. `after`: the last `seq` known; without it, the past is not told. */
   join(room, after) {
     const payload = { session_id: room, ...this.joinWith };
     if (after !== undefined) payload.after_seq = after;

@@ -65,7 +65,7 @@ export function settings(workload, own) {
     const fallback = name in own ? own[name][smoke ? 1 : 0] : NAMES[name].default;
     result[name] = parsed(name, __ENV[name] || fallback);
   }
-  if (!/^https?:\/\/[^/]+$/.test(result.HUB)) throw new Error(`HUB=${result.HUB}: expected an address such as http://127.0.0.1:8080`);
+  if (!/^https?:\/\/[^/]+$/.test(result.HUB)) throw new Error(`HUB=${result.HUB}: expected the like of http://127.0.0.1:8080`);
   if (!SABOTAGES.includes(result.SABOTAGE)) throw new Error(`SABOTAGE=${result.SABOTAGE}: expected one of ${SABOTAGES.slice(1)}`);
   if (!result.TOKEN && !result.JWT_SECRET) throw new Error("JWT_SECRET (the hub's) or TOKEN is needed");
   return result;

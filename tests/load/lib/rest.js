@@ -26,7 +26,8 @@ export function ask(settings, method, path, options) {
 export function greet(settings) {
   const { status, error, body } = call(settings, "GET", "/api/v1/chat/rooms?limit=1", { as: token(settings, 0) });
   if (status === 200) return;
-  const why = { 0: error, 401: "it does not take the tokens: is JWT_SECRET (or TOKEN) that of this hub?" }[status] ?? `${status} ${body}`;
+  const known = { 0: error, 401: "it does not take the tokens: is JWT_SECRET (or TOKEN) that of this hub?" };
+  const why = known[status] ?? `${status} ${body}`;
   throw new Error(`the hub at ${settings.HUB} cannot be used: ${why}`);
 }
 

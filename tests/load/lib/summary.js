@@ -50,10 +50,11 @@ function connections({ CONNECTIONS, SLOW = 0 }, count) {
 
 function messages({ DURATION }, count) {
   const rate = (name) => `${whole(count(name))} (${short(count(name) / Math.max(DURATION, 1))}/s)`;
+  const replayed = count("replayed") ? `, ${whole(count("replayed"))} of them replayed` : "";
   const expected = count("delivered") + count("missing_deliveries");
   return [
     ["messages", `${whole(count("sent"))} sent, ${rate("acked")} acknowledged`],
-    ["deliveries", `${rate("delivered")} of ${whole(expected)}${count("replayed") ? `, ${whole(count("replayed"))} of them replayed` : ""}`],
+    ["deliveries", `${rate("delivered")} of ${whole(expected)}${replayed}`],
     ["faults", `${whole(count("lost"))} lost, ${whole(count("repeated"))} repeated, ${whole(count("disordered"))} out of order`],
   ];
 }
