@@ -1,0 +1,118 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use super::servers::Server;
+use super::workloads::Workload;
+
+/// Measures the hub, the floor under it and its peers under the same load, in turn.
+///
+/// In every round each server runs each workload, in a process of its own. What is measured is added to
+/// `target/bench_matrix/results.jsonl`, and written as tables.
+#[derive(Parser, Debug)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub task: Option<Task>,
+    /// How often each server runs each workload; memory and growth at most twice.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub rounds: u16,
+    /// One short round, to see whether everything works. Its figures mean little.
+    #[arg(long)]
+    pub quick: bool,
+    /// Only these workloads: wide, small, middle (together: fanout), idle, storm, durable, growth, drain.
+    #[arg(long, value_delimiter = ',', value_name = "WORKLOAD,…")]
+    pub only: Vec<String>,
+    /// Only these servers: hub, hub-stored, hub-postgres, floor, writer, writer-postgres, bun, socketio, socketioxide,
+    /// centrifuge.
+    #[arg(long, value_delimiter = ',', value_name = "SERVER,…")]
+    pub servers: Vec<Server>,
+    /// The hub's program. Without it, the repository's own is built.
+    #[arg(long, value_name = "PATH")]
+    pub hub: Option<PathBuf>,
+    /// Threads that serve connections, of the hub and of the floor. Without it, as many as there are cores.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// A database of its own in PostgreSQL, for durable sends. Tables are made in it, and stay.
+    #[arg(long, value_name = "URL")]
+    pub postgres: Option<String>,
+    /// Install the peers into target/peers first: needs npm, cargo and Go, and a way to their registries.
+    #[arg(long)]
+    pub install_peers: bool,
+    /// For results, logs and data. Without it, target/bench_matrix.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub out: Option<PathBuf>,
+    /// Where the tables go. Without it, docs/performance; nowhere after a quick run.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub to: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Task {
+    /// Writes the tables again from what was measured.
+    Report {
+        /// Where the results are. Without it, target/bench_matrix.
+        #[arg(long, value_name = "DIRECTORY")]
+        out: Option<PathBuf>,
+        /// Where the tables go. Without it, docs/performance.
+        #[arg(long, value_name = "DIRECTORY")]
+        to: Option<PathBuf>,
+    },
+    /// The floor: a server that does nothing but send.
+    Floor {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        /// A file with the payload of what it delivers, with a mark in it.
+        #[arg(long)]
+        delivery: PathBuf,
+    },
+    /// Becomes another program, which is killed when the one that started it ends.
+    #[command(hide = true)]
+    Start {
+        parent: i32,
+        #[arg(last = true)]
+        program: Vec<String>,
+    },
+}
+
+impl Arguments {
+    /// The workloads that are asked for.
+    pub fn workloads(&self) -> Result<Vec<Workload>, String> {
+        let mut asked = Vec::new();
+        for name in &self.only {
+            match name.as_str() {
+                "fanout" => asked.extend(Workload::FANOUT),
+                name => asked.push(name.parse()?),
+            }
+        }
+        Ok(Workload::ALL.into_iter().filter(|it| asked.is_empty() || asked.contains(it)).collect())
+    }
+
+    pub fn wants(&self, server: Server) -> bool {
+        self.servers.is_empty() || self.servers.contains(&server)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_can_be_chosen() {
+        let parse = |line: &[&str]| Arguments::try_parse_from([&["bench_matrix"], line].concat());
+        let all = parse(&[]).unwrap();
+        assert_eq!((all.workloads().unwrap(), all.rounds), (Workload::ALL.to_vec(), 5));
+        assert!(all.wants(Server::Bun));
+        let some = parse(&["--only", "idle,fanout", "--servers", "hub,floor"]).unwrap();
+        assert_eq!(some.workloads().unwrap(), [&Workload::FANOUT[..], &[Workload::Idle]].concat());
+        assert!(some.wants(Server::Floor) && !some.wants(Server::Bun));
+        assert!(parse(&["--only", "sleep"]).unwrap().workloads().unwrap_err().contains("durable"));
+        assert!(parse(&["--servers", "nginx"]).unwrap_err().to_string().contains("socketioxide"));
+        assert!(parse(&["--rounds", "0"]).is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! A run: round after round, every workload, every server.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tertulia::clock;
+
+use super::Result;
+use super::arguments::Arguments;
+use super::report::{self, Measured};
+use super::results::{Figures, Line, Results, Run, Visit};
+use super::servers::{Place, Server, hub_program};
+use super::workloads::{self, Scale, Workload};
+use super::{peers, plot, procfs};
+
+/// Within the repository.
+const RESULTS: &str = "target/bench_matrix";
+const TABLES: &str = "docs/performance";
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
+    let workloads = arguments.workloads()?;
+    let out = arguments.out.clone().unwrap_or_else(|| root.join(RESULTS));
+    fs::create_dir_all(&out)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let place = Place {
+        hub: hub_program(&root, arguments.hub.clone())?,
+        out: out.canonicalize()?,
+        root,
+        workers: arguments.workers.unwrap_or(cores),
+        postgres: arguments.postgres.clone(),
+        secret: format!("{}{}", clock::fresh_id(), clock::fresh_id()),
+    };
+    if arguments.install_peers {
+        peers::install(&place);
+    }
+    // The servers inherit it.
+    let files = rlimit::increase_nofile_limit(u64::MAX)?;
+    fs::write(place.delivery(), workloads::sample_of_a_delivery(&place)?)?;
+
+    let results = Results::within(&place.out);
+    let run = circumstances(arguments, &place);
+    for (server, reason) in &run.absent {
+        eprintln!("{server} is left out: {reason}");
+    }
+    if files < 20_000 {
+        eprintln!("only {files} files may be open at a time: workloads with many connections will fail");
+    }
+    results.append(&Line::Run(run.clone()))?;
+    let mut failed = 0;
+    let visits = plan(arguments, &workloads, &run);
+    let mut progress = Progress::new(&visits, arguments.quick);
+    for (round, workload, server) in visits {
+        let outcome = workloads::visit(&place, Scale::new(arguments.quick), workload, server);
+        progress.report(round, workload, server, &outcome);
+        let failure = outcome.as_ref().err().map(ToString::to_string);
+        failed += usize::from(failure.is_some());
+        results.append(&Line::Visit(Visit {
+            run: run.id.clone(),
+            round,
+            workload: workload.name().to_owned(),
+            server: server.name().to_owned(),
+            failure,
+            figures: outcome.unwrap_or_default(),
+        }))?;
+    }
+    if let Some(to) = &arguments.to {
+        write_tables(&place.out, to)?;
+    } else if !arguments.quick {
+        write_tables(&place.out, &place.root.join(TABLES))?;
+    }
+    if failed > 0 {
+        return Err(format!("{failed} visits failed").into());
+    }
+    Ok(())
+}
+
+/// Writes the tables of what was measured before.
+pub fn report(out: Option<&Path>, to: Option<&Path>) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let out = out.map_or_else(|| root.join(RESULTS), Path::to_path_buf);
+    write_tables(&out, &to.map_or_else(|| root.join(TABLES), Path::to_path_buf))
+}
+
+fn write_tables(out: &Path, to: &Path) -> Result<()> {
+    let lines = Results::within(out).read()?;
+    let measured = Measured::newest(&lines)?;
+    fs::create_dir_all(to)?;
+    fs::write(to.join("results.md"), report::page(&measured))?;
+    if let Some(svg) = plot::growth(&measured) {
+        fs::write(to.join("growth.svg"), svg)?;
+    }
+    eprintln!("written: {}", to.join("results.md").display());
+    Ok(())
+}
+
+fn circumstances(arguments: &Arguments, place: &Place) -> Run {
+    let wanted = || Server::ALL.into_iter().filter(|server| arguments.wants(*server));
+    let absent = wanted().filter_map(|it| Some((it.name().to_owned(), place.missing(it)?))).collect();
+    let present = wanted().filter(|it| place.missing(*it).is_none());
+    let hub = peers::said(&place.hub.to_string_lossy(), "--version");
+    let versions = hub.into_iter().chain(present.filter_map(|it| peers::version(place, it))).collect();
+    let now = clock::now();
+    Run {
+        id: clock::fresh_id().to_string(),
+        at: now.to_string(),
+        commit: commit(&place.root).unwrap_or_else(|| "unknown".to_owned()),
+        machine: procfs::description(),
+        workers: place.workers,
+        quick: arguments.quick,
+        versions,
+        absent,
+    }
+}
+
+fn commit(root: &Path) -> Option<String> {
+    let mut git = std::process::Command::new("git");
+    let output = git.args(["describe", "--always", "--dirty"]).current_dir(root).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.trim().to_owned()).filter(|it| !it.is_empty())
+}
+
+/// The servers take turns within each round, so that whatever else the machine does meets all of them.
+fn plan(arguments: &Arguments, workloads: &[Workload], run: &Run) -> Vec<(usize, Workload, Server)> {
+    let rounds = if arguments.quick { 1 } else { usize::from(arguments.rounds) };
+    let mut visits = Vec::new();
+    for round in 1..=rounds {
+        for workload in workloads.iter().filter(|it| round <= it.most_rounds()) {
+            for server in workload.servers() {
+                if arguments.wants(server) && !run.absent.contains_key(server.name()) {
+                    visits.push((round, *workload, server));
+                }
+            }
+        }
+    }
+    visits
+}
+
+/// Says on standard error how far the run has come.
+struct Progress {
+    start: Instant,
+    done: f64,
+    total: f64,
+    quick: bool,
+}
+
+impl Progress {
+    fn new(visits: &[(usize, Workload, Server)], quick: bool) -> Self {
+        let total = visits.iter().map(|(_, workload, _)| workload.seconds(quick)).sum();
+        Self { start: Instant::now(), done: 0.0, total, quick }
+    }
+
+    fn report(&mut self, round: usize, workload: Workload, server: Server, outcome: &Result<Figures>) {
+        self.done += workload.seconds(self.quick);
+        let pace = self.start.elapsed().as_secs_f64() / self.done;
+        let left = Duration::from_secs_f64(((self.total - self.done) * pace).max(0.0)).as_secs();
+        let said = match outcome {
+            Ok(figures) => in_a_line(figures),
+            Err(error) => format!("FAILED: {error}"),
+        };
+        let (workload, server) = (workload.name(), server.name());
+        eprintln!("{}:{:02} left, round {round}, {workload}, {server}: {said}", left / 60, left % 60);
+    }
+}
+
+fn in_a_line(figures: &Figures) -> String {
+    figures.iter().map(|(name, figure)| format!("{name} {figure:.2}")).collect::<Vec<_>>().join(", ")
+}

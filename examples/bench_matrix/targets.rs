@@ -1,0 +1,136 @@
+//! What the hub is meant to reach, and whether it did.
+
+use super::report::{Measured, number};
+use super::servers::Server;
+use super::workloads::{Workload, growth_stages};
+
+/// A goal, and what was measured for it.
+pub struct Target {
+    pub what: String,
+    pub goal: String,
+    reached: Reached,
+    unit: &'static str,
+    limit: f64,
+    /// Whether more is better.
+    rising: bool,
+}
+
+/// By the medians, and by the best of each; `None` where something was not measured.
+#[derive(Clone, Copy)]
+struct Reached {
+    median: Option<f64>,
+    best: Option<f64>,
+}
+
+impl Target {
+    fn at_most(limit: f64, unit: &'static str, reached: Reached, what: &str, goal: String) -> Self {
+        Self { what: what.to_owned(), goal, reached, unit, limit, rising: false }
+    }
+
+    pub fn is_met(&self) -> Option<bool> {
+        self.reached.median.map(|it| if self.rising { it >= self.limit } else { it <= self.limit })
+    }
+
+    pub fn median(&self) -> String {
+        self.written(self.reached.median)
+    }
+
+    pub fn best(&self) -> String {
+        self.written(self.reached.best)
+    }
+
+    fn written(&self, figure: Option<f64>) -> String {
+        match (figure, self.unit) {
+            (None, _) => "–".to_owned(),
+            (Some(figure), "×") => format!("{figure:.2} ×"),
+            (Some(figure), "%") => format!("{:.0} %", figure * 100.0),
+            (Some(figure), unit) => format!("{} {unit}", number(figure)),
+        }
+    }
+}
+
+/// Every target, in the order of the page.
+pub fn all(measured: &Measured<'_>) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for (workload, shape) in SHAPES {
+        let what = format!("CPU per delivery, {shape}, closed loop");
+        for (server, limit) in [(Server::Floor, 1.3), (Server::Bun, 1.2), (Server::Socketioxide, 0.8)] {
+            let reached = ratio(measured, workload, "cpu_us", (Server::Hub, server));
+            targets.push(Target::at_most(limit, "×", reached, &what, format!("≤ {limit:.2} × {}", server.title())));
+        }
+    }
+    for (workload, shape) in SHAPES {
+        let reached = ratio(measured, workload, "open_cpu_us", (Server::Hub, Server::Bun));
+        let what = format!("CPU per delivery, {shape}, 20,000 deliveries/s");
+        targets.push(Target::at_most(1.0, "×", reached, &what, format!("below {}", Server::Bun.title())));
+    }
+    for (workload, shape) in SHAPES {
+        let reached = ratio(measured, workload, "cpu_us", (Server::HubStored, Server::Hub));
+        let what = format!("CPU per delivery of stored messages, {shape}");
+        targets.push(Target::at_most(1.5, "×", reached, &what, "≤ 1.50 × the same without storing".to_owned()));
+    }
+    let reached = figure(measured, Workload::Idle, Server::Hub, "kb", 1.0);
+    let what = "memory per idle connection, 10,000 of them";
+    targets.push(Target::at_most(2.0, "KB", reached, what, "≤ 2 KB".to_owned()));
+    let reached = figure(measured, Workload::Storm, Server::Hub, "connect_us", 1.0);
+    targets.push(Target::at_most(60.0, "µs", reached, "CPU of connect, token and join", "≤ 60 µs".to_owned()));
+    targets.push(durable(measured, (Server::HubStored, Server::Writer), "SQLite"));
+    targets.push(durable(measured, (Server::HubPostgres, Server::WriterPostgres), "PostgreSQL"));
+    for (server, name, what, limit) in [
+        (Server::Hub, "half_p50_us", "latency at half of the maximum, ephemeral, p50", 1.0),
+        (Server::Hub, "half_p99_us", "latency at half of the maximum, ephemeral, p99", 10.0),
+        (Server::HubStored, "half_p99_us", "latency at half of the maximum, stored, p99", 30.0),
+    ] {
+        let reached = figure(measured, Workload::Middle, server, name, 1000.0);
+        targets.push(Target::at_most(limit, "ms", reached, what, format!("≤ {limit} ms")));
+    }
+    for (name, what) in [("cpu_us", "CPU per delivery"), ("kb", "memory per connection")] {
+        let what = format!("{what}, last stage of growth over the first");
+        targets.push(Target::at_most(1.1, "×", growth(measured, name), &what, "≤ 1.10 ×".to_owned()));
+    }
+    targets
+}
+
+const SHAPES: [(Workload, &str); 3] =
+    [(Workload::Wide, "1 × 1000"), (Workload::Small, "250 × 4"), (Workload::Middle, "10 × 100")];
+
+/// A figure of the first server over the same of the second.
+fn ratio(measured: &Measured<'_>, workload: Workload, figure: &str, (one, other): (Server, Server)) -> Reached {
+    let pair = measured.summary(workload, one, figure).zip(measured.summary(workload, other, figure));
+    Reached {
+        median: pair.map(|(one, other)| one.median / other.median),
+        best: pair.map(|(one, other)| one.least / other.least),
+    }
+}
+
+fn figure(measured: &Measured<'_>, workload: Workload, server: Server, name: &str, over: f64) -> Reached {
+    let summary = measured.summary(workload, server, name);
+    Reached { median: summary.map(|it| it.median / over), best: summary.map(|it| it.least / over) }
+}
+
+fn durable(measured: &Measured<'_>, (hub, writer): (Server, Server), database: &str) -> Target {
+    let of = |server| measured.summary(Workload::Durable, server, "stored_per_s");
+    let pair = of(hub).zip(of(writer));
+    Target {
+        what: format!("durable sends a second, 256 senders, {database}"),
+        goal: "≥ 60 % of a bare writer, better 80 %".to_owned(),
+        reached: Reached {
+            median: pair.map(|(hub, writer)| hub.median / writer.median),
+            best: pair.map(|(hub, writer)| hub.most / writer.most),
+        },
+        unit: "%",
+        limit: 0.6,
+        rising: true,
+    }
+}
+
+/// The last stage over the first.
+fn growth(measured: &Measured<'_>, name: &str) -> Reached {
+    let stages = growth_stages(measured.is_quick());
+    let of = |stage: &usize| measured.summary(Workload::Growth, Server::Hub, &format!("{name}_{stage}"));
+    let pair = stages.first().and_then(of).zip(stages.last().and_then(of));
+    Reached {
+        median: pair.map(|(first, last)| last.median / first.median),
+        best: pair.map(|(first, last)| last.least / first.least),
+    }
+}

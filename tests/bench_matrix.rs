@@ -1,0 +1,50 @@
+//! `examples/bench_matrix`: what is true of its parts, and a short run of it against the hub.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "the parts are compiled here once more, without the program around them")]
+
+#[path = "../examples/bench_matrix/main.rs"]
+mod matrix;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// `cargo test` builds the examples; `cargo test --test bench_matrix` alone does not.
+fn program() -> PathBuf {
+    let this = std::env::current_exe().unwrap();
+    let path = this.parent().and_then(Path::parent).unwrap().join("examples/bench_matrix");
+    assert!(path.exists(), "build it first: cargo build --example bench_matrix");
+    path
+}
+
+/// Nothing is said about speed: the hub is a debug build, and other tests run beside it.
+#[test]
+fn a_short_run_loses_nothing_and_makes_its_tables() {
+    let out = tempfile::tempdir().unwrap();
+    let mut run = Command::new(program());
+    run.args(["--quick", "--only", "wide,storm", "--servers", "hub,hub-stored,floor"]);
+    run.arg("--hub").arg(env!("CARGO_BIN_EXE_tertulia")).arg("--out").arg(out.path()).arg("--to").arg(out.path());
+    let output = run.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+
+    let results = fs::read_to_string(out.path().join("results.jsonl")).unwrap();
+    let visits: Vec<serde_json::Value> =
+        results.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let visited: Vec<_> =
+        visits.iter().map(|it| (it["workload"].as_str().unwrap(), it["server"].as_str().unwrap())).collect();
+    let wanted = [("wide", "hub"), ("wide", "floor"), ("wide", "hub-stored"), ("storm", "hub"), ("storm", "floor")];
+    assert_eq!(visited, wanted);
+    for visit in &visits {
+        let figure = |name: &str| visit["figures"][name].as_f64();
+        assert_eq!((figure("lost"), figure("disorder")), (Some(0.0), Some(0.0)), "{visit}");
+        let cost = figure("cpu_us").or_else(|| figure("connect_us"));
+        assert!(cost.is_some_and(|us| us > 0.0), "{visit}");
+    }
+    // The floor writes what the hub writes, but for counters in it that grow.
+    let bytes = |nth: usize| visits[nth]["figures"]["bytes"].as_f64().unwrap();
+    assert!((bytes(0) - bytes(1)).abs() < 5.0, "{} and {}", bytes(0), bytes(1));
+    let page = fs::read_to_string(out.path().join("results.md")).unwrap();
+    assert!(page.contains("| Tertulia |") && page.contains("| the floor"), "{page}");
+}
