@@ -94,17 +94,23 @@ fn timed(rounds: u64, clients: &mut [TcpStream], mut tell: impl FnMut()) -> Dura
     spent
 }
 
-/// A worker's fan-out with this many sessions in one room.
-fn worker(registered: &'static Registered, servers: Vec<TcpStream>) -> Fanout {
+/// A worker's fan-out with a session for each of these sockets, all in one room.
+async fn worker(registered: &'static Registered, servers: Vec<TcpStream>) -> Fanout {
     let handed = Rc::new(RefCell::new(Vec::new()));
     let limits = SessionLimits { heartbeat_interval: None, heartbeat_timeout: None, ..SessionLimits::default() };
     let sessions = Sessions::new(limits);
+    let count = servers.len();
     for server in servers {
         let io = Io::from(tokio::net::TcpStream::from_std(server).unwrap());
         let opening =
             Opening { peer: Box::new(Listener(handed.clone())), dialect: Some(registered), sessions: sessions.clone() };
-        start(io, Vec::new(), &[], opening);
+        start(io, b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec(), &[], opening);
     }
+    // The sessions begin, and the runtime sees of every socket that it can be written to.
+    while handed.borrow().len() < count {
+        actix::clock::sleep(Duration::from_millis(50)).await;
+    }
+    actix::clock::sleep(Duration::from_millis(50)).await;
     let outlets = Outlets::default();
     let mut fanout = Fanout::new(outlets.clone());
     for outlet in handed.take() {
@@ -114,6 +120,7 @@ fn worker(registered: &'static Registered, servers: Vec<TcpStream>) -> Fanout {
             Join { room, slot, resume, watch: false, last_seq: 0, last_pos: 0, changed_pos: 0, members: 1, tag: None };
         fanout.push(clock::now(), Op::Join(join));
     }
+    finish(&mut fanout);
     fanout
 }
 
@@ -149,13 +156,7 @@ fn fanout(c: &mut Criterion) {
         });
 
         let system = actix::System::new();
-        let mut fanout = system.block_on(async {
-            let mut fanout = worker(registered, servers);
-            // The runtime has to have seen the sockets before it knows that they can be written to.
-            actix::clock::sleep(Duration::from_millis(50)).await;
-            finish(&mut fanout);
-            fanout
-        });
+        let mut fanout = system.block_on(worker(registered, servers));
         read_all(&mut clients);
         group.bench_function(BenchmarkId::new("one event", count), |b| {
             b.iter_custom(|rounds| {

@@ -11,10 +11,11 @@
 mod postgres;
 mod support;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -24,13 +25,14 @@ use tertulia::domain::{Content, Direction, Draft, MessageType, RoomId, RoomKind,
 use tertulia::hub::ports::{Change, NewMessage, NewRoom, Outcomes, Store, Ticket, Write, Written};
 use tertulia::metrics::Metrics;
 use tertulia::store::{Options, SqlStore};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 const BATCHES: [u64; 3] = [1, 16, 256];
 
 /// As many rooms as there are senders at most, so that each writes in its own.
 const ROOMS: u64 = 256;
 
-struct Desk(mpsc::Sender<Vec<Written>>);
+struct Desk(UnboundedSender<Vec<Written>>);
 
 impl Outcomes for Desk {
     fn written(&self, batch: Vec<Written>) {
@@ -43,24 +45,24 @@ impl Outcomes for Desk {
 
 struct Bench {
     store: Arc<SqlStore>,
-    outcomes: mpsc::Receiver<Vec<Written>>,
+    outcomes: RefCell<UnboundedReceiver<Vec<Written>>>,
     rooms: Vec<RoomId>,
     tickets: Cell<u64>,
 }
 
 impl Bench {
     /// Needs a running actix system.
-    fn new(url: &str) -> Self {
+    async fn new(url: &str) -> Self {
         let store = SqlStore::open(&Options::new(url), Arc::new(Metrics::new())).unwrap();
-        let (sender, outcomes) = mpsc::channel();
+        let (sender, outcomes) = unbounded_channel();
         store.attach(Box::new(Desk(sender)));
-        let mut bench = Self { store, outcomes, rooms: Vec::new(), tickets: Cell::default() };
+        let mut bench = Self { store, outcomes: RefCell::new(outcomes), rooms: Vec::new(), tickets: Cell::default() };
         for _ in 0..ROOMS {
             let id = RoomId(clock::fresh_id());
             bench.hand_in(Change::Room(NewRoom { id, kind: RoomKind::Public, owner: support::user(1) }));
             bench.rooms.push(id);
         }
-        bench.hear(ROOMS);
+        bench.hear(ROOMS).await;
         bench
     }
 
@@ -70,20 +72,20 @@ impl Bench {
     }
 
     /// Waits for so many outcomes, which must be good.
-    fn hear(&self, mut count: u64) {
+    async fn hear(&self, mut count: u64) {
         while count > 0 {
-            for written in self.outcomes.recv().unwrap() {
+            for written in poll_fn(|cx| self.outcomes.borrow_mut().poll_recv(cx)).await.unwrap() {
                 written.outcome.unwrap();
                 count -= 1;
             }
         }
     }
 
-    fn batch(&self, size: u64) {
+    async fn batch(&self, size: u64) {
         for (nth, room) in (0..size).zip(&self.rooms) {
             self.hand_in(Change::Message(Box::new(message(*room, nth))));
         }
-        self.hear(size);
+        self.hear(size).await;
     }
 }
 
@@ -110,15 +112,19 @@ fn message(room: RoomId, sender: u64) -> NewMessage {
 
 fn batches(c: &mut Criterion, database: &str, url: &str) {
     let system = actix::System::new();
-    let bench = system.block_on(async { Bench::new(url) });
+    let bench = system.block_on(Bench::new(url));
     let mut group = c.benchmark_group(database);
     for size in BATCHES {
         group.throughput(Throughput::Elements(size));
         group.bench_function(BenchmarkId::new("durable messages", size), |b| {
             b.iter_custom(|rounds| {
-                let begun = Instant::now();
-                (0..rounds).for_each(|_| bench.batch(size));
-                begun.elapsed()
+                system.block_on(async {
+                    let begun = Instant::now();
+                    for _ in 0..rounds {
+                        bench.batch(size).await;
+                    }
+                    begun.elapsed()
+                })
             });
         });
     }

@@ -36,6 +36,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// complete; what it comes in takes room besides.
 const RECEIVE_BUFFER: usize = 128 * 1024;
 
+/// How much the kernel keeps for a client that does not read, before that becomes the outbox's to keep, or to end. Left
+/// to itself it keeps up to 4 MB for each, and a few hundred of them take what there is for all sockets of the machine.
+const SEND_BUFFER: usize = 256 * 1024;
+
 /// How long an idle HTTP connection is kept for another request.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -167,6 +171,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     // Its size before the connection is made bounds the window, so it is the listener's to set.
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -186,6 +191,8 @@ mod tests {
         let (accepted, _) = listener.accept().unwrap();
         assert!(accepted.nodelay().unwrap());
         assert!(SockRef::from(&accepted).recv_buffer_size().unwrap() >= RECEIVE_BUFFER);
+        // The kernel doubles what it is asked for, up to what the system allows.
+        assert!((SEND_BUFFER / 2..=2 * SEND_BUFFER).contains(&SockRef::from(&accepted).send_buffer_size().unwrap()));
         assert_eq!(SockRef::from(&accepted).tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
     }
 }
