@@ -21,14 +21,14 @@ import { summary } from "./lib/summary.js";
 import { talking } from "./lib/talk.js";
 
 const our = settings("slow_readers", {
-  CONNECTIONS: [50, 10],
-  SLOW: [10, 2],
+  CONNECTIONS: [20, 10],
+  SLOW: [5, 2],
   RATE: [100, 300],
   SIZE: [8192, 10000],
   DURATION: ["40s", "5s"],
   DRAIN: ["5s", "2s"],
   RAMP: [500, 0],
-  SOCKETS_PER_VU: [10, 5],
+  SOCKETS_PER_VU: [5, 5],
   P95_MS: [250, 2000],
   P99_MS: [500, 5000],
 });

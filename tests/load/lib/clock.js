@@ -21,7 +21,23 @@ export function now() {
   return offset + exec.instance.currentTestRunDuration;
 }
 
-export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+/**
+ * Calls after so long, and no earlier: a timer of k6 that is set while another one rings may make a third one ring with it, long
+ * before its time. Returns what calls it off.
+ */
+export function alarm(ms, call) {
+  const due = now() + ms;
+  let timer;
+  const ring = () => {
+    const left = due - now();
+    if (left > 1) timer = setTimeout(ring, left);
+    else call();
+  };
+  timer = setTimeout(ring, Math.max(1, ms));
+  return () => clearTimeout(timer);
+}
+
+export const sleep = (ms) => (ms > 0 ? new Promise((resolve) => alarm(ms, resolve)) : Promise.resolve());
 
 /** Until a moment of the run, which is the same one in all virtual users. */
 export const until = (moment) => sleep(moment - now());

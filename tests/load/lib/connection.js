@@ -5,7 +5,7 @@
  * hears is held against the numbers of the room. docs/messages.md has the frames.
  */
 import { WebSocket } from "k6/websockets";
-import { now } from "./clock.js";
+import { alarm, now } from "./clock.js";
 import { complain, note, requests, times } from "./ledger.js";
 import { RoomLog } from "./room_log.js";
 import { token } from "./tokens.js";
@@ -98,7 +98,7 @@ export class Connection {
     });
   }
 
-  /** How far the room has come, as the hub knows it; everything up to there was told before this answer. */
+  /** How far the room has come, as the hub knows it. */
   async lastSeq(room) {
     return (await this.ask("join_session", { session_id: room, ...this.joinWith })).last_seq;
   }
@@ -128,12 +128,12 @@ export class Connection {
     const id = `q${(this.serial += 1)}`;
     return new Promise((resolve, reject) => {
       if (!this.isOpen) return reject(new Error(`${type}: the connection is closed`));
-      const timer = setTimeout(() => {
+      const callOff = alarm(PATIENCE_MS, () => {
         this.asked.delete(id);
         requests.add(true);
         reject(new Error(`${type}: no answer within ${PATIENCE_MS / 1000} s`));
-      }, PATIENCE_MS);
-      this.asked.set(id, { resolve, reject, at: now(), trend, before, timer });
+      });
+      this.asked.set(id, { resolve, reject, at: now(), trend, before, callOff });
       this.ws.send(JSON.stringify({ type, message_id: id, payload }));
     });
   }
@@ -194,7 +194,7 @@ export class Connection {
     const question = this.asked.get(id);
     if (!question) return; // An event that nobody asked for.
     this.asked.delete(id);
-    clearTimeout(question.timer);
+    question.callOff();
     requests.add(false);
     question.trend?.add(read - question.at);
     question.before?.(payload);
@@ -206,7 +206,7 @@ export class Connection {
     const question = this.asked.get(frame);
     if (question) {
       this.asked.delete(frame);
-      clearTimeout(question.timer);
+      question.callOff();
       question.reject(new Error(`${code}: ${message}`));
     } else {
       complain(`connection ${this.index}: ${code}: ${message}`);
@@ -216,8 +216,8 @@ export class Connection {
   /** Without a word from the hub, 1006. */
   closed(code, reason) {
     this.isOpen = false;
-    for (const { reject, timer } of this.asked.values()) {
-      clearTimeout(timer);
+    for (const { reject, callOff } of this.asked.values()) {
+      callOff();
       reject(new Error(`closed with ${code} ${reason}`));
     }
     this.asked.clear();
