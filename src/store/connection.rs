@@ -12,14 +12,16 @@ use super::target::Target;
 use diesel::Connection as _;
 
 /// `synchronous` and `synchronous_commit` are what "acknowledged means durable" rests on. Every query of the store is by
-/// key, so the planner is kept from scanning tables it has no statistics of, and from planning each batch anew.
+/// key, so the planner is kept from scanning tables it has no statistics of, and from planning each batch anew. What it is
+/// kept from it counts as very dear where there is no other way, and would compile such a statement to machine code each
+/// time, which takes far longer than to run it.
 const SQLITE: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;";
 const SQLITE_WRITER: &str = "PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4000;";
 const SQLITE_READER: &str = "PRAGMA query_only = ON;";
 const POSTGRES: &str = "SET client_min_messages = warning; SET statement_timeout = '5s'; SET lock_timeout = '3s'; \
      SET idle_in_transaction_session_timeout = '10s'; SET plan_cache_mode = force_generic_plan; \
-     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
+     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;";
 const POSTGRES_WRITER: &str = "SELECT set_config('synchronous_commit', 'on', false) \
      WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');";
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on;";
