@@ -1,5 +1,7 @@
 //! Frames that wait for their socket, in order.
 
+#![allow(clippy::vec_box, clippy::unnecessary_box_returns, reason = "it is the boxes that are used again")]
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
