@@ -33,7 +33,8 @@ fn of_many_who_register_at_once_one_is_the_first() {
 
 #[test]
 fn of_many_at_two_hubs_on_one_database_one_is_the_first() {
-    let url = Postgres::shared().database();
+    let server = Postgres::shared();
+    let url = server.database();
     let settings = ["--database-url", &*url];
     let (one, two) = (Hub::start(&settings), Hub::start(&settings));
     one_first_of_many(&[&one, &two]);
