@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
 use url::form_urlencoded;
 
 /// Query parameters that carry a token, in their order of precedence.
@@ -40,8 +41,16 @@ fn bearer_token(value: &str) -> Option<&str> {
 }
 
 fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    form_urlencoded::parse(query.as_bytes())
-        .find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value))
+    query.split('&').filter_map(pair).find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value))
+}
+
+/// A pair of a query, decoded; in a token nothing is encoded.
+fn pair(pair: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    if memchr2(b'%', b'+', pair.as_bytes()).is_some() {
+        return form_urlencoded::parse(pair.as_bytes()).next();
+    }
+    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    Some((key.into(), value.into()))
 }
 
 fn offered<'a>(lines: impl Iterator<Item = Cow<'a, str>>) -> Option<Cow<'a, str>> {

@@ -12,10 +12,10 @@ use diesel::sqlite::Sqlite;
 
 use super::batch::without_nul;
 use super::connection::Connection;
-use super::fixed::Fixed;
+use super::fixed::{Fixed, statement};
 use super::parameters::{
-    number, numbers, optional_key, optional_number, optional_numbers, optional_text, optional_texts, optional_uuids,
-    text, texts,
+    Single, number, numbers, optional_key, optional_number, optional_numbers, optional_text, optional_texts,
+    optional_uuids, text, texts,
 };
 use super::values::Key;
 use crate::domain::Timestamp;
@@ -143,38 +143,51 @@ pub(crate) fn write(connection: &mut Connection, lines: &[Line]) -> QueryResult<
     }
 }
 
+macro_rules! add {
+    ($values:literal) => {
+        concat!(
+            "INSERT INTO audit_log (at, action, reason, dialect, organization_id, user_id, address, origin, \
+             close_code, lasted_ms, times) ",
+            $values
+        )
+    };
+}
+
 fn write_sqlite(connection: &mut SqliteConnection, lines: &[Line]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO audit_log (at, action, reason, dialect, organization_id, user_id, address, origin, \
-         close_code, lasted_ms, times) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    statement!(Add, add!("VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
     for line in lines {
         let address = line.address.to_string();
-        let binds = vec![
-            number(line.at),
-            text(line.action),
-            optional_text(line.reason),
-            text(line.dialect),
-            optional_key(line.organization_id),
-            optional_key(line.user_id),
-            text(&address),
-            optional_text(line.origin.as_deref()),
-            optional_number(line.close_code),
-            optional_number(line.lasted_ms),
-            number(line.times),
+        let binds: [Single<'_>; 11] = [
+            &number(line.at),
+            &text(line.action),
+            &optional_text(line.reason),
+            &text(line.dialect),
+            &optional_key(line.organization_id),
+            &optional_key(line.user_id),
+            &text(&address),
+            &optional_text(line.origin.as_deref()),
+            &optional_number(line.close_code),
+            &optional_number(line.lasted_ms),
+            &number(line.times),
         ];
-        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+        Fixed::<Sqlite, Add, _>::new(&binds).execute(connection)?;
     }
     Ok(())
 }
 
 fn write_postgres(connection: &mut PgConnection, lines: &[Line]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO audit_log (at, action, reason, dialect, organization_id, user_id, address, origin, \
-         close_code, lasted_ms, times) SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
-         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)";
+    statement!(
+        Add,
+        add!(
+            "SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
+             unnest(?), unnest(?)"
+        )
+    );
     if lines.is_empty() {
         return Ok(());
     }
     let addresses: Vec<String> = lines.iter().map(|line| line.address.to_string()).collect();
-    let binds = vec![
+    let binds = [
         numbers(lines.iter().map(|line| line.at)),
         texts(lines.iter().map(|line| line.action)),
         optional_texts(lines.iter().map(|line| line.reason)),
@@ -187,7 +200,7 @@ fn write_postgres(connection: &mut PgConnection, lines: &[Line]) -> QueryResult<
         optional_numbers(lines.iter().map(|line| line.lasted_ms)),
         numbers(lines.iter().map(|line| line.times)),
     ];
-    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Fixed::<Pg, Add, _>::new(&binds).execute(connection)?;
     Ok(())
 }
 

@@ -14,8 +14,8 @@ use diesel::sqlite::Sqlite;
 use super::accounts::with_account;
 use super::batch::without_nul;
 use super::connection::{Connection, on};
-use super::fixed::Fixed;
-use super::parameters::{key, number, numbers, optional_text, optional_texts, text, texts, uuids};
+use super::fixed::{Fixed, statement};
+use super::parameters::{Single, key, number, numbers, optional_text, optional_texts, text, texts, uuids};
 use super::schema::organizations;
 use super::values::Key;
 use crate::domain::{Identity, OrgId, Scopes, Timestamp, UserId};
@@ -142,28 +142,28 @@ macro_rules! put {
 }
 
 fn write_sqlite(connection: &mut SqliteConnection, rows: &[Row], now: Timestamp) -> QueryResult<()> {
-    const TEXT: &str = put!("VALUES (?, ?, ?, ?, ?, ?, ?)");
+    statement!(Put, put!("VALUES (?, ?, ?, ?, ?, ?, ?)"));
     for row in rows {
-        let binds = vec![
-            key(row.organization),
-            key(row.id),
-            text(&row.name),
-            optional_text(row.email.as_deref()),
-            text(row.role),
-            number(now.as_micros()),
-            number(now.as_micros()),
+        let binds: [Single<'_>; 7] = [
+            &key(row.organization),
+            &key(row.id),
+            &text(&row.name),
+            &optional_text(row.email.as_deref()),
+            &text(row.role),
+            &number(now.as_micros()),
+            &number(now.as_micros()),
         ];
-        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+        Fixed::<Sqlite, Put, _>::new(&binds).execute(connection)?;
     }
     Ok(())
 }
 
 fn write_postgres(connection: &mut PgConnection, rows: &[Row], now: Timestamp) -> QueryResult<()> {
-    const TEXT: &str = put!("SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)");
+    statement!(Put, put!("SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)"));
     if rows.is_empty() {
         return Ok(());
     }
-    let binds = vec![
+    let binds = [
         uuids(rows.iter().map(|row| row.organization.0)),
         uuids(rows.iter().map(|row| row.id.0)),
         texts(rows.iter().map(|row| &*row.name)),
@@ -172,7 +172,7 @@ fn write_postgres(connection: &mut PgConnection, rows: &[Row], now: Timestamp) -
         numbers(rows.iter().map(|_| now.as_micros())),
         numbers(rows.iter().map(|_| now.as_micros())),
     ];
-    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Fixed::<Pg, Put, _>::new(&binds).execute(connection)?;
     Ok(())
 }
 

@@ -21,8 +21,6 @@ use crate::domain::{
 const MESSAGES_AT_ONCE: usize = 1_000;
 
 /// A message on its way into the table.
-#[derive(Insertable)]
-#[diesel(table_name = messages, treat_none_as_default_value = false)]
 pub(crate) struct NewMessageRow<'a> {
     pub(crate) room_id: Key,
     pub(crate) seq: i64,

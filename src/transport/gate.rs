@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_http::StatusCode;
+use memchr::memchr_iter;
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -118,7 +119,7 @@ fn judge(bytes: &[u8], seen: usize) -> Option<Head> {
 
 /// An empty line ends a head; its CR may be missing (RFC 9112, section 2.2).
 fn has_end(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|window| window == b"\n\n") || bytes.windows(3).any(|window| window == b"\n\r\n")
+    memchr_iter(b'\n', bytes).any(|at| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
 }
 
 #[cfg(test)]

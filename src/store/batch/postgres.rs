@@ -6,8 +6,8 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text, Uuid as SqlUuid};
 
-use super::super::fixed::{Bind, Fixed};
-use super::super::parameters::{array, numbers, optional_texts, optional_uuids, texts, uuids};
+use super::super::fixed::{Fixed, statement};
+use super::super::parameters::{Column, array, numbers, optional_texts, optional_uuids, texts, uuids};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
 use super::super::schema::{self, organizations};
 use super::super::status::Standing;
@@ -31,18 +31,21 @@ pub(crate) fn sent_before(
     keys: &[SentBefore<'_>],
 ) -> QueryResult<Vec<(usize, MessageRow)>> {
     type Answer = (BigInt, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<MessageRow, Pg>>);
-    const TEXT: &str = "SELECT k.job, m.room_id, m.seq, m.id, m.organization_id, m.pos, m.sender_id, m.sender_type, \
+    statement!(
+        SentBeforeThese,
+        "SELECT k.job, m.room_id, m.seq, m.id, m.organization_id, m.pos, m.sender_id, m.sender_type, \
          m.direction, m.user_name, m.contact_id, m.message_type, m.content, m.reply_to_id, m.client_message_id, \
          m.created_at, m.changed_pos, m.edited_at, m.deleted_at, m.deleted_by \
          FROM unnest(?, ?, ?, ?) AS k (job, room_id, sender_id, client_message_id) \
-         JOIN messages m USING (room_id, sender_id, client_message_id) WHERE m.client_message_id IS NOT NULL";
+         JOIN messages m USING (room_id, sender_id, client_message_id) WHERE m.client_message_id IS NOT NULL"
+    );
     let binds = vec![
         numbers(keys.iter().map(|key| i64::try_from(key.index).unwrap_or(i64::MAX))),
         uuids(keys.iter().map(|key| key.room.0)),
         uuids(keys.iter().map(|key| key.sender)),
         texts(keys.iter().map(|key| key.client_message_id)),
     ];
-    let rows: Vec<(i64, MessageRow)> = Fixed::<Pg, Answer>::new(TEXT, binds).load(connection)?;
+    let rows: Vec<(i64, MessageRow)> = Fixed::<Pg, SentBeforeThese, _, Answer>::new(&binds).load(connection)?;
     Ok(rows.into_iter().filter_map(|(job, row)| Some((usize::try_from(job).ok()?, row))).collect())
 }
 
@@ -51,9 +54,12 @@ pub(crate) fn requests(
     asked: &[(usize, OrgId, &Request)],
     after: i64,
 ) -> QueryResult<Vec<RequestRow>> {
-    const TEXT: &str = "SELECT k.job, i.fingerprint, i.subject_id \
+    statement!(
+        Asked,
+        "SELECT k.job, i.fingerprint, i.subject_id \
          FROM unnest(?, ?, ?, ?) AS k (job, organization_id, user_id, key) \
-         JOIN idempotency_keys i USING (organization_id, user_id, key) WHERE i.created_at > ?";
+         JOIN idempotency_keys i USING (organization_id, user_id, key) WHERE i.created_at > ?"
+    );
     let binds = vec![
         numbers(asked.iter().map(|(index, _, _)| i64::try_from(*index).unwrap_or(i64::MAX))),
         uuids(asked.iter().map(|(_, organization, _)| organization.0)),
@@ -62,7 +68,7 @@ pub(crate) fn requests(
         Box::new(after.into_sql::<BigInt>()),
     ];
     let rows: Vec<(i64, Vec<u8>, Key)> =
-        Fixed::<Pg, (BigInt, Binary, schema::Id)>::new(TEXT, binds).load(connection)?;
+        Fixed::<Pg, Asked, _, (BigInt, Binary, schema::Id)>::new(&binds).load(connection)?;
     Ok(rows
         .into_iter()
         .filter_map(|(job, print, message)| Some((usize::try_from(job).ok()?, print, message)))
@@ -70,9 +76,12 @@ pub(crate) fn requests(
 }
 
 pub(crate) fn put_requests(connection: &mut PgConnection, rows: &[NewRequest<'_>]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO idempotency_keys (organization_id, user_id, key, fingerprint, subject_id, created_at) \
+    statement!(
+        Put,
+        "INSERT INTO idempotency_keys (organization_id, user_id, key, fingerprint, subject_id, created_at) \
          SELECT * FROM unnest(?, ?, ?, ?, ?, ?) ON CONFLICT (organization_id, user_id, key) DO UPDATE SET \
-         fingerprint = excluded.fingerprint, subject_id = excluded.subject_id, created_at = excluded.created_at";
+         fingerprint = excluded.fingerprint, subject_id = excluded.subject_id, created_at = excluded.created_at"
+    );
     let binds = vec![
         uuids(rows.iter().map(|(organization, ..)| organization.0)),
         uuids(rows.iter().map(|(_, request, ..)| request.user.0)),
@@ -81,37 +90,46 @@ pub(crate) fn put_requests(connection: &mut PgConnection, rows: &[NewRequest<'_>
         uuids(rows.iter().map(|(_, _, message, _)| message.0)),
         numbers(rows.iter().map(|(.., at)| at.as_micros())),
     ];
-    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Fixed::<Pg, Put, _>::new(&binds).execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn marks(connection: &mut PgConnection, users: &[(Key, Key)]) -> QueryResult<Vec<MarkRow>> {
     type Answer = (schema::Id, schema::Id, Text, BigInt, BigInt, BigInt);
-    const TEXT: &str = "SELECT room_id, user_id, m.kind, m.seq, m.pos, m.at \
-         FROM unnest(?, ?) AS k (room_id, user_id) JOIN marks m USING (room_id, user_id)";
+    statement!(
+        MarksOf,
+        "SELECT room_id, user_id, m.kind, m.seq, m.pos, m.at \
+         FROM unnest(?, ?) AS k (room_id, user_id) JOIN marks m USING (room_id, user_id)"
+    );
     let binds = vec![uuids(users.iter().map(|(room, _)| room.0)), uuids(users.iter().map(|(_, user)| user.0))];
-    Fixed::<Pg, Answer>::new(TEXT, binds).load(connection)
+    Fixed::<Pg, MarksOf, _, Answer>::new(&binds).load(connection)
 }
 
 pub(crate) fn ids_at(connection: &mut PgConnection, places: &[(RoomId, u64)]) -> QueryResult<Vec<(i64, Key)>> {
-    const TEXT: &str = "SELECT k.place - 1, m.id FROM unnest(?, ?) WITH ORDINALITY AS k (room_id, seq, place) \
-         JOIN messages m USING (room_id, seq)";
+    statement!(
+        IdsAt,
+        "SELECT k.place - 1, m.id FROM unnest(?, ?) WITH ORDINALITY AS k (room_id, seq, place) \
+         JOIN messages m USING (room_id, seq)"
+    );
     let binds = vec![uuids(places.iter().map(|(room, _)| room.0)), numbers(places.iter().map(|(_, seq)| stored(*seq)))];
-    Fixed::<Pg, (BigInt, schema::Id)>::new(TEXT, binds).load(connection)
+    Fixed::<Pg, IdsAt, _, (BigInt, schema::Id)>::new(&binds).load(connection)
 }
 
 pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<'_>]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO messages (organization_id, created_at, pos, room_id, seq, id, sender_id, sender_type, \
+    statement!(
+        Add,
+        "INSERT INTO messages (organization_id, created_at, pos, room_id, seq, id, sender_id, sender_type, \
          direction, user_name, contact_id, message_type, content, reply_to_id, client_message_id) \
          SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
-         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)";
+         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)"
+    );
     if rows.is_empty() {
         return Ok(());
     }
     let mut binds =
         vec![uuids(rows.iter().map(|row| row.organization_id.0)), numbers(rows.iter().map(|row| row.created_at))];
     binds.extend(columns(rows));
-    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Fixed::<Pg, Add, _>::new(&binds).execute(connection)?;
     Ok(())
 }
 
@@ -124,25 +142,28 @@ pub(crate) fn add_at_once(
     (id, before, organization): (OrgId, u64, &Organization),
     rows: &[NewMessageRow<'_>],
 ) -> QueryResult<bool> {
-    const TEXT: &str = "WITH organization AS ( \
+    statement!(
+        AddAtOnce,
+        "WITH organization AS ( \
          UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ? AND last_pos = ? RETURNING id, last_at) \
          INSERT INTO messages (organization_id, created_at, pos, room_id, seq, id, sender_id, sender_type, direction, \
          user_name, contact_id, message_type, content, reply_to_id, client_message_id) \
          SELECT id, last_at, unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
-         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?) FROM organization";
-    let mut binds: Vec<Bind<'_, Pg>> = vec![
+         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?) FROM organization"
+    );
+    let mut binds: Vec<Column<'_>> = vec![
         Box::new(stored(organization.last_pos).into_sql::<BigInt>()),
         Box::new(organization.last_at.into_sql::<BigInt>()),
         Box::new(id.0.into_sql::<SqlUuid>()),
         Box::new(stored(before).into_sql::<BigInt>()),
     ];
     binds.extend(columns(rows));
-    Ok(Fixed::<Pg>::new(TEXT, binds).execute(connection)? == rows.len())
+    Ok(Fixed::<Pg, AddAtOnce, _>::new(&binds).execute(connection)? == rows.len())
 }
 
 /// The columns in which messages of one organization and batch differ, one array each. In a select list they are taken
 /// apart side by side, row by row; in a FROM clause each would be laid out in a table of its own first.
-fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a, Pg>; 13] {
+fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Column<'a>; 13] {
     [
         numbers(rows.iter().map(|row| row.pos)),
         uuids(rows.iter().map(|row| row.room_id.0)),
@@ -161,10 +182,13 @@ fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Bind<'a, Pg>; 13] {
 }
 
 pub(crate) fn put_marks(connection: &mut PgConnection, rows: &[NewMarkRow]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO marks (room_id, user_id, kind, seq, pos, at) \
+    statement!(
+        Put,
+        "INSERT INTO marks (room_id, user_id, kind, seq, pos, at) \
          SELECT DISTINCT ON (room_id, user_id, kind) * FROM unnest(?, ?, ?, ?, ?, ?) AS k (room_id, user_id, kind, seq, pos, at) \
          ORDER BY room_id, user_id, kind, pos DESC \
-         ON CONFLICT (room_id, user_id, kind) DO UPDATE SET seq = excluded.seq, pos = excluded.pos, at = excluded.at";
+         ON CONFLICT (room_id, user_id, kind) DO UPDATE SET seq = excluded.seq, pos = excluded.pos, at = excluded.at"
+    );
     if rows.is_empty() {
         return Ok(());
     }
@@ -176,15 +200,18 @@ pub(crate) fn put_marks(connection: &mut PgConnection, rows: &[NewMarkRow]) -> Q
         numbers(rows.iter().map(|row| row.pos)),
         numbers(rows.iter().map(|row| row.at)),
     ];
-    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Fixed::<Pg, Put, _>::new(&binds).execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn put_standings(connection: &mut PgConnection, rooms: &HashMap<RoomId, Standing>) -> QueryResult<()> {
-    const TEXT: &str = "UPDATE rooms SET contact_id = k.contact_id, read_user = k.read_user, read_seq = k.read_seq, read_rest = k.read_rest, \
+    statement!(
+        Put,
+        "UPDATE rooms SET contact_id = k.contact_id, read_user = k.read_user, read_seq = k.read_seq, read_rest = k.read_rest, \
          delivered_user = k.delivered_user, delivered_seq = k.delivered_seq, delivered_rest = k.delivered_rest \
          FROM unnest(?, ?, ?, ?, ?, ?, ?, ?) AS k (id, contact_id, read_user, read_seq, read_rest, delivered_user, \
-         delivered_seq, delivered_rest) WHERE rooms.id = k.id";
+         delivered_seq, delivered_rest) WHERE rooms.id = k.id"
+    );
     if rooms.is_empty() {
         return Ok(());
     }
@@ -200,13 +227,16 @@ pub(crate) fn put_standings(connection: &mut PgConnection, rooms: &HashMap<RoomI
         numbers(standings().map(|it| stored(it.delivered.seq))),
         numbers(standings().map(|it| stored(it.delivered.rest))),
     ];
-    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Fixed::<Pg, Put, _>::new(&binds).execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn advance(connection: &mut PgConnection, ledger: &Ledger) -> QueryResult<()> {
-    const TEXT: &str = "UPDATE organizations SET last_pos = k.last_pos, last_at = k.last_at \
-         FROM unnest(?, ?, ?) AS k (id, last_pos, last_at) WHERE organizations.id = k.id";
+    statement!(
+        Advance,
+        "UPDATE organizations SET last_pos = k.last_pos, last_at = k.last_at \
+         FROM unnest(?, ?, ?) AS k (id, last_pos, last_at) WHERE organizations.id = k.id"
+    );
     if ledger.advanced().next().is_none() {
         return Ok(());
     }
@@ -215,6 +245,6 @@ pub(crate) fn advance(connection: &mut PgConnection, ledger: &Ledger) -> QueryRe
         numbers(ledger.advanced().map(|(_, it)| stored(it.last_pos))),
         numbers(ledger.advanced().map(|(_, it)| it.last_at)),
     ];
-    Fixed::<Pg>::new(TEXT, binds).execute(connection)?;
+    Fixed::<Pg, Advance, _>::new(&binds).execute(connection)?;
     Ok(())
 }

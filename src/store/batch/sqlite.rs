@@ -8,10 +8,10 @@ use diesel::prelude::*;
 use diesel::sql_types::Binary;
 use diesel::sqlite::Sqlite;
 
-use super::super::fixed::{Bind, Fixed};
-use super::super::parameters::{key, number, optional_key, text};
+use super::super::fixed::{Fixed, statement};
+use super::super::parameters::{Single, key, number, optional_key, optional_text, text};
 use super::super::rows::{MessageRow, NewMarkRow, NewMessageRow};
-use super::super::schema::{idempotency_keys, marks, messages, organizations};
+use super::super::schema::{self, idempotency_keys, marks, messages, organizations};
 use super::super::status::Standing;
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, SentBefore};
@@ -72,15 +72,22 @@ pub(crate) fn requests(
 }
 
 pub(crate) fn put_requests(connection: &mut SqliteConnection, rows: &[NewRequest<'_>]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO idempotency_keys (organization_id, user_id, key, fingerprint, subject_id, created_at) \
+    statement!(
+        Put,
+        "INSERT INTO idempotency_keys (organization_id, user_id, key, fingerprint, subject_id, created_at) \
          VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (organization_id, user_id, key) DO UPDATE SET \
-         fingerprint = excluded.fingerprint, subject_id = excluded.subject_id, created_at = excluded.created_at";
+         fingerprint = excluded.fingerprint, subject_id = excluded.subject_id, created_at = excluded.created_at"
+    );
     for (organization, request, message, at) in rows {
-        let fingerprint: Bind<'_, Sqlite> = Box::new(request.fingerprint.as_slice().into_sql::<Binary>());
-        let (user, message) = (key(Key(request.user.0)), key(Key(message.0)));
-        let binds =
-            vec![key(Key(organization.0)), user, text(&request.key), fingerprint, message, number(at.as_micros())];
-        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+        let binds: [Single<'_>; 6] = [
+            &key(Key(organization.0)),
+            &key(Key(request.user.0)),
+            &text(&request.key),
+            &request.fingerprint.as_slice().into_sql::<Binary>(),
+            &key(Key(message.0)),
+            &number(at.as_micros()),
+        ];
+        Fixed::<Sqlite, Put, _>::new(&binds).execute(connection)?;
     }
     Ok(())
 }
@@ -109,47 +116,83 @@ pub(crate) fn add_messages<'a>(
     connection: &mut SqliteConnection,
     rows: impl Iterator<Item = NewMessageRow<'a>>,
 ) -> QueryResult<()> {
+    statement!(
+        Add,
+        "INSERT INTO messages (room_id, seq, id, organization_id, pos, sender_id, sender_type, direction, user_name, \
+         contact_id, message_type, content, reply_to_id, client_message_id, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    );
     for row in rows {
-        diesel::insert_into(messages::table).values(row).execute(connection)?;
+        let binds: [Single<'_>; 15] = [
+            &key(row.room_id),
+            &number(row.seq),
+            &key(row.id),
+            &key(row.organization_id),
+            &number(row.pos),
+            &key(row.sender_id),
+            &text(row.sender_type),
+            &text(row.direction),
+            &text(row.user_name),
+            &optional_key(row.contact_id),
+            &text(row.message_type),
+            &row.content.into_sql::<schema::Object>(),
+            &optional_key(row.reply_to_id),
+            &optional_text(row.client_message_id),
+            &number(row.created_at),
+        ];
+        Fixed::<Sqlite, Add, _>::new(&binds).execute(connection)?;
     }
     Ok(())
 }
 
 pub(crate) fn put_marks(connection: &mut SqliteConnection, rows: &[NewMarkRow]) -> QueryResult<()> {
-    const TEXT: &str = "INSERT INTO marks (room_id, user_id, kind, seq, pos, at) VALUES (?, ?, ?, ?, ?, ?) \
-         ON CONFLICT (room_id, user_id, kind) DO UPDATE SET seq = excluded.seq, pos = excluded.pos, at = excluded.at";
+    statement!(
+        Put,
+        "INSERT INTO marks (room_id, user_id, kind, seq, pos, at) VALUES (?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (room_id, user_id, kind) DO UPDATE SET seq = excluded.seq, pos = excluded.pos, at = excluded.at"
+    );
     for row in rows {
-        let binds =
-            vec![key(row.room_id), key(row.user_id), text(row.kind), number(row.seq), number(row.pos), number(row.at)];
-        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+        let binds: [Single<'_>; 6] = [
+            &key(row.room_id),
+            &key(row.user_id),
+            &text(row.kind),
+            &number(row.seq),
+            &number(row.pos),
+            &number(row.at),
+        ];
+        Fixed::<Sqlite, Put, _>::new(&binds).execute(connection)?;
     }
     Ok(())
 }
 
 pub(crate) fn put_standings(connection: &mut SqliteConnection, rooms: &HashMap<RoomId, Standing>) -> QueryResult<()> {
-    const TEXT: &str = "UPDATE rooms SET contact_id = ?, read_user = ?, read_seq = ?, read_rest = ?, \
-         delivered_user = ?, delivered_seq = ?, delivered_rest = ? WHERE id = ?";
+    statement!(
+        Put,
+        "UPDATE rooms SET contact_id = ?, read_user = ?, read_seq = ?, read_rest = ?, \
+         delivered_user = ?, delivered_seq = ?, delivered_rest = ? WHERE id = ?"
+    );
     for (id, Standing { contact, read, delivered, .. }) in rooms {
-        let binds = vec![
-            optional_key(contact.map(|it| Key(it.0))),
-            optional_key(read.user.map(|it| Key(it.0))),
-            number(stored(read.seq)),
-            number(stored(read.rest)),
-            optional_key(delivered.user.map(|it| Key(it.0))),
-            number(stored(delivered.seq)),
-            number(stored(delivered.rest)),
-            key(Key(id.0)),
+        let binds: [Single<'_>; 8] = [
+            &optional_key(contact.map(|it| Key(it.0))),
+            &optional_key(read.user.map(|it| Key(it.0))),
+            &number(stored(read.seq)),
+            &number(stored(read.rest)),
+            &optional_key(delivered.user.map(|it| Key(it.0))),
+            &number(stored(delivered.seq)),
+            &number(stored(delivered.rest)),
+            &key(Key(id.0)),
         ];
-        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+        Fixed::<Sqlite, Put, _>::new(&binds).execute(connection)?;
     }
     Ok(())
 }
 
 pub(crate) fn advance(connection: &mut SqliteConnection, ledger: &Ledger) -> QueryResult<()> {
-    const TEXT: &str = "UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ?";
+    statement!(Advance, "UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ?");
     for (id, organization) in ledger.advanced() {
-        let binds = vec![number(stored(organization.last_pos)), number(organization.last_at), key(Key(id.0))];
-        Fixed::<Sqlite>::new(TEXT, binds).execute(connection)?;
+        let binds: [Single<'_>; 3] =
+            [&number(stored(organization.last_pos)), &number(organization.last_at), &key(Key(id.0))];
+        Fixed::<Sqlite, Advance, _>::new(&binds).execute(connection)?;
     }
     Ok(())
 }
