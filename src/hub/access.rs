@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 
 use super::effect::{Effect, Op};
-use super::membership::Queue;
+use super::membership::{Present, Queue};
 use super::outlet::Departure;
 use super::permissions;
 use super::ports::{Access, Change, NewRoom, Unavailable};
@@ -142,12 +142,17 @@ impl State {
     fn put_out(&mut self, id: RoomId, only: Option<UserId>, turn: &mut Turn<'_>) {
         let Some(room) = self.rooms.get(&id) else { return };
         let mut lost: SmallVec<[ConnId; 4]> = SmallVec::new();
-        for (_, present) in room.present.iter().filter(|(user, _)| only.is_none_or(|only| only == **user)) {
+        let mut look_at = |present: &Present| {
             let may = |conn: &&ConnId| {
                 let conn = self.conns.get(conn).zip(room.facts.as_ref());
                 conn.is_some_and(|(conn, facts)| permissions::enter(&conn.identity, facts, present.role).is_ok())
             };
             lost.extend(present.conns.iter().filter(|conn| !may(conn)).copied());
+        };
+        match only {
+            // Asked with every join: nobody else is looked at.
+            Some(user) => room.present.get(&user).into_iter().for_each(&mut look_at),
+            None => room.present.values().for_each(&mut look_at),
         }
         self.expel(id, &lost, turn);
     }
