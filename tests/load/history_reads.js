@@ -50,7 +50,7 @@ export const options = {
       executor: "constant-arrival-rate",
       rate: our.RATE,
       duration: `${our.DURATION}s`,
-      preAllocatedVUs: Math.max(5, Math.ceil(our.RATE / 5)),
+      preAllocatedVUs: Math.max(10, our.RATE),
       exec: "write",
     },
   },
