@@ -13,11 +13,11 @@ const our = settings("connect_storm", {
   CONNECTIONS: [2000, 60],
   ROOMS: [50, 6],
   CONCURRENCY: [200, 60],
-  DURATION: ["20s", "2s"],
+  DURATION: ["20s", "4s"],
   DRAIN: ["2s", "1s"],
   SOCKETS_PER_VU: [50, 20],
-  P95_MS: [500, 2000],
-  P99_MS: [1000, 5000],
+  P95_MS: [500, 10000],
+  P99_MS: [1000, 20000],
 });
 Object.assign(our, { SENDERS: 1, RAMP: 0, lengths: { arrive: our.DURATION, speak: 0 } });
 

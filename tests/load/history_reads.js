@@ -23,8 +23,8 @@ const our = settings("history_reads", {
   RATE: [20, 10],
   SIZE: [128, 128],
   DURATION: ["30s", "3s"],
-  P95_MS: [250, 2000],
-  P99_MS: [500, 5000],
+  P95_MS: [250, 10000],
+  P99_MS: [500, 20000],
 });
 const BATCH = 50;
 
@@ -50,7 +50,7 @@ export const options = {
       executor: "constant-arrival-rate",
       rate: our.RATE,
       duration: `${our.DURATION}s`,
-      preAllocatedVUs: Math.max(5, Math.ceil(our.RATE / 5)),
+      preAllocatedVUs: Math.max(10, our.RATE),
       exec: "write",
     },
   },

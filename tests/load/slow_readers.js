@@ -21,16 +21,16 @@ import { summary } from "./lib/summary.js";
 import { talking } from "./lib/talk.js";
 
 const our = settings("slow_readers", {
-  CONNECTIONS: [20, 10],
+  CONNECTIONS: [20, 6],
   SLOW: [5, 2],
-  RATE: [100, 300],
+  RATE: [100, 150],
   SIZE: [8192, 10000],
-  DURATION: ["40s", "5s"],
+  DURATION: ["40s", "8s"],
   DRAIN: ["5s", "2s"],
   RAMP: [500, 0],
   SOCKETS_PER_VU: [5, 5],
-  P95_MS: [250, 2000],
-  P99_MS: [500, 5000],
+  P95_MS: [250, 10000],
+  P99_MS: [500, 20000],
 });
 Object.assign(our, { ROOMS: 1, SENDERS: 1 });
 /** What part of the talk is over when the slow ones stop to read. They go on when all are closed, or at the latest then. */

@@ -40,14 +40,14 @@ function padded(text, size) {
 }
 
 export class Connection {
-  /** `index`: which of all connections it is. `onFrame(type, payload)` hears everything that is no message. */
+  /** `index`: which of all connections it is. */
   constructor(settings, run, index) {
     Object.assign(this, { settings, run, index });
     this.keys = `${run.id}-${index}-`; // how the keys of its own messages begin
     this.token = token(settings, index);
     this.rooms = new Map(); // room -> RoomLog
     this.audience = new Map(); // room -> how many others are to hear what is said there
-    this.asked = new Map(); // message_id of a frame -> { resolve, reject, type, at }
+    this.asked = new Map(); // message_id of a frame -> who waits for its answer: { resolve, reject, at, trend, before, callOff }
     this.unacknowledged = new Map(); // client_message_id -> { frame, room, at, resolve }
     this.serial = 0;
     this.heard = 0;
@@ -56,7 +56,7 @@ export class Connection {
     this.isLeaving = false;
     this.joinWith = {}; // more of what its joins say
     this.delivery = times.delivery; // where its latencies go; null: nowhere
-    this.onFrame = null;
+    this.onFrame = null; // hears the type and the payload of everything
     this.onLost = null; // hears the close code when the connection ended unasked; without it that is a fault
     this.returning = null; // while it is coming back: the promise that it has
   }

@@ -138,21 +138,32 @@ export async function count(connections, run) {
   await Promise.all(connections.map(settle));
 }
 
-/** Asks how far each of its rooms has come, waits for what is on its way, and counts what is missing. */
+/** Waits for what is on its way, and counts what is missing. Nothing is on its way when the hub says twice that it is not. */
 export async function settle(connection) {
   await connection.returning;
-  const patience = connection.settings.smoke ? 1_000 : 5_000;
-  for (const [room, log] of connection.rooms) {
-    try {
-      const last = await connection.lastSeq(room);
-      // What is on its way may come, as long as something comes.
-      for (let quiet = 0, heard = connection.heard; !log.hasAll(last) && quiet < patience; quiet += 50) {
-        await sleep(50);
-        if (connection.heard !== heard) [quiet, heard] = [0, connection.heard];
-      }
-      log.settle(last);
-    } catch (error) {
-      complain(`connection ${connection.index}: how far the room is was not told: ${error.message}`);
+  await comes(connection, () => connection.unacknowledged.size === 0);
+  await Promise.all([...connection.rooms].map(([room, log]) => settleRoom(connection, room, log)));
+}
+
+async function settleRoom(connection, room, log) {
+  try {
+    let last = null;
+    for (let said = await connection.lastSeq(room); said !== last; said = await connection.lastSeq(room)) {
+      last = said;
+      await comes(connection, () => log.hasAll(last));
+      await sleep(connection.settings.smoke ? 300 : 1_000);
     }
+    log.settle(last);
+  } catch (error) {
+    complain(`connection ${connection.index}: how far the room is was not told: ${error.message}`);
+  }
+}
+
+/** Waits until `isThere`, as long as the connection hears something. */
+async function comes(connection, isThere) {
+  const patience = connection.settings.smoke ? 1_500 : 5_000;
+  for (let quiet = 0, heard = connection.heard; !isThere() && quiet < patience; quiet += 50) {
+    await sleep(50);
+    if (connection.heard !== heard) [quiet, heard] = [0, connection.heard];
   }
 }
