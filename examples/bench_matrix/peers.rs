@@ -7,9 +7,9 @@ use std::process::Command;
 use super::Result;
 use super::servers::{Place, Server};
 
-/// Installs every peer that can be had and says what became of each.
-pub fn install(place: &Place) {
-    for peer in Server::PEERS {
+/// Installs those of the peers that can be had and says what became of each.
+pub fn install(place: &Place, peers: impl Iterator<Item = Server>) {
+    for peer in peers {
         eprintln!("{}: installing", peer.name());
         match install_one(place, peer) {
             Ok(()) => eprintln!("{}: installed", peer.name()),

@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         secret: format!("{}{}", clock::fresh_id(), clock::fresh_id()),
     };
     if arguments.install_peers {
-        peers::install(&place);
+        peers::install(&place, Server::PEERS.into_iter().filter(|it| arguments.wants(*it)));
     }
     // The servers inherit it.
     let files = rlimit::increase_nofile_limit(u64::MAX)?;

@@ -270,8 +270,6 @@ impl Visit<'_> {
         load.settle()?;
         figures.insert("stored_per_s".to_owned(), span.acknowledged / span.usage.seconds);
         figures.insert("stored_cpu_us".to_owned(), span.usage.server_us / span.acknowledged);
-        let counts = load.counts();
-        figures.insert("unacknowledged".to_owned(), counts.published as f64 - counts.acknowledged as f64);
         check(&load, &mut figures)?;
         Ok(figures)
     }
@@ -346,8 +344,8 @@ fn measure(load: &mut Load, running: &Running, duration: Duration, pace: Pace) -
 
 /// Nothing may be lost, out of order, refused or closed.
 fn check(load: &Load, figures: &mut Figures) -> Result<()> {
-    let Counts { expected, received, disorder, errors, closed, .. } = load.counts();
-    figures.insert("lost".to_owned(), expected as f64 - received as f64);
+    let Counts { disorder, errors, closed, .. } = load.counts();
+    figures.insert("lost".to_owned(), load.missing() as f64);
     figures.insert("disorder".to_owned(), disorder as f64);
     if errors > 0 || closed > 0 {
         let reason = load.refusal().unwrap_or("no reason given");

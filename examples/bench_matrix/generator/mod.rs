@@ -210,13 +210,20 @@ impl Load {
         Ok(())
     }
 
+    /// Deliveries and acknowledgements that have not come yet.
+    pub fn missing(&self) -> u64 {
+        let Counts { published, expected, received, acknowledged, .. } = self.counts;
+        let unacknowledged = if self.wire.acknowledges() { published.saturating_sub(acknowledged) } else { 0 };
+        expected.saturating_sub(received) + unacknowledged
+    }
+
     /// Waits until everything that was published has arrived, or nothing more comes, and a moment more for repeats.
     pub fn settle(&mut self) -> Result<()> {
-        let (mut last, mut progress) = (self.counts.received, Instant::now());
-        while self.counts.received < self.counts.expected && progress.elapsed() < Duration::from_secs(3) {
+        let (mut last, mut progress) = (self.missing(), Instant::now());
+        while self.missing() > 0 && progress.elapsed() < Duration::from_secs(3) {
             self.turn(Instant::now() + Duration::from_millis(20))?;
-            if self.counts.received != last {
-                (last, progress) = (self.counts.received, Instant::now());
+            if self.missing() != last {
+                (last, progress) = (self.missing(), Instant::now());
             }
         }
         self.run(Duration::from_millis(100), Pace::Quiet)?;
@@ -459,3 +466,6 @@ impl Load {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
