@@ -33,7 +33,7 @@ pub struct Arguments {
     /// The hub's program. Without it, the repository's own is built.
     #[arg(long, value_name = "PATH")]
     pub hub: Option<PathBuf>,
-    /// Threads that serve connections, of the hub and of the floor. Without it, as many as there are cores.
+    /// Threads that serve connections, of the hub and of the floor. Without it, the hub's usual number.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
     /// A database of its own in PostgreSQL, for durable sends. Tables are made in it, and stay.

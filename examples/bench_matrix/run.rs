@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tertulia::clock;
+use tertulia::config::usual_workers;
 
 use super::Result;
 use super::arguments::Arguments;
@@ -23,12 +24,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let workloads = arguments.workloads()?;
     let out = arguments.out.clone().unwrap_or_else(|| root.join(RESULTS));
     fs::create_dir_all(&out)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let place = Place {
         hub: hub_program(&root, arguments.hub.clone())?,
         out: out.canonicalize()?,
         root,
-        workers: arguments.workers.unwrap_or(cores),
+        workers: arguments.workers.unwrap_or_else(usual_workers),
         postgres: arguments.postgres.clone(),
         secret: format!("{}{}", clock::fresh_id(), clock::fresh_id()),
     };

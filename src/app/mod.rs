@@ -115,7 +115,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
     let metrics = Arc::new(Metrics::new());
     let _claim = claim::claim(config.database_url().expose())?;
     let store = SqlStore::open(&settings::store(&config), metrics.clone()).map_err(RunError::Store)?;
-    let workers = config.server.workers.map_or_else(usual_workers, std::num::NonZeroUsize::get);
+    let workers = config.workers();
     let place = if workers == 1 { handle::Place::FirstWorker } else { handle::Place::OwnThread };
     let hub = handle::start(settings::rules(&config), store.clone(), metrics.clone(), place);
     let authenticator = Arc::new(settings::authenticator(&config, metrics.clone())?);
@@ -277,9 +277,4 @@ fn early_end(ended: Result<io::Result<()>, tokio::task::JoinError>) -> io::Error
         Ok(Err(error)) => error,
         Err(error) => io::Error::other(error),
     }
-}
-
-/// One thread less than there are cores, for the sequencer and the database want one, too.
-fn usual_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }

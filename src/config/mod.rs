@@ -14,6 +14,7 @@ mod url;
 mod value;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -122,6 +123,11 @@ impl Config {
         self.database.url.clone().unwrap_or_else(|| DatabaseUrl::in_data_dir(&self.server.data_dir))
     }
 
+    /// The threads that serve connections.
+    pub fn workers(&self) -> usize {
+        self.server.workers.map_or_else(usual_workers, NonZeroUsize::get)
+    }
+
     /// Whether joining or writing to an unknown room makes it.
     pub fn auto_creates_rooms(&self) -> bool {
         self.rooms.auto_create.is_on(self.server.dev)
@@ -161,6 +167,12 @@ fn file(sources: &Sources) -> Option<PathBuf> {
     let named = || sources.environment.iter().find(|(name, path)| name == CONFIG_VARIABLE && !path.is_empty());
     let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists());
     sources.file.clone().or_else(|| named().map(|(_, path)| path.into())).or_else(default)
+}
+
+/// The worker threads of a hub that is not told how many: one less than there are cores, at least one, for the sequencer and
+/// the database want one, too.
+pub fn usual_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
 #[cfg(test)]

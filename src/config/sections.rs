@@ -42,7 +42,7 @@ sections! {
         data_dir: PathBuf,
         /// `None`: the pages that the program carries.
         static_dir: Option<PathBuf>,
-        /// `None`: as many as there are cores.
+        /// `None`: see [`super::Config::workers`].
         workers: Option<NonZeroUsize>,
         allowed_origins: Vec<Origin>,
         trusted_proxies: Vec<Network>,
