@@ -45,7 +45,7 @@ pub struct Arguments {
     /// For results, logs and data. Without it, target/bench_matrix.
     #[arg(long, value_name = "DIRECTORY")]
     pub out: Option<PathBuf>,
-    /// Where the tables go. Without it, docs/performance; nowhere after a quick run.
+    /// Where the tables go. Without it, docs/performance; beside the results after a quick run or with --out.
     #[arg(long, value_name = "DIRECTORY")]
     pub to: Option<PathBuf>,
 }
@@ -60,6 +60,9 @@ pub enum Task {
         /// Where the tables go. Without it, docs/performance.
         #[arg(long, value_name = "DIRECTORY")]
         to: Option<PathBuf>,
+        /// Of this run alone, as the results name it. Without it, the newest run of each workload.
+        #[arg(long, value_name = "ID")]
+        run: Option<String>,
     },
     /// The floor: a server that does nothing but send.
     Floor {

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let outcome = match &arguments.task {
         None => run::run(&arguments),
         Some(Task::Floor { listen, threads, delivery }) => floor::serve(*listen, *threads, delivery),
-        Some(Task::Report { out, to }) => run::report(out.as_deref(), to.as_deref()),
+        Some(Task::Report { out, to, run }) => run::report(out.as_deref(), to.as_deref(), run.as_deref()),
         Some(Task::Start { parent, program }) => child::become_a_server(*parent, program),
     };
     match outcome {

@@ -169,7 +169,8 @@ fn heading(workload: Workload) -> (&'static str, &'static str) {
         ),
         Workload::Idle => (
             "Idle connections",
-            "10,000 of them, each authenticated and in a room, without traffic but for heartbeats, for 20 s.",
+            "10,000 of them, each authenticated and in a room, without traffic but for heartbeats, for 25 s, in which most \
+             servers send one to each.",
         ),
         Workload::Storm => {
             ("A storm of connects", "5,000 clients connect, show a token and join a room, 256 at a time.")

@@ -19,6 +19,16 @@ pub enum Line {
     Visit(Visit),
 }
 
+impl Line {
+    /// The run that it belongs to.
+    pub fn run(&self) -> &str {
+        match self {
+            Self::Run(run) => &run.id,
+            Self::Visit(visit) => &visit.run,
+        }
+    }
+}
+
 /// Under what circumstances a run was made.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Run {

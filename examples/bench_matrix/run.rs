@@ -65,26 +65,28 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             figures: outcome.unwrap_or_default(),
         }))?;
     }
-    if let Some(to) = &arguments.to {
-        write_tables(&place.out, to)?;
-    } else if !arguments.quick {
-        write_tables(&place.out, &place.root.join(TABLES))?;
-    }
+    let to = match &arguments.to {
+        Some(to) => to.clone(),
+        None if arguments.quick || arguments.out.is_some() => place.out.clone(),
+        None => place.root.join(TABLES),
+    };
+    write_tables(&place.out, &to, arguments.quick.then_some(run.id.as_str()))?;
     if failed > 0 {
         return Err(format!("{failed} visits failed").into());
     }
     Ok(())
 }
 
-/// Writes the tables of what was measured before.
-pub fn report(out: Option<&Path>, to: Option<&Path>) -> Result<()> {
+/// Writes the tables of what was measured before, in any run or in one.
+pub fn report(out: Option<&Path>, to: Option<&Path>, run: Option<&str>) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let out = out.map_or_else(|| root.join(RESULTS), Path::to_path_buf);
-    write_tables(&out, &to.map_or_else(|| root.join(TABLES), Path::to_path_buf))
+    write_tables(&out, &to.map_or_else(|| root.join(TABLES), Path::to_path_buf), run)
 }
 
-fn write_tables(out: &Path, to: &Path) -> Result<()> {
-    let lines = Results::within(out).read()?;
+fn write_tables(out: &Path, to: &Path, run: Option<&str>) -> Result<()> {
+    let mut lines = Results::within(out).read()?;
+    lines.retain(|line| run.is_none_or(|run| line.run() == run));
     let measured = Measured::newest(&lines)?;
     fs::create_dir_all(to)?;
     fs::write(to.join("results.md"), report::page(&measured))?;

@@ -78,7 +78,7 @@ impl Workload {
         match (self, quick) {
             (Self::Wide | Self::Small, false) => 7.0,
             (Self::Middle, false) => 9.5,
-            (Self::Idle, false) => 26.0,
+            (Self::Idle, false) => 30.0,
             (Self::Storm, false) => 3.0,
             (Self::Durable, false) => 5.0,
             (Self::Growth, false) => 22.0,
@@ -119,7 +119,7 @@ impl Scale {
     }
 
     fn measured(self) -> Duration {
-        Duration::from_millis(self.pick(2000, 500))
+        Duration::from_millis(self.pick(1500, 500))
     }
 }
 
@@ -179,7 +179,7 @@ impl Visit<'_> {
     }
 
     fn fan_out(&self, connections: usize, members: usize, window: usize, half: bool) -> Result<Figures> {
-        let running = Running::start(self.place, self.server)?;
+        let mut running = Running::start(self.place, self.server)?;
         let mut load = self.load(&running, connections, members)?;
         load.connect(connections, 128)?;
         let mut figures = Figures::new();
@@ -210,18 +210,19 @@ impl Visit<'_> {
             load.settle()?;
             figures.insert("half_deliveries_per_s".to_owned(), span.delivered / span.usage.seconds);
         }
-        check(&load, &mut figures)?;
+        check(&mut running, &load, &mut figures)?;
         Ok(figures)
     }
 
     fn idle(&self) -> Result<Figures> {
         let connections = self.scale.pick(10_000, 1_000);
-        let running = Running::start(self.place, self.server)?;
+        let mut running = Running::start(self.place, self.server)?;
         let (resident, proportional) = procfs::memory(running.id())?;
         let mut load = self.load(&running, connections, QUIET_ROOM)?;
         load.connect(connections, 256)?;
         load.run(Duration::from_secs(2), Pace::Quiet)?;
-        let seconds = self.scale.pick(20, 1);
+        // In this time most servers send one heartbeat to each connection.
+        let seconds = self.scale.pick(25, 1);
         let span = measure(&mut load, &running, Duration::from_secs(seconds), Pace::Quiet)?;
         let (resident_then, proportional_then) = procfs::memory(running.id())?;
         let mut figures = Figures::new();
@@ -229,13 +230,13 @@ impl Visit<'_> {
         figures.insert("pss_kb".to_owned(), (proportional_then - proportional) / connections as f64);
         figures.insert("start_kb".to_owned(), resident);
         figures.insert("cpu_percent".to_owned(), span.usage.server_us / span.usage.seconds / 10_000.0);
-        check(&load, &mut figures)?;
+        check(&mut running, &load, &mut figures)?;
         Ok(figures)
     }
 
     fn storm(&self) -> Result<Figures> {
         let connections = self.scale.pick(5_000, 1_000);
-        let running = Running::start(self.place, self.server)?;
+        let mut running = Running::start(self.place, self.server)?;
         let mut load = self.load(&running, connections, QUIET_ROOM)?;
         let before = Sample::take(running.id())?;
         load.connect(connections, 256)?;
@@ -243,7 +244,7 @@ impl Visit<'_> {
         let mut figures = Figures::new();
         figures.insert("connect_us".to_owned(), usage.server_us / connections as f64);
         figures.insert("connects_per_s".to_owned(), connections as f64 / usage.seconds);
-        check(&load, &mut figures)?;
+        check(&mut running, &load, &mut figures)?;
         Ok(figures)
     }
 
@@ -259,7 +260,7 @@ impl Visit<'_> {
             figures.insert("stored_per_s".to_owned(), rate);
             return Ok(figures);
         }
-        let running = Running::start(self.place, self.server)?;
+        let mut running = Running::start(self.place, self.server)?;
         let senders = writer::SENDERS;
         let mut load = self.load(&running, senders * 2, 2)?;
         load.connect(senders * 2, 128)?;
@@ -270,13 +271,13 @@ impl Visit<'_> {
         load.settle()?;
         figures.insert("stored_per_s".to_owned(), span.acknowledged / span.usage.seconds);
         figures.insert("stored_cpu_us".to_owned(), span.usage.server_us / span.acknowledged);
-        check(&load, &mut figures)?;
+        check(&mut running, &load, &mut figures)?;
         Ok(figures)
     }
 
     /// More and more connections; in each stage all rooms in turn hear the same few messages a second in total.
     fn growth(&self) -> Result<Figures> {
-        let running = Running::start(self.place, self.server)?;
+        let mut running = Running::start(self.place, self.server)?;
         let (resident, _) = procfs::memory(running.id())?;
         let stages = growth_stages(self.scale.quick);
         let most = stages.last().copied().unwrap_or_default();
@@ -294,7 +295,7 @@ impl Visit<'_> {
             figures.insert(format!("cpu_us_{connections}"), span.us_per_delivery());
             figures.insert(format!("kb_{connections}"), (then - resident) / connections as f64);
         }
-        check(&load, &mut figures)?;
+        check(&mut running, &load, &mut figures)?;
         Ok(figures)
     }
 
@@ -343,7 +344,10 @@ fn measure(load: &mut Load, running: &Running, duration: Duration, pace: Pace) -
 }
 
 /// Nothing may be lost, out of order, refused or closed.
-fn check(load: &Load, figures: &mut Figures) -> Result<()> {
+fn check(running: &mut Running, load: &Load, figures: &mut Figures) -> Result<()> {
+    if let Some(status) = running.ended()? {
+        return Err(format!("it ended by itself ({status}): {}", running.last_words()).into());
+    }
     let Counts { disorder, errors, closed, .. } = load.counts();
     figures.insert("lost".to_owned(), load.missing() as f64);
     figures.insert("disorder".to_owned(), disorder as f64);

@@ -379,6 +379,10 @@ impl Load {
     }
 
     fn hear(&mut self, connection: &mut Connection, nth: usize, message: &[u8]) -> Result<()> {
+        // Some ask even before they have let anyone in.
+        if let Some(pong) = self.wire.pong(message) {
+            return connection.send(&frames::from_client(frames::TEXT, pong));
+        }
         if let Stage::Joining(step, expected) = connection.stage {
             if memchr::memmem::find(message, expected.as_bytes()).is_some() {
                 return self.proceed(connection, nth, step + 1);
@@ -387,9 +391,6 @@ impl Load {
                 return Err(format!("refused while joining: {}", String::from_utf8_lossy(message)).into());
             }
             return Ok(());
-        }
-        if let Some(pong) = self.wire.pong(message) {
-            return connection.send(&frames::from_client(frames::TEXT, pong));
         }
         let finder = Rc::clone(&self.finder);
         let before = self.counts.received;
