@@ -5,11 +5,10 @@
 //!   closing handshake (RFC 6455, section 7), for a second at most.
 //! - The socket is closed only after the client's side of it has ended, or that second has passed: closing it with
 //!   bytes unread would reset it, and the client might never see why.
-//! - A slow consumer's second begins when the kernel has its Close frame, half a minute later at most: that it read
+//! - A slow consumer has a quarter of a minute instead: much may lie in the kernel before its Close frame, and that it read
 //!   slowly is no reason not to let it read why it was closed.
 
 use std::cell::RefCell;
-use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,8 +41,8 @@ const PIECES_PER_TURN: usize = 8;
 /// How long the closing handshake may take.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// How long a slow consumer's Close frame may wait to be written.
-const CLOSING_SLOWLY: Duration = Duration::from_secs(30);
+/// How long it may take a slow consumer, which has what it did not read before it.
+const CLOSING_SLOWLY: Duration = Duration::from_secs(15);
 
 /// How much of a client that is being closed is still read. One that sends more sees the rest refused when the
 /// second is over.
@@ -112,8 +111,6 @@ pub struct Session {
 /// The end of a connection: the Close frame is written or waits for it.
 struct Closing {
     until: Moment,
-    /// The Close frame may wait for longer than the handshake that follows it.
-    patient: bool,
     /// The client's Close frame may still come. False also where its bytes make no sense any more.
     listening: bool,
     /// This side of the socket has ended.
@@ -213,7 +210,6 @@ impl Session {
                 self.depart(Ending::closed(CloseReason::SlowConsumer), true);
                 if let Some(closing) = &mut self.closing {
                     closing.until = Moment::now() + CLOSING_SLOWLY;
-                    closing.patient = true;
                 }
             }
             None => {}
@@ -222,9 +218,6 @@ impl Session {
             cx.waker().wake_by_ref();
         }
         if let Some(closing) = &mut self.closing {
-            if flushed && mem::take(&mut closing.patient) {
-                closing.until = Moment::now() + CLOSING;
-            }
             if Moment::now() >= closing.until {
                 return Poll::Ready(());
             }
@@ -317,8 +310,7 @@ impl Session {
         match &mut self.closing {
             None => {
                 let until = Moment::now() + CLOSING;
-                self.closing =
-                    Some(Box::new(Closing { until, patient: false, listening, finished: false, discarded: 0 }));
+                self.closing = Some(Box::new(Closing { until, listening, finished: false, discarded: 0 }));
                 self.peer.ended(ending);
             }
             Some(closing) => closing.listening &= listening,

@@ -127,8 +127,15 @@ fn a_reader_that_goes_on_late_is_still_told_why() {
     while sent < 10 * MIB && client.stream.write_all(&message).is_ok() {
         sent += message.len();
     }
-    // Longer than a closing handshake may take.
+    // Longer than a closing handshake may take, and again when the kernel has everything, the Close frame too.
     std::thread::sleep(Duration::from_millis(1_500));
+    for _ in 0..3 {
+        client.frame().unwrap().expect("a frame");
+    }
+    std::thread::sleep(Duration::from_millis(1_500));
+    // What is written to a socket that is closed by now would be answered with a reset.
+    client.stream.write_all(&frame(FIN | PONG, &[])).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
     let mut last = None;
     while let Ok(Some(frame)) = client.frame() {
         last = Some(frame);
