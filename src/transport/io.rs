@@ -121,21 +121,22 @@ fn flush_tls(tls: &mut TlsStream<TcpStream>) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks the kernel. The runtime remembers that a socket was full until its driver has run again, and a turn of the
-/// fan-out may be longer than a client takes to read on.
+/// Asks the kernel, and the runtime only where the kernel takes no more: what that remembers of a socket lies in memory that
+/// a delivery need not touch, and may be older than a turn of the fan-out, in which a client may have read on.
 struct NonWaiting<'a>(&'a TcpStream);
 
 impl Write for NonWaiting<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.0.try_write(bytes) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => SockRef::from(self.0).send(bytes),
+        match SockRef::from(self.0).send_with_flags(bytes, libc::MSG_NOSIGNAL) {
+            // Asked through the runtime, so that it waits for the socket; which may have made room in between.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.0.try_write(bytes),
             result => result,
         }
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self.0.try_write_vectored(buffers) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => SockRef::from(self.0).send_vectored(buffers),
+        match SockRef::from(self.0).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.0.try_write_vectored(buffers),
             result => result,
         }
     }
