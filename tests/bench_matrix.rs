@@ -8,7 +8,9 @@ mod matrix;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// `cargo test` builds the examples; `cargo test --test bench_matrix` alone does not.
 fn program() -> PathBuf {
@@ -47,4 +49,36 @@ fn a_short_run_loses_nothing_and_makes_its_tables() {
     assert!((bytes(0) - bytes(1)).abs() < 5.0, "{} and {}", bytes(0), bytes(1));
     let page = fs::read_to_string(out.path().join("results.md")).unwrap();
     assert!(page.contains("| Tertulia |") && page.contains("| the floor"), "{page}");
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_nothing_running() {
+    let out = tempfile::tempdir().unwrap();
+    let mut run = Command::new(program());
+    run.args(["--rounds", "1", "--only", "wide", "--servers", "hub"]).stderr(Stdio::null());
+    run.arg("--hub").arg(env!("CARGO_BIN_EXE_tertulia")).arg("--out").arg(out.path());
+    let mut run = run.spawn().unwrap();
+    let servers = format!("/proc/{0}/task/{0}/children", run.id());
+    let server = wait_for(|| {
+        let server = fs::read_to_string(&servers).ok()?.split_whitespace().next()?.to_owned();
+        // Before it is the hub, it is this program's way to become one.
+        fs::read_link(format!("/proc/{server}/exe")).ok()?.ends_with("tertulia").then_some(server)
+    });
+    run.kill().unwrap();
+    run.wait().unwrap();
+    wait_for(|| {
+        let status = fs::read_to_string(format!("/proc/{server}/status")).unwrap_or_default();
+        (status.is_empty() || status.contains("State:\tZ")).then_some(())
+    });
+}
+
+fn wait_for<T>(mut what: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = what() {
+            return found;
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "it does not come");
+        thread::sleep(Duration::from_millis(5));
+    }
 }

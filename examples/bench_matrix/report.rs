@@ -178,7 +178,7 @@ fn heading(workload: Workload) -> (&'static str, &'static str) {
         Workload::Durable => (
             "Durable sends",
             "256 senders in rooms of their own, one listener in each; a sender goes on when its message was heard. The bare \
-             writer commits 128 rows at a time and does nothing else.",
+             writer has 256 senders in its own process, no sockets, and does nothing but commit.",
         ),
         Workload::Growth => (
             "Growth",
