@@ -28,7 +28,9 @@ impl State {
         let (is_known, version) = (known.is_some(), known.map_or(0, |facts| facts.acl_version));
         let Some(queue) = room.queues.get_mut(&(organization, user)) else { return };
         let is_old = matches!(&access, Ok(Some(access)) if access.acl_version < version);
-        if access.is_ok() && (std::mem::take(&mut queue.is_stale) || is_old) {
+        // Several readers answer in any order: that there is no such room may have been read before the commit that made it.
+        let is_doubtful = matches!(access, Ok(None)) && is_known && !std::mem::replace(&mut queue.is_doubted, true);
+        if access.is_ok() && (std::mem::take(&mut queue.is_stale) || is_old || is_doubtful) {
             turn.effects.push(Effect::LoadAccess { organization, room: id, user });
             return;
         }

@@ -101,3 +101,33 @@ fn a_mark_does_not_move_the_pos_that_a_session_resumes_from() {
     assert!(matches!(told[..], [Effect::Deliver { .. }, Effect::Worker(_, Op::Answer { .. })]));
     assert_eq!(the_join(scene.join()).last_pos, 6);
 }
+
+#[test]
+fn a_room_that_was_not_there_when_it_was_asked_for_is_asked_for_again_before_it_counts_as_gone() {
+    let mut scene = Scene::new();
+    let room = scene.room;
+    let somebody_joins = |scene: &mut Scene, nth: u32| {
+        let (conn, seat) = (ConnId(u64::from(nth) + 1), Seat { worker: 0, slot: nth });
+        let identity = identity(nth as usize, Role::Agent);
+        scene.input(Input::Connect { conn, dialect: "none", identity, seat });
+        let (resume, create_as) = (Resume::Live, RoomKind::Public);
+        let command = Command::Join { room, resume, presence: false, create_as };
+        scene.input(Input::Command { conn, command, tag: None })
+    };
+    let is_not_there = |scene: &mut Scene, asked: &[Effect]| {
+        let [Effect::LoadAccess { organization, room, user }] = *asked else { panic!("{asked:?}") };
+        scene.input(Input::AccessLoaded { organization, room, user, access: Ok(None) })
+    };
+    let first = scene.join();
+    let second = somebody_joins(&mut scene, 1);
+    the_join(scene.load(first, 0, 0));
+    // Read before the commit that made the room, and heard after it.
+    let again = is_not_there(&mut scene, &second);
+    the_join(scene.load(again, 0, 0));
+
+    let third = somebody_joins(&mut scene, 2);
+    let again = is_not_there(&mut scene, &third);
+    let gone = is_not_there(&mut scene, &again);
+    let left = |effect: &&Effect| matches!(effect, Effect::Worker(_, Op::Leave { .. }));
+    assert_eq!(gone.iter().filter(left).count(), 2, "asked for while it was known, and not there: {gone:?}");
+}
