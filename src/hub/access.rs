@@ -29,7 +29,9 @@ impl State {
         let Some(queue) = room.queues.get_mut(&(organization, user)) else { return };
         let is_old = matches!(&access, Ok(Some(access)) if access.acl_version < version);
         // Several readers answer in any order: that there is no such room may have been read before the commit that made it.
-        let is_doubtful = matches!(access, Ok(None)) && is_known && !std::mem::replace(&mut queue.is_doubted, true);
+        let is_missed = matches!(access, Ok(None)) && is_known;
+        queue.missed = queue.missed.saturating_add(u8::from(is_missed));
+        let is_doubtful = is_missed && queue.missed == 1;
         if access.is_ok() && (std::mem::take(&mut queue.is_stale) || is_old || is_doubtful) {
             turn.effects.push(Effect::LoadAccess { organization, room: id, user });
             return;

@@ -83,8 +83,8 @@ pub struct Queue {
     pub created: bool,
     /// Rights have changed since the store was asked: what it says may be old, so it is asked again.
     pub is_stale: bool,
-    /// The store did not have the room although it was known by then, and has been asked again.
-    pub is_doubted: bool,
+    /// How often the store did not have the room although it was known by then.
+    pub missed: u8,
     /// The user is in the room, and it is to be seen whether they still may.
     pub is_check: bool,
 }
