@@ -117,8 +117,8 @@ fn circumstances(page: &mut String, measured: &Measured<'_>) {
 
 fn target_table(measured: &Measured<'_>) -> String {
     let mut table =
-        "## Targets\n\nMeasured: the ratio of the medians, or the median; best: the same of the least of each.\n\n\
-                     | what | target | measured | best | |\n|---|---|---|---|---|\n"
+        "## Targets\n\nMeasured: the ratio of the medians, or the median; of the minima: the same of the least of each.\n\n\
+                     | what | target | measured | of the minima | |\n|---|---|---|---|---|\n"
             .to_owned();
     for target in targets::all(measured) {
         let verdict = match target.is_met() {
@@ -126,8 +126,8 @@ fn target_table(measured: &Measured<'_>) -> String {
             Some(true) => "met",
             Some(false) => "**not met**",
         };
-        let (median, best) = (target.median(), target.best());
-        let _ = writeln!(table, "| {} | {} | {median} | {best} | {verdict} |", target.what, target.goal);
+        let (median, least) = (target.median(), target.of_the_minima());
+        let _ = writeln!(table, "| {} | {} | {median} | {least} | {verdict} |", target.what, target.goal);
     }
     table
 }

@@ -15,11 +15,11 @@ pub struct Target {
     rising: bool,
 }
 
-/// By the medians, and by the best of each; `None` where something was not measured.
+/// By the medians, and by the least of each; `None` where something was not measured.
 #[derive(Clone, Copy)]
 struct Reached {
     median: Option<f64>,
-    best: Option<f64>,
+    least: Option<f64>,
 }
 
 impl Target {
@@ -35,8 +35,8 @@ impl Target {
         self.written(self.reached.median)
     }
 
-    pub fn best(&self) -> String {
-        self.written(self.reached.best)
+    pub fn of_the_minima(&self) -> String {
+        self.written(self.reached.least)
     }
 
     fn written(&self, figure: Option<f64>) -> String {
@@ -103,13 +103,13 @@ fn ratio(measured: &Measured<'_>, workload: Workload, figure: &str, (one, other)
     let pair = measured.summary(workload, one, figure).zip(measured.summary(workload, other, figure));
     Reached {
         median: pair.map(|(one, other)| one.median / other.median),
-        best: pair.map(|(one, other)| one.least / other.least),
+        least: pair.map(|(one, other)| one.least / other.least),
     }
 }
 
 fn figure(measured: &Measured<'_>, workload: Workload, server: Server, name: &str, over: f64) -> Reached {
     let summary = measured.summary(workload, server, name);
-    Reached { median: summary.map(|it| it.median / over), best: summary.map(|it| it.least / over) }
+    Reached { median: summary.map(|it| it.median / over), least: summary.map(|it| it.least / over) }
 }
 
 fn durable(measured: &Measured<'_>, (hub, writer): (Server, Server), database: &str) -> Target {
@@ -120,7 +120,7 @@ fn durable(measured: &Measured<'_>, (hub, writer): (Server, Server), database: &
         goal: "≥ 60 % of a bare writer, better 80 %".to_owned(),
         reached: Reached {
             median: pair.map(|(hub, writer)| hub.median / writer.median),
-            best: pair.map(|(hub, writer)| hub.most / writer.most),
+            least: pair.map(|(hub, writer)| hub.most / writer.most),
         },
         unit: "%",
         limit: 0.6,
@@ -135,6 +135,6 @@ fn growth(measured: &Measured<'_>, server: Server, name: &str) -> Reached {
     let pair = stages.first().and_then(of).zip(stages.last().and_then(of));
     Reached {
         median: pair.map(|(first, last)| last.median / first.median),
-        best: pair.map(|(first, last)| last.least / first.least),
+        least: pair.map(|(first, last)| last.least / first.least),
     }
 }

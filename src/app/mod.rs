@@ -116,7 +116,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
     let _claim = claim::claim(config.database_url().expose())?;
     let store = SqlStore::open(&settings::store(&config), metrics.clone()).map_err(RunError::Store)?;
     let workers = config.workers();
-    let place = if workers == 1 { handle::Place::FirstWorker } else { handle::Place::OwnThread };
+    let place = if workers == 1 { handle::Place::WithTheWorker } else { handle::Place::OwnThread };
     let hub = handle::start(settings::rules(&config), store.clone(), metrics.clone(), place);
     let authenticator = Arc::new(settings::authenticator(&config, metrics.clone())?);
     let accounts = settings::accounts(&config, store.clone(), &authenticator, HubHerald(hub.clone()), metrics.clone())?;
@@ -215,6 +215,7 @@ fn bind(
             let (context, chat, pages) = (context.clone(), chat.clone(), pages.clone());
             let app = move || {
                 let pages = pages.clone();
+                chat.hub.start_here();
                 api::app(context.clone(), Some(chat.clone()), move |routes| web::configure(routes, &pages))
             };
             listeners.bind(address, tls, app, Door::handler(door))

@@ -1,7 +1,7 @@
 //! The only door of the hub that sessions and REST see.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::delivery;
@@ -31,6 +31,8 @@ pub(super) struct Shared {
     waiting: AtomicUsize,
     next_conn: AtomicU64,
     next_worker: AtomicU16,
+    /// Nobody is to stay who comes now.
+    pub(super) draining: AtomicBool,
 }
 
 impl Shared {
@@ -43,6 +45,7 @@ impl Shared {
             waiting: AtomicUsize::new(0),
             next_conn: AtomicU64::new(1),
             next_worker: AtomicU16::new(0),
+            draining: AtomicBool::new(false),
         })
     }
 
@@ -74,9 +77,9 @@ impl Hub {
         self.server.get_or_init(|| ChatServer::start_on(arbiter, self.rules.clone(), &self.shared))
     }
 
-    /// The actor, which begins with the first that needs it where it shares a worker's thread. To be called on one.
-    fn server(&self) -> &Addr<ChatServer> {
-        self.server.get().unwrap_or_else(|| self.start_in(&Arbiter::current()))
+    /// Starts the actor on this thread, a worker's, unless it runs somewhere.
+    pub fn start_here(&self) -> &Addr<ChatServer> {
+        self.start_in(&Arbiter::current())
     }
 
     /// An id for a connection that is about to open.
@@ -95,7 +98,7 @@ impl Hub {
         session: WeakRecipient<End>,
     ) -> Seat {
         self.shared.store.provision(&identity);
-        let seat = delivery::take_seat(self.server(), &self.shared, outlet);
+        let seat = delivery::take_seat(self.start_here(), &self.shared, outlet);
         self.post(FromSession::Register { conn, dialect, identity, seat, session });
         seat
     }
@@ -105,11 +108,11 @@ impl Hub {
         self.post(FromSession::Command { conn, command, tag });
     }
 
-    /// Hands over a command of somebody who has no connection (REST), and waits for its answer.
+    /// Hands over a command of somebody who has no connection (REST), and waits for its answer. Unavailable before the
+    /// start and after the end.
     pub async fn ask(&self, identity: Arc<Identity>, command: Command) -> Result<Event, Reject> {
         self.shared.store.provision(&identity);
         let (reply, answer) = oneshot::channel();
-        self.server();
         self.post(FromSession::Ask { conn: self.next_conn(), identity, command, reply });
         match answer.await {
             Ok(Event::Rejected(reject)) => Err(reject),
@@ -130,7 +133,8 @@ impl Hub {
     /// Which of these users have a connection, in their order; nobody where the hub has stopped.
     pub async fn online(&self, organization: OrgId, users: Vec<UserId>) -> Vec<bool> {
         let count = users.len();
-        self.server().send(OnlineQuery { organization, users }).await.unwrap_or_else(|_| vec![false; count])
+        let Some(server) = self.server.get() else { return vec![false; count] };
+        server.send(OnlineQuery { organization, users }).await.unwrap_or_else(|_| vec![false; count])
     }
 
     /// The connection hears of its user's rooms from now on.
@@ -174,12 +178,13 @@ impl Hub {
 
     /// Counts as of now. `None`: the hub has stopped.
     pub async fn snapshot(&self) -> Option<Snapshot> {
-        self.server().send(SnapshotQuery).await.ok()
+        self.server.get()?.send(SnapshotQuery).await.ok()
     }
 
     /// Ends every connection in an orderly way: all are told, what is being stored is stored and acknowledged,
     /// then they are closed with 1012. Resolves when the closes are on their way.
     pub async fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
         // An `Err` means that the actor has stopped already, and with it everything there was to drain.
         if let Some(server) = self.server.get() {
             let _ = server.send(Drain).await;

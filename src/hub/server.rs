@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -42,8 +43,9 @@ const DRAIN_WRITES: Duration = Duration::from_secs(4);
 pub enum Place {
     /// On a thread of its own, beside several workers.
     OwnThread,
-    /// On the thread that needs it first: where there is one worker, nothing it says to it has to cross threads.
-    FirstWorker,
+    /// On the thread of the one worker there is, where nothing that they say to each other crosses threads. The worker
+    /// calls [`Hub::start_here`].
+    WithTheWorker,
 }
 
 /// The hub in front of `store`.
@@ -78,7 +80,6 @@ pub struct ChatServer {
     /// Callers without a connection, until they are answered.
     callers: FxHashMap<ConnId, oneshot::Sender<Event>>,
     counters: FxHashMap<&'static str, Counter>,
-    draining: bool,
 }
 
 impl Actor for ChatServer {
@@ -103,7 +104,6 @@ impl ChatServer {
             sessions: FxHashMap::default(),
             callers: FxHashMap::default(),
             counters: FxHashMap::default(),
-            draining: false,
         }
     }
 
@@ -270,7 +270,7 @@ impl Handler<FromSession> for ChatServer {
         let input = match message {
             FromSession::Register { conn, dialect, identity, seat, session } => {
                 self.sessions.insert(conn, session);
-                if self.draining {
+                if self.shared.draining.load(Ordering::Relaxed) {
                     self.end(conn, End::Close(CloseReason::Restarting));
                 }
                 Input::Connect { conn, dialect, identity, seat }
@@ -373,7 +373,6 @@ impl Handler<Drain> for ChatServer {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
-        self.draining = true;
         self.end_all(End::Drain);
         let flush = self.shared.store.flush();
         let flushed = async move { actix::clock::timeout(DRAIN_WRITES, flush).await };

@@ -56,6 +56,20 @@ pub(crate) struct Chores {
     pub(crate) lines: Vec<Line>,
 }
 
+impl Chores {
+    /// The other half of what there is. `None`: there is only one thing.
+    pub(crate) fn split_off(&mut self) -> Option<Self> {
+        if self.people.len() + self.lines.len() < 2 {
+            return None;
+        }
+        if self.people.is_empty() || self.lines.is_empty() {
+            let people = self.people.split_off(self.people.len() / 2);
+            return Some(Self { people, lines: self.lines.split_off(self.lines.len() / 2) });
+        }
+        Some(Self { people: Vec::new(), lines: std::mem::take(&mut self.lines) })
+    }
+}
+
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
@@ -188,6 +202,11 @@ impl Intake {
         state.chores_after = Some(Instant::now() + TICK);
         state.people.put_back(chores.people);
         state.audit.put_back(chores.lines)
+    }
+
+    /// The database has refused them. Whoever comes again is written again.
+    pub(crate) fn forget(&self, people: &[Arc<Identity>]) {
+        lock(&self.state).people.forget(people);
     }
 
     /// Resolves when everything taken so far is answered, and with `chores` when all those are done, too.

@@ -73,6 +73,15 @@ impl People {
             }
         }
     }
+
+    /// They are not in the table after all.
+    pub(crate) fn forget(&mut self, people: &[Arc<Identity>]) {
+        for person in people {
+            if let Some(organization) = person.organization {
+                self.written.remove(&hash(&(organization, person.user)));
+            }
+        }
+    }
 }
 
 fn hash(what: &impl Hash) -> u64 {

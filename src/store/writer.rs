@@ -199,24 +199,26 @@ impl Writer {
         }
     }
 
-    fn chores(&mut self, chores: Chores) {
+    /// Writes them all or none; where one of them is refused, half by half, so that the others are written.
+    fn chores(&mut self, mut chores: Chores) {
         let Ok(connection) = self.ready() else { return self.postpone(chores) };
         let written = connection.change(|connection| {
             people::write(connection, &chores.people, clock::now())?;
             audit::write(connection, &chores.lines)
         });
         let Err(error) = written else { return };
-        if is_rows_fault(&error, connection) {
-            error!(
-                "The database refuses {} people and {} audit lines: {error}",
-                chores.people.len(),
-                chores.lines.len()
-            );
-            self.metrics.audit_dropped.inc_by(chores.lines.len() as u64);
-        } else {
+        if !is_rows_fault(&error, connection) {
             warn!("People and audit lines wait for the database: {error}");
             self.down();
             self.postpone(chores);
+        } else if let Some(others) = chores.split_off() {
+            self.chores(chores);
+            self.chores(others);
+        } else {
+            let what = if chores.lines.is_empty() { "somebody who came" } else { "an audit line" };
+            error!("The database refuses to keep {what}: {error}");
+            self.intake.forget(&chores.people);
+            self.metrics.audit_dropped.inc_by(chores.lines.len() as u64);
         }
     }
 

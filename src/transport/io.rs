@@ -127,7 +127,7 @@ struct NonWaiting<'a>(&'a TcpStream);
 
 impl Write for NonWaiting<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match SockRef::from(self.0).send_with_flags(bytes, libc::MSG_NOSIGNAL) {
+        match SockRef::from(self.0).send(bytes) {
             // Asked through the runtime, so that it waits for the socket; which may have made room in between.
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.0.try_write(bytes),
             result => result,
@@ -135,7 +135,7 @@ impl Write for NonWaiting<'_> {
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        match SockRef::from(self.0).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL) {
+        match SockRef::from(self.0).send_vectored(buffers) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.0.try_write_vectored(buffers),
             result => result,
         }

@@ -24,6 +24,27 @@ fn joining_tells_where_the_room_stands() {
     assert_eq!((&joined["payload"]["last_seq"], &joined["payload"]["members"]), (&json!(2), &json!(2)));
 }
 
+/// Several readers answer in any order; one of them may have looked before the room was made.
+#[test]
+fn all_who_join_a_room_at_once_that_nobody_has_made_stay_in_it() {
+    for workers in ["1", "3"] {
+        let hub = Hub::start(&["--workers", workers, "--set", "database.workers=4"]);
+        let organization = OrgId(fresh_id());
+        let mut chats: Vec<_> =
+            (0..40).map(|_| Chat::open(&hub, &Person::new(organization, Role::Agent, "Ada"))).collect();
+        for _ in 0..10 {
+            let room = fresh_id();
+            chats.iter_mut().for_each(|chat| chat.say("join_session", json!({"session_id": room})));
+            chats.iter_mut().for_each(|chat| drop(chat.expect("session_joined")));
+            chats[0].send(room, "still here?");
+            for chat in &mut chats[1..] {
+                let heard = chat.next();
+                assert_eq!(heard["type"], "new_message", "{workers} workers: {heard}");
+            }
+        }
+    }
+}
+
 #[test]
 fn after_leaving_a_room_nothing_is_heard_from_it() {
     let hub = Hub::start(&[]);

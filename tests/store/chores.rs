@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use tertulia::clock;
 use tertulia::domain::audit::{AuditAction, AuditEntry};
 use tertulia::domain::{Identity, OrgId, Role, RoomKind, Scopes};
@@ -48,6 +50,30 @@ fn people_are_written_and_kept_up_to_date() {
         let expected = [row("Ana agent", email, 1), row("somebody member", email, 199)];
         assert_eq!(read(&backend.url, query), expected, "{}", backend.url);
     }
+}
+
+#[test]
+fn somebody_whom_the_database_refuses_keeps_nobody_else_out() {
+    let backend = Backend::sqlite();
+    backend.run(async |desk| {
+        let mut other = SqliteConnection::establish(backend.url.strip_prefix("sqlite:").unwrap()).unwrap();
+        let one = "PRAGMA busy_timeout = 5000; CREATE UNIQUE INDEX one ON users (name) WHERE name = 'the one'";
+        other.batch_execute(one).unwrap();
+        let organization = organization();
+        let come = || {
+            for n in 1..=20 {
+                let name = if n % 10 == 7 { "the one" } else { "somebody" };
+                desk.store.provision(&identity(Some(organization), n, name, Role::Member));
+            }
+        };
+        come();
+        desk.store.settle().await.unwrap();
+        assert_eq!(count(&backend.url, "users"), 19);
+        other.batch_execute("DROP INDEX one").unwrap();
+        come();
+        desk.store.settle().await.unwrap();
+        assert_eq!(count(&backend.url, "users"), 20);
+    });
 }
 
 #[test]
