@@ -34,8 +34,12 @@ fn all_who_join_a_room_at_once_that_nobody_has_made_stay_in_it() {
             (0..40).map(|_| Chat::open(&hub, &Person::new(organization, Role::Agent, "Ada"))).collect();
         for _ in 0..10 {
             let room = fresh_id();
-            chats.iter_mut().for_each(|chat| chat.say("join_session", json!({"session_id": room})));
-            chats.iter_mut().for_each(|chat| drop(chat.expect("session_joined")));
+            for chat in &mut chats {
+                chat.say("join_session", json!({"session_id": room}));
+            }
+            for chat in &mut chats {
+                chat.expect("session_joined");
+            }
             chats[0].send(room, "still here?");
             for chat in &mut chats[1..] {
                 let heard = chat.next();
