@@ -171,7 +171,7 @@ function Log({ model, room, act, may, element }) {
   useEffect(() => {
     const { current } = box;
     // The keyboard of a telephone, or a picture that has arrived.
-    const resized = new ResizeObserver(() => place.current.stays && !hasLeft() && toBottom());
+    const resized = new ResizeObserver(() => box.current && place.current.stays && !hasLeft() && toBottom());
     resized.observe(current);
     resized.observe(current.firstElementChild);
     document.addEventListener("visibilitychange", seen);
