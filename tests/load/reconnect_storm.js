@@ -26,8 +26,8 @@ const our = settings("reconnect_storm", {
   DRAIN: ["10s", "2s"],
   RAMP: [500, 0],
   SOCKETS_PER_VU: [50, 20],
-  P95_MS: [5000, 10000],
-  P99_MS: [10000, 20000],
+  P95_MS: [10000, 10000],
+  P99_MS: [20000, 20000],
 });
 if (!["revoke", "close", "restart"].includes(our.DROP)) throw new Error(`DROP=${our.DROP}: expected revoke, close or restart`);
 
