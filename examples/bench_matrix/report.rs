@@ -100,7 +100,7 @@ fn circumstances(page: &mut String, measured: &Measured<'_>) {
         let quick = if run.quick { " **A quick run: these figures mean little.**" } else { "" };
         let _ = writeln!(
             page,
-            "{} at commit {}, {} workers, on {} ({}). {}.{quick}",
+            "{} at commit {}, workers: {}, on {} ({}). {}.{quick}",
             run.at,
             run.commit,
             run.workers,
