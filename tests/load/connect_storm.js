@@ -16,8 +16,6 @@ const our = settings("connect_storm", {
   DURATION: ["20s", "4s"],
   DRAIN: ["2s", "1s"],
   SOCKETS_PER_VU: [50, 20],
-  P95_MS: [2000, 10000],
-  P99_MS: [5000, 20000],
 });
 Object.assign(our, { SENDERS: 1, RAMP: 0, lengths: { arrive: our.DURATION, speak: 0 } });
 

@@ -22,8 +22,6 @@ const our = settings("day_in_the_life", {
   DRAIN: ["5s", "2s"],
   RAMP: [100, 0],
   SOCKETS_PER_VU: [30, 15],
-  P95_MS: [2000, 10000],
-  P99_MS: [5000, 20000],
 });
 if (our.ROOMS_EACH > our.ROOMS) throw new Error(`ROOMS_EACH=${our.ROOMS_EACH}: expected at most ROOMS=${our.ROOMS}`);
 

@@ -22,8 +22,6 @@ const our = settings("durable_sends", {
   DRAIN: ["2s", "1s"],
   RAMP: [500, 0],
   SOCKETS_PER_VU: [32, 15],
-  P95_MS: [2000, 10000],
-  P99_MS: [5000, 20000],
 });
 
 export const options = crowdOptions(our, thresholds(our, "ack", { acked: ["count>0"] }));

@@ -23,8 +23,6 @@ const our = settings("history_reads", {
   RATE: [20, 10],
   SIZE: [128, 128],
   DURATION: ["30s", "3s"],
-  P95_MS: [2000, 10000],
-  P99_MS: [5000, 20000],
 });
 const BATCH = 50;
 

@@ -17,8 +17,6 @@ const our = settings("idle_soak", {
   DRAIN: ["3s", "1s"],
   RAMP: [500, 0],
   SOCKETS_PER_VU: [200, 20],
-  P95_MS: [2000, 10000],
-  P99_MS: [5000, 20000],
 });
 Object.assign(our, { SENDERS: 1, lengths: { arrive: arrival(our) + our.DURATION, speak: 0 } });
 

@@ -12,8 +12,6 @@ const our = settings("many_rooms", {
   DRAIN: ["3s", "1s"],
   RAMP: [500, 0],
   SOCKETS_PER_VU: [50, 20],
-  P95_MS: [2000, 10000],
-  P99_MS: [5000, 20000],
 });
 
 const { options, setup, handleSummary, run } = talk(our, "Many small rooms");

@@ -29,8 +29,6 @@ const our = settings("slow_readers", {
   DRAIN: ["5s", "2s"],
   RAMP: [500, 0],
   SOCKETS_PER_VU: [5, 5],
-  P95_MS: [2000, 10000],
-  P99_MS: [5000, 20000],
 });
 Object.assign(our, { ROOMS: 1, SENDERS: 1 });
 /** What part of the talk is over when the slow ones stop to read. They go on when all are closed, or at the latest then. */
