@@ -59,7 +59,8 @@ fn open_files() -> io::Result<(u64, NonZeroUsize)> {
     Ok((limit, NonZeroUsize::new(room).unwrap_or(NonZeroUsize::MIN)))
 }
 
-/// No more sockets than there may be files, but for some that the database and calls over HTTP need: who comes after them is told so.
+/// No more sockets than there may be files, but for some that the database and calls over HTTP need: who comes after them
+/// is told so.
 fn fit_into_files(config: &mut Config) {
     if let Ok((_, room)) = open_files() {
         config.limits.max_connections = Some(config.limits.max_connections.map_or(room, |most| most.min(room)));

@@ -79,7 +79,7 @@ impl Hub {
 
     /// Starts the actor on this thread, a worker's, unless it runs somewhere.
     pub fn start_here(&self) -> &Addr<ChatServer> {
-        self.start_in(&Arbiter::current())
+        self.server.get().unwrap_or_else(|| self.start_in(&Arbiter::current()))
     }
 
     /// An id for a connection that is about to open.
