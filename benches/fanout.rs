@@ -125,7 +125,7 @@ async fn worker(registered: &'static Registered, servers: Vec<TcpStream>) -> Fan
 }
 
 fn deliver(fanout: &mut Fanout) {
-    let broadcast = Broadcast::new(Event::Typing(support::typing()), clock::now());
+    let broadcast = Broadcast::new(Event::Typing(support::typing()), None, clock::now());
     let delivery = Delivery { room: support::room(), stored: None, audience: Audience::Everyone, broadcast };
     fanout.push(clock::now(), Op::Deliver { delivery, skip: SmallVec::new() });
 }

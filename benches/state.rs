@@ -100,7 +100,7 @@ impl Hall {
 
     fn join(&mut self, n: u32, presence: bool) {
         let (room, resume) = (support::room(), Resume::Live);
-        self.command(n, Command::Join { room, resume, presence, create_as: RoomKind::Public });
+        self.command(n, Command::Join { room, resume, presence: Some(presence), create_as: RoomKind::Public });
     }
 
     fn leave(&mut self, n: u32) {

@@ -16,6 +16,7 @@ pub mod hub;
 pub mod logging;
 pub mod metrics;
 pub mod session;
+pub mod socketio;
 pub mod store;
 pub mod transport;
 pub mod web;

@@ -32,9 +32,10 @@ const TABLE: &[Row] = &[
     Row { module: "session", imports: &["domain", "clock", "metrics", "hub::handle", "transport"], crates: None },
     Row { module: "transport", imports: &["domain", "clock", "metrics", "hub::handle", "session"], crates: None },
     Row { module: "auth", imports: &["domain", "config", "clock", "metrics"], crates: None },
+    Row { module: "socketio", imports: &["domain", "clock", "metrics", "session", "transport"], crates: None },
     Row {
         module: "dialects",
-        imports: &["domain", "session", "transport", "hub::handle", "auth", "clock"],
+        imports: &["domain", "session", "transport", "socketio", "hub::handle", "auth", "clock"],
         crates: None,
     },
     Row { module: "relay", imports: &["domain", "clock", "metrics", "hub::ports"], crates: None },

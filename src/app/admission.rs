@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustc_hash::FxHashMap;
 
 use crate::api::one_host;
-use crate::session::member::Lobby;
+use crate::session::member::{Lobby, Place};
 
 /// Counts the connections that were let in and have not ended.
 #[derive(Debug)]
@@ -25,8 +25,13 @@ impl Admission {
         Arc::new(Self { max_total, max_per_ip, total: AtomicUsize::new(0), per_ip: Mutex::default() })
     }
 
-    /// Lets a connection from `ip` in, until [`Lobby::left`], or not: there are too many.
-    pub(super) fn admit(&self, ip: IpAddr) -> bool {
+    /// A place for a connection from `ip`. `None`: there are too many.
+    pub(super) fn place(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
+        self.admit(ip).then(|| Place::new(self.clone(), ip))
+    }
+
+    /// Lets a connection from `ip` in, until [`Lobby::left`], or not.
+    fn admit(&self, ip: IpAddr) -> bool {
         let total = self.total.fetch_add(1, Ordering::Relaxed);
         let admitted = self.max_total.is_none_or(|max| total < max.get()) && self.admit_from(ip);
         if !admitted {

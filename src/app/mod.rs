@@ -130,7 +130,6 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
 
     let admission = Admission::new(config.limits.max_connections, config.limits.max_connections_per_ip);
     let club = Club {
-        lobby: admission.clone(),
         hub: hub.clone(),
         gatekeeper: Arc::new(upgrade::Tokens(authenticator.clone())),
         metrics: metrics.clone(),

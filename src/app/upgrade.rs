@@ -64,12 +64,12 @@ impl Door {
             Ok(identity) => identity,
             Err(refusal) => return refuse(refusal.reason(), unauthorized(refusal)),
         };
-        if !self.admission.admit(address) {
+        let Some(place) = self.admission.place(address) else {
             let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", "Too many connections");
             return refuse("too_many_connections", refusal.header("retry-after", FULL_RETRY_SECS));
-        }
+        };
         let provenance = Provenance { address, origin };
-        let member = Member::new(self.club.clone(), registered, identity, provenance);
+        let member = Member::new(self.club.clone(), registered, identity, provenance, Some(place));
         Verdict::Accept(Opening { peer: Box::new(member), dialect: Some(registered), sessions: self.sessions.clone() })
     }
 

@@ -88,8 +88,8 @@ pub enum Command {
     Join {
         room: RoomId,
         resume: Resume,
-        /// Tell this session who comes and goes.
-        presence: bool,
+        /// Tell this session who comes and goes. `None`: as before, where it has joined already, else no.
+        presence: Option<bool>,
         /// As in [`Draft::create_as`].
         create_as: RoomKind,
     },

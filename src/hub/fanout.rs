@@ -15,7 +15,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use super::effect::{Audience, Delivery, Join, Numbers, Op};
-use super::feed::{Accept, Entry, Feed, Next};
+use super::feed::{Accept, Entry, Feed, Next, Owed};
 use super::outlet::{Backlog, Broadcast, Outlet};
 use super::ports::{After, Page, Unavailable};
 use crate::domain::{Event, Resume, RoomId, Tag, Timestamp};
@@ -88,9 +88,6 @@ impl fmt::Debug for Fanout {
             .field("work", &self.work)
             .field("wide", &self.wide)
             .field("dirty", &self.dirty)
-            .field("requests", &self.requests)
-            .field("failed", &self.failed)
-            .field("paused", &self.paused)
             .finish_non_exhaustive()
     }
 }
@@ -192,7 +189,7 @@ impl Fanout {
         let stop = wide.end.min(wide.next + SLICE);
         if let Some(feed) = self.rooms.get(&wide.delivery.room) {
             let outlets = self.outlets.borrow();
-            let slots = audience(feed, wide.delivery.audience);
+            let slots = feed.audience(wide.delivery.audience);
             for slot in (wide.next..stop).filter_map(|index| slots.get_index(index)) {
                 if !wide.skip.contains(slot)
                     && let Some(outlet) = outlets.get(*slot as usize)
@@ -228,7 +225,7 @@ impl Fanout {
                 }
             }
         }
-        self.rooms.get(&delivery.room).map(|feed| audience(feed, delivery.audience).len())
+        self.rooms.get(&delivery.room).map(|feed| feed.audience(delivery.audience).len())
     }
 
     fn apply(&mut self, op: Op) {
@@ -241,13 +238,13 @@ impl Fanout {
                     }
                 }
             }
-            Op::Answer { slot, event, tag } => self.answer(slot, &event, &tag),
+            Op::Answer { slot, event, tag } => self.answer(slot, &event, None, &tag),
             Op::Own { room, slot, numbers, event, tag } => self.own(room, Entry::Own { slot, numbers, event, tag }),
             Op::Join(join) => self.join(&join),
             Op::Leave { room, slot, answer } => {
                 let owed = self.remove(room, slot);
                 if let Some(tag) = answer {
-                    self.answer(slot, &Event::Left { room }, &tag);
+                    self.answer(slot, &Event::Left { room }, None, &tag);
                 }
                 self.pay(slot, owed);
             }
@@ -285,7 +282,7 @@ impl Fanout {
         }
         let joined =
             Event::Joined { room: join.room, last_seq: join.last_seq, last_pos: join.last_pos, members: join.members };
-        self.answer(join.slot, &joined, &join.tag);
+        self.answer(join.slot, &joined, None, &join.tag);
         self.epoch += 1;
         let feed = self.rooms.entry(join.room).or_insert_with(|| Feed::new(join.last_seq));
         if join.watch {
@@ -298,11 +295,13 @@ impl Fanout {
         }
         if feed.join(join.slot, self.epoch, after, join.last_seq) {
             self.bring_up(join.room, join.slot);
+        } else {
+            self.caught_up(join.room, join.slot);
         }
     }
 
     /// Takes a session out of a room. Returns acknowledgements that waited there for their place.
-    fn remove(&mut self, room: RoomId, slot: u32) -> Vec<(Event, Tag)> {
+    fn remove(&mut self, room: RoomId, slot: u32) -> Owed {
         let Some(feed) = self.rooms.get_mut(&room) else { return Vec::new() };
         let owed = feed.remove(slot);
         if feed.is_empty() {
@@ -312,18 +311,18 @@ impl Fanout {
     }
 
     /// Answers what a session was owed when it left the order of a room.
-    fn pay(&mut self, slot: u32, owed: Vec<(Event, Tag)>) {
-        for (event, tag) in owed {
-            self.answer(slot, &event, &tag);
+    fn pay(&mut self, slot: u32, owed: Owed) {
+        for (event, pos, tag) in owed {
+            self.answer(slot, &event, Some(pos), &tag);
         }
     }
 
     fn own(&mut self, room: RoomId, entry: Entry) {
         self.epoch += 1;
         let accept = self.rooms.get_mut(&room).map_or(Accept::Deliver, |feed| feed.accept(&entry, self.epoch));
-        let Entry::Own { slot, event, tag, .. } = entry else { return };
+        let Entry::Own { slot, event, tag, numbers } = entry else { return };
         match accept {
-            Accept::Deliver => self.answer(slot, &event, &tag),
+            Accept::Deliver => self.answer(slot, &event, Some(numbers.pos), &tag),
             // It waits in its place; a session that is otherwise up to date takes it at once.
             Accept::Drop => self.bring_up(room, slot),
             Accept::Hold(_) => {}
@@ -380,7 +379,7 @@ impl Fanout {
                 None => return,
             },
         };
-        let broadcast = Broadcast::new(event, self.now);
+        let broadcast = Broadcast::new(event, Some(numbers.pos), self.now);
         let entry = Entry::Told { numbers, skip: SmallVec::new(), broadcast: broadcast.clone() };
         if feed.take_in(&entry) {
             self.tell_live(request.room, &broadcast);
@@ -438,12 +437,13 @@ impl Fanout {
                     let is_first = self.outlets.borrow().get(slot as usize).is_some_and(|it| it.queue(&broadcast));
                     self.note(slot, is_first);
                 }
-                Next::Alone(event, tag) => self.answer(slot, &event, &tag),
+                Next::Alone(event, pos, tag) => self.answer(slot, &event, Some(pos), &tag),
                 Next::Read(after) => {
                     self.requests.push(PageRequest { room, after, reader: Reader::Slot(slot), epoch });
                     return;
                 }
-                Next::Wait | Next::Live => return,
+                Next::Wait => return,
+                Next::Live => return self.caught_up(room, slot),
             }
         }
     }
@@ -451,7 +451,7 @@ impl Fanout {
     fn queue_all(&mut self, delivery: &Delivery, skip: &SmallVec<[u32; 1]>, count: usize) {
         let Some(feed) = self.rooms.get(&delivery.room) else { return };
         let outlets = self.outlets.borrow();
-        for slot in audience(feed, delivery.audience).iter().take(count).filter(|slot| !skip.contains(slot)) {
+        for slot in feed.audience(delivery.audience).iter().take(count).filter(|slot| !skip.contains(slot)) {
             if let Some(outlet) = outlets.get(*slot as usize) {
                 self.told += 1;
                 if outlet.queue(&delivery.broadcast) {
@@ -461,10 +461,17 @@ impl Fanout {
         }
     }
 
-    fn answer(&mut self, slot: u32, event: &Event, tag: &Tag) {
-        let is_first =
-            self.outlets.borrow().get(slot as usize).is_some_and(|outlet| outlet.answer(event, tag, self.now));
+    fn answer(&mut self, slot: u32, event: &Event, pos: Option<u64>, tag: &Tag) {
+        let outlets = self.outlets.borrow();
+        let is_first = outlets.get(slot as usize).is_some_and(|outlet| outlet.answer(event, pos, tag, self.now));
+        drop(outlets);
         self.note(slot, is_first);
+    }
+
+    fn caught_up(&mut self, room: RoomId, slot: u32) {
+        if self.outlets.borrow().get(slot as usize).is_some_and(|outlet| outlet.caught_up(room)) {
+            self.dirty.push(slot);
+        }
     }
 
     fn note(&mut self, slot: u32, is_first: bool) {
@@ -489,12 +496,5 @@ impl Fanout {
             self.dirty.clear();
             self.written = 0;
         }
-    }
-}
-
-fn audience(feed: &Feed, audience: Audience) -> &super::feed::Slots {
-    match audience {
-        Audience::Everyone => &feed.live,
-        Audience::Watchers => &feed.watchers,
     }
 }

@@ -12,12 +12,15 @@ use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
-use super::effect::Numbers;
+use super::effect::{Audience, Numbers};
 use super::outlet::Broadcast;
 use super::ports::{After, Page};
 use crate::domain::{Deletion, Event, Tag};
 
 pub(super) type Slots = IndexSet<u32, FxBuildHasher>;
+
+/// Acknowledgements that waited for their place in a room's order, each with the `pos` of what it acknowledges.
+pub(super) type Owed = Vec<(Event, u64, Tag)>;
 
 /// Delivered events that are kept for a session that catches up; older ones it reads from the store again.
 const SINCE_LIMIT: usize = 256;
@@ -62,8 +65,8 @@ pub(super) struct CatchUp {
 pub(super) enum Next {
     /// Tell it this, as everyone was told.
     Shared(Arc<Broadcast>),
-    /// Tell it this alone.
-    Alone(Event, Tag),
+    /// Tell it this alone, which has this `pos`.
+    Alone(Event, u64, Tag),
     /// Read a page from here.
     Read(After),
     /// Nothing, until a page or a delivery comes.
@@ -94,6 +97,7 @@ impl CatchUp {
 
     fn next(&mut self, delivered: u64) -> Next {
         while let Some((number, event)) = self.page.pop_front() {
+            let mut pos = number;
             self.cursor = match self.cursor {
                 After::Seq(_) => After::Seq(number),
                 After::Pos(_) => After::Pos(number),
@@ -101,8 +105,9 @@ impl CatchUp {
             if let Some(event) = event.and_then(|event| as_told(event, self.told)) {
                 if let Event::Message(message) = &event {
                     self.note_told(message.seq);
+                    pos = message.pos;
                 }
-                return self.take_own(&event).unwrap_or(Next::Alone(event, None));
+                return self.take_own(&event).unwrap_or(Next::Alone(event, pos, None));
             }
         }
         if self.asked {
@@ -128,7 +133,7 @@ impl CatchUp {
             match entry {
                 Entry::Own { numbers, event, tag, .. } => {
                     numbers.seq.into_iter().for_each(|seq| self.note_told(seq));
-                    return Next::Alone(event, tag);
+                    return Next::Alone(event, numbers.pos, tag);
                 }
                 Entry::Fill { .. } => {}
                 Entry::Told { numbers, skip, broadcast } => {
@@ -207,7 +212,7 @@ impl CatchUp {
         let first = self.since.iter().position(kept).unwrap_or(self.since.len());
         let index = self.since.iter().take(first).position(is_change)?;
         match self.since.remove(index)? {
-            Entry::Own { event, tag, .. } => Some(Next::Alone(event, tag)),
+            Entry::Own { event, tag, numbers, .. } => Some(Next::Alone(event, numbers.pos, tag)),
             _ => None,
         }
     }
@@ -220,7 +225,7 @@ impl CatchUp {
         let index = self.since.iter().position(is_it)?;
         match self.since.remove(index)? {
             Entry::Own { event: Event::Sent { duplicate, .. }, tag, .. } => {
-                Some(Next::Alone(Event::Sent { message: message.clone(), duplicate }, tag))
+                Some(Next::Alone(Event::Sent { message: message.clone(), duplicate }, message.pos, tag))
             }
             _ => None,
         }
@@ -287,7 +292,7 @@ impl Feed {
     }
 
     /// Takes a session out. Returns acknowledgements that waited for their place: it is owed them still.
-    pub(super) fn remove(&mut self, slot: u32) -> Vec<(Event, Tag)> {
+    pub(super) fn remove(&mut self, slot: u32) -> Owed {
         self.live.swap_remove(&slot);
         self.watchers.swap_remove(&slot);
         let mut owed = Vec::new();
@@ -406,6 +411,14 @@ impl Feed {
         self.fill.take().map(|fill| fill.held).unwrap_or_default()
     }
 
+    /// Who hears live what is told to `audience`.
+    pub(super) fn audience(&self, audience: Audience) -> &Slots {
+        match audience {
+            Audience::Everyone => &self.live,
+            Audience::Watchers => &self.watchers,
+        }
+    }
+
     /// The sessions that catch up.
     pub(super) fn catching(&self) -> impl Iterator<Item = u32> {
         self.catching.iter().map(|catch| catch.slot)
@@ -455,10 +468,10 @@ fn as_told(event: Event, told: u64) -> Option<Event> {
     }
 }
 
-fn take_own(entries: &mut VecDeque<Entry>, of: u32, owed: &mut Vec<(Event, Tag)>) {
+fn take_own(entries: &mut VecDeque<Entry>, of: u32, owed: &mut Owed) {
     for entry in std::mem::take(entries) {
         match entry {
-            Entry::Own { slot, event, tag, .. } if slot == of => owed.push((event, tag)),
+            Entry::Own { slot, event, tag, numbers } if slot == of => owed.push((event, numbers.pos, tag)),
             other => entries.push_back(other),
         }
     }

@@ -8,12 +8,15 @@ use super::delivery;
 use super::membership::Facts;
 pub use super::outlet::{Backlog, Broadcast, Departure, End, Outlet, Seat, WIRE_FORMS, WireForm};
 use super::permissions;
-use super::ports::{Access, Store, Unavailable};
+use super::ports::Store;
+pub use super::ports::{Access, After, Page, Unavailable};
 use super::server::{ChatServer, Drain, FromSession, OnlineQuery, SnapshotQuery};
 pub use super::server::{Place, Snapshot, start};
 pub use super::state::Rules;
 use crate::domain::audit::AuditEntry;
-use crate::domain::{Command, ConnId, Event, Identity, LoginId, OrgId, Reject, RoomId, Tag, UserId, UserStatus};
+use crate::domain::{
+    Command, ConnId, Event, Identity, LoginId, OrgId, Recoverable, RecoveryId, Reject, RoomId, Tag, UserId, UserStatus,
+};
 use crate::metrics::Metrics;
 use actix::{Addr, Arbiter, ArbiterHandle, WeakRecipient};
 use tokio::sync::oneshot;
@@ -135,6 +138,24 @@ impl Hub {
         let count = users.len();
         let Some(server) = self.server.get() else { return vec![false; count] };
         server.send(OnlineQuery { organization, users }).await.unwrap_or_else(|_| vec![false; count])
+    }
+
+    /// Keeps a connection for recovery, and lets go of it again; see [`Store`].
+    pub fn keep(&self, connection: Recoverable) {
+        self.shared.store.keep(connection);
+    }
+
+    pub fn forget(&self, id: RecoveryId) {
+        self.shared.store.forget(id);
+    }
+
+    pub async fn recall(&self, id: RecoveryId) -> Result<Option<Recoverable>, Unavailable> {
+        self.shared.store.recall(id).await
+    }
+
+    /// A piece of what has changed in a room after a `pos`, for somebody who [may enter](Self::may_enter) it.
+    pub async fn changes(&self, room: RoomId, after: u64, limit: u32) -> Result<Page, Unavailable> {
+        self.shared.store.page(room, After::Pos(after), limit).await
     }
 
     /// The connection hears of its user's rooms from now on.

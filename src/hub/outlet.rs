@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::domain::{CloseReason, Event, Tag, Timestamp};
+use crate::domain::{CloseReason, ConnId, Event, RoomId, Tag, Timestamp};
 
 /// How many wire forms there can be: dialects times what each distinguishes among its sessions.
 pub const WIRE_FORMS: usize = 8;
@@ -18,13 +18,15 @@ pub struct WireForm(pub u8);
 #[derive(Debug)]
 pub struct Broadcast {
     pub event: Event,
+    /// Its number among all changes of the organization, if it is stored.
+    pub pos: Option<u64>,
     pub at: Timestamp,
     forms: [OnceLock<Bytes>; WIRE_FORMS],
 }
 
 impl Broadcast {
-    pub fn new(event: Event, at: Timestamp) -> Arc<Self> {
-        Arc::new(Self { event, at, forms: Default::default() })
+    pub fn new(event: Event, pos: Option<u64>, at: Timestamp) -> Arc<Self> {
+        Arc::new(Self { event, pos, at, forms: Default::default() })
     }
 
     /// The bytes for `form`, made by `encode` if nobody has made them. Empty: this form does not tell such an event.
@@ -54,8 +56,15 @@ pub trait Outlet {
     /// Returns true if there was nothing queued for this flush before.
     fn queue(&self, broadcast: &Broadcast) -> bool;
 
-    /// Queues an event for this connection alone, as the answer to `tag`. Returns as [`Outlet::queue`] does.
-    fn answer(&self, event: &Event, tag: &Tag, at: Timestamp) -> bool;
+    /// Queues an event for this connection alone, as the answer to `tag`. `pos`: as in [`Broadcast`]. Returns as
+    /// [`Outlet::queue`] does.
+    fn answer(&self, event: &Event, pos: Option<u64>, tag: &Tag, at: Timestamp) -> bool;
+
+    /// The connection has been told all of a room's past that it asked for, and hears the room live from here on.
+    /// Returns as [`Outlet::queue`] does.
+    fn caught_up(&self, _room: RoomId) -> bool {
+        false
+    }
 
     /// Writes what is queued, as far as the socket takes it.
     fn flush(&self);
@@ -67,8 +76,8 @@ pub trait Outlet {
 #[derive(actix::Message, Clone, Copy, Debug)]
 #[rtype(result = "()")]
 pub enum End {
-    /// Close now, for this reason.
-    Close(CloseReason),
+    /// Close this connection of the session now, for this reason.
+    Close(ConnId, CloseReason),
     /// The process is ending: tell the client `server_restarting`, take no more commands, and await the `Close`.
     Drain,
 }

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::domain::audit::AuditEntry;
 use crate::domain::{
     ContactId, Deletion, Direction, Draft, Event, Idempotency, Identity, Mark, MarkKind, Member, MemberChange,
-    Membership, Message, MessageId, OrgId, Reaction, Reject, Room, RoomChange, RoomDraft, RoomId, RoomKind, SenderType,
-    UserId,
+    Membership, Message, MessageId, OrgId, Reaction, Recoverable, RecoveryId, Reject, Room, RoomChange, RoomDraft,
+    RoomId, RoomKind, SenderType, UserId,
 };
 
 /// Names a write while it is on its way, so that its outcome finds the command that asked for it.
@@ -267,6 +267,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Where these rooms stand now; those that do not exist are left out.
     fn heads(&self, rooms: Vec<RoomId>) -> Reply<Vec<Head>>;
+
+    /// Keeps a connection for recovery, in place of what was kept of it before; dropped by the store some time after it was
+    /// lost. Nobody waits for it.
+    fn keep(&self, _connection: Recoverable) {}
+
+    /// A connection that will not be taken up again.
+    fn forget(&self, _id: RecoveryId) {}
+
+    /// What is kept of a connection. `None`: nothing, or it was lost too long ago.
+    fn recall(&self, _id: RecoveryId) -> Reply<Option<Recoverable>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Resolves when everything queued before it has its outcome, or after `Unavailable`.
     fn flush(&self) -> Reply<()>;

@@ -164,7 +164,7 @@ impl ChatServer {
                 }
                 self.inputs.push_back(Input::Asked(conn));
             }
-            Effect::End(conn, reason) => self.end(conn, End::Close(reason)),
+            Effect::End(conn, reason) => self.end(conn, End::Close(conn, reason)),
         }
     }
 
@@ -205,9 +205,9 @@ impl ChatServer {
         }
     }
 
-    fn end_all(&self, end: End) {
-        for session in self.sessions.values().filter_map(WeakRecipient::upgrade) {
-            session.do_send(end);
+    fn end_all(&self, end: impl Fn(ConnId) -> End) {
+        for conn in self.sessions.keys() {
+            self.end(*conn, end(*conn));
         }
     }
 }
@@ -271,7 +271,7 @@ impl Handler<FromSession> for ChatServer {
             FromSession::Register { conn, dialect, identity, seat, session } => {
                 self.sessions.insert(conn, session);
                 if self.shared.draining.load(Ordering::Relaxed) {
-                    self.end(conn, End::Close(CloseReason::Restarting));
+                    self.end(conn, End::Close(conn, CloseReason::Restarting));
                 }
                 Input::Connect { conn, dialect, identity, seat }
             }
@@ -373,7 +373,7 @@ impl Handler<Drain> for ChatServer {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
-        self.end_all(End::Drain);
+        self.end_all(|_| End::Drain);
         let flush = self.shared.store.flush();
         let flushed = async move { actix::clock::timeout(DRAIN_WRITES, flush).await };
         let acknowledged = flushed.into_actor(self).then(|flushed, act, _| {
@@ -387,6 +387,6 @@ impl Handler<Drain> for ChatServer {
             let barriers: Vec<_> = act.workers.iter().flatten().map(|worker| worker.send(Barrier)).collect();
             join_all(barriers).into_actor(act)
         });
-        Box::pin(acknowledged.map(|_, act, _| act.end_all(End::Close(CloseReason::Restarting))))
+        Box::pin(acknowledged.map(|_, act, _| act.end_all(|conn| End::Close(conn, CloseReason::Restarting))))
     }
 }

@@ -457,7 +457,8 @@ pub(super) fn tell(
 ) {
     let workers = room.workers();
     if !workers.is_empty() {
-        let delivery = Delivery { room: id, stored, audience, broadcast: Broadcast::new(event, turn.now) };
+        let broadcast = Broadcast::new(event, stored.map(|it| it.pos), turn.now);
+        let delivery = Delivery { room: id, stored, audience, broadcast };
         turn.effects.push(Effect::Deliver { workers, skip, delivery });
     }
 }

@@ -143,9 +143,9 @@ impl Handler<End> for Session {
 
     fn handle(&mut self, end: End, context: &mut SessionContext) {
         match end {
-            End::Close(reason) => self.close(reason),
-            End::Drain if self.closing.is_none() => self.with_peer(context, |peer, link| peer.drain(link)),
-            End::Drain => {}
+            _ if self.closing.is_some() => {}
+            End::Close(conn, reason) => self.with_peer(context, |peer, link| peer.dismiss(conn, reason, link)),
+            End::Drain => self.with_peer(context, |peer, link| peer.drain(link)),
         }
     }
 }
@@ -277,14 +277,14 @@ impl Session {
             if !open || wishes.close.is_some() {
                 return;
             }
-            let link = &mut Link { outbox, context, wishes: &mut wishes };
+            let link = &mut Link { outbox, speaker: None, context, wishes: &mut wishes };
             match it {
                 Frame::Text(text) => peer.text(text, link),
                 Frame::Binary(data) => peer.binary(data, link),
                 Frame::Ping(_) if pings.take(limits.pings, clock::now()).is_err() => {
                     link.close(CloseReason::RateLimited);
                 }
-                Frame::Ping(payload) => outbox.post(&frame(Opcode::Pong, payload)),
+                Frame::Ping(payload) => outbox.post(&frame(Opcode::Pong, payload), false),
                 Frame::Close(_) => {}
             }
         });
@@ -319,7 +319,7 @@ impl Session {
 
     fn with_peer(&mut self, context: &SessionContext, call: impl FnOnce(&mut dyn Peer, &mut Link<'_>)) {
         let mut wishes = Wishes::default();
-        call(&mut *self.peer, &mut Link { outbox: &self.outbox, context, wishes: &mut wishes });
+        call(&mut *self.peer, &mut Link { outbox: &self.outbox, speaker: None, context, wishes: &mut wishes });
         self.grant(&wishes, context);
     }
 
@@ -337,7 +337,7 @@ impl Session {
             return;
         }
         let mut wishes = Wishes::default();
-        let next = self.peer.tick(&mut Link { outbox: &self.outbox, context, wishes: &mut wishes });
+        let next = self.peer.tick(&mut Link { outbox: &self.outbox, speaker: None, context, wishes: &mut wishes });
         self.tick_at = next.map(|after| Moment::now() + after.min(MAX_TICK));
         if let Some(reason) = wishes.close {
             self.close(reason);
@@ -362,7 +362,7 @@ impl Session {
             self.ping_at = self.outbox.sessions().limits().heartbeat_interval.map(|interval| now + interval);
             // Where something waits to be written, a Ping would only wait behind it.
             if self.outbox.queued_bytes() == 0 {
-                self.outbox.post(&PING);
+                self.outbox.post(&PING, false);
             }
         }
     }

@@ -32,7 +32,6 @@ const RECONNECT_SPREAD_MS: u64 = 5_000;
 pub struct Club {
     pub hub: Hub,
     pub gatekeeper: Arc<dyn Gatekeeper>,
-    pub lobby: Arc<dyn Lobby>,
     pub metrics: Arc<Metrics>,
     /// Frames per connection. `None`: no limit.
     pub events: Option<Rate>,
@@ -48,6 +47,24 @@ pub trait Lobby: Send + Sync + 'static {
     fn left(&self, address: IpAddr);
 }
 
+/// The place of a socket among those that were let in, given back when it is dropped.
+pub struct Place {
+    lobby: Arc<dyn Lobby>,
+    address: IpAddr,
+}
+
+impl Place {
+    pub fn new(lobby: Arc<dyn Lobby>, address: IpAddr) -> Self {
+        Self { lobby, address }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.lobby.left(self.address);
+    }
+}
+
 /// Where a client comes from, for the audit log.
 #[derive(Clone, Debug)]
 pub struct Provenance {
@@ -55,13 +72,15 @@ pub struct Provenance {
     pub origin: Option<Box<str>>,
 }
 
-/// A client of the hub, the peer of its session.
+/// A client of the hub, the peer of its session, or one of several connections that a session carries.
 pub struct Member {
     club: Arc<Club>,
     registered: &'static Registered,
     conn: ConnId,
     identity: Arc<Identity>,
     provenance: Provenance,
+    /// `None`: the socket is another's to count.
+    _place: Option<Place>,
     opened_at: Timestamp,
     last_frame_at: Timestamp,
     events: Bucket,
@@ -78,6 +97,7 @@ impl Member {
         registered: &'static Registered,
         identity: Arc<Identity>,
         provenance: Provenance,
+        place: Option<Place>,
     ) -> Self {
         let now = clock::now();
         Self {
@@ -86,6 +106,7 @@ impl Member {
             registered,
             identity,
             provenance,
+            _place: place,
             opened_at: now,
             last_frame_at: now,
             events: Bucket::default(),
@@ -95,6 +116,30 @@ impl Member {
             expiry_told: false,
             draining: false,
         }
+    }
+
+    /// Takes in what was made of a frame.
+    pub fn hear(&mut self, decoded: Result<Inbound, Misread>, link: &mut Link<'_>) {
+        if self.draining {
+            return;
+        }
+        self.club.metrics.messages_in.inc();
+        let now = clock::now();
+        self.last_frame_at = now;
+        if let Err(wait) = self.events.take(self.club.events, now) {
+            let tag = match decoded {
+                Ok(Inbound { tag, .. }) | Err(Misread { tag, .. }) => tag,
+            };
+            return self.slow_down(wait, &tag, now, link);
+        }
+        match decoded {
+            Ok(inbound) => self.take(inbound, now, link),
+            Err(misread) => self.misread(misread, now, link),
+        }
+    }
+
+    pub fn conn(&self) -> ConnId {
+        self.conn
     }
 
     fn take(&mut self, Inbound { request, tag }: Inbound, now: Timestamp, link: &mut Link<'_>) {
@@ -194,12 +239,6 @@ impl Member {
     }
 }
 
-impl Drop for Member {
-    fn drop(&mut self) {
-        self.club.lobby.left(self.provenance.address);
-    }
-}
-
 impl Peer for Member {
     fn opened(&mut self, link: &mut Link<'_>) {
         self.club.metrics.connections.get_or_create(&self.label()).inc();
@@ -212,23 +251,7 @@ impl Peer for Member {
     }
 
     fn text(&mut self, text: &str, link: &mut Link<'_>) {
-        if self.draining {
-            return;
-        }
-        self.club.metrics.messages_in.inc();
-        let now = clock::now();
-        self.last_frame_at = now;
-        let decoded = self.registered.dialect.decode(text);
-        if let Err(wait) = self.events.take(self.club.events, now) {
-            let tag = match decoded {
-                Ok(Inbound { tag, .. }) | Err(Misread { tag, .. }) => tag,
-            };
-            return self.slow_down(wait, &tag, now, link);
-        }
-        match decoded {
-            Ok(inbound) => self.take(inbound, now, link),
-            Err(misread) => self.misread(misread, now, link),
-        }
+        self.hear(self.registered.dialect.decode(text), link);
     }
 
     fn tick(&mut self, link: &mut Link<'_>) -> Option<Duration> {

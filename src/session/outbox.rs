@@ -86,8 +86,8 @@ impl Outbox {
         self.sessions.limits()
     }
 
-    pub(super) fn voice(&self) -> Option<&Voice> {
-        self.voice.as_ref()
+    pub(super) fn roomless_since(&self) -> Option<Timestamp> {
+        self.voice.as_ref().and_then(Voice::roomless_since)
     }
 
     pub(super) fn sessions(&self) -> &Sessions {
@@ -99,9 +99,41 @@ impl Outbox {
         self.queued_bytes() > self.limits().pause_at
     }
 
-    /// Writes a frame at once if nothing waits, else queues it.
-    pub(super) fn post(&self, frame: &Bytes) {
-        self.inner.borrow_mut().post(frame, false, self.limits());
+    /// Writes a frame at once if nothing waits, else queues it. A volatile one is dropped for a peer that is behind.
+    pub fn post(&self, frame: &Bytes, volatile: bool) {
+        self.inner.borrow_mut().post(frame, volatile, self.limits());
+    }
+
+    /// Queues a frame for [`Outbox::flush`]. Returns true if there was nothing queued for it before.
+    pub fn list(&self, frame: Bytes, volatile: bool) -> bool {
+        self.inner.borrow_mut().list(frame, volatile, self.limits())
+    }
+
+    /// Writes what is queued, as far as the socket takes it.
+    pub fn flush(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.listed = false;
+        if !inner.blocked {
+            inner.write_queue();
+            inner.wake_if_unwell();
+        }
+    }
+
+    /// How much waits to be written.
+    pub fn backlog(&self) -> Backlog {
+        let (inner, limits) = (self.inner.borrow(), self.limits());
+        let is_heavy =
+            |queue: &Queue| queue.bytes() >= limits.queue_bytes / 4 || queue.len() >= limits.queue_frames / 4;
+        match inner.queue.as_deref() {
+            _ if inner.state != State::Open => Backlog::Gone,
+            Some(queue) if is_heavy(queue) => Backlog::Heavy,
+            _ => Backlog::Light,
+        }
+    }
+
+    /// Has the session look at the clock and at what its client says: something that it waited for has come.
+    pub fn nudge(&self) {
+        self.inner.borrow().wake();
     }
 
     /// Queues what shall leave together with what comes next.
@@ -179,7 +211,7 @@ impl Outlet for Outbox {
         if let Some(voice) = &self.voice {
             let frame = voice.shared(broadcast);
             if !frame.is_empty() {
-                self.inner.borrow_mut().post(frame, broadcast.event.is_volatile(), self.limits());
+                self.post(frame, broadcast.event.is_volatile());
             }
         }
     }
@@ -187,34 +219,21 @@ impl Outlet for Outbox {
     fn queue(&self, broadcast: &Broadcast) -> bool {
         let Some(voice) = &self.voice else { return false };
         let frame = voice.shared(broadcast);
-        !frame.is_empty() && self.inner.borrow_mut().list(frame.clone(), broadcast.event.is_volatile(), self.limits())
+        !frame.is_empty() && self.list(frame.clone(), broadcast.event.is_volatile())
     }
 
-    fn answer(&self, event: &Event, tag: &Tag, at: Timestamp) -> bool {
+    fn answer(&self, event: &Event, _: Option<u64>, tag: &Tag, at: Timestamp) -> bool {
         let Some(voice) = &self.voice else { return false };
         voice.note(event, at);
-        let Some(frame) = voice.encode(event, tag, at) else { return false };
-        self.inner.borrow_mut().list(frame, false, self.limits())
+        voice.encode(event, tag, at).is_some_and(|frame| self.list(frame, false))
     }
 
     fn flush(&self) {
-        let mut inner = self.inner.borrow_mut();
-        inner.listed = false;
-        if !inner.blocked {
-            inner.write_queue();
-            inner.wake_if_unwell();
-        }
+        Outbox::flush(self);
     }
 
     fn backlog(&self) -> Backlog {
-        let (inner, limits) = (self.inner.borrow(), self.limits());
-        let is_heavy =
-            |queue: &Queue| queue.bytes() >= limits.queue_bytes / 4 || queue.len() >= limits.queue_frames / 4;
-        match inner.queue.as_deref() {
-            _ if inner.state != State::Open => Backlog::Gone,
-            Some(queue) if is_heavy(queue) => Backlog::Heavy,
-            _ => Backlog::Light,
-        }
+        Outbox::backlog(self)
     }
 }
 

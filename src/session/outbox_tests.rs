@@ -60,13 +60,13 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 fn pong() -> Arc<Broadcast> {
-    Broadcast::new(Event::Pong, Timestamp::default())
+    Broadcast::new(Event::Pong, None, Timestamp::default())
 }
 
 fn typing() -> Arc<Broadcast> {
     let (room, user) = (RoomId(uuid::Uuid::nil()), UserId(uuid::Uuid::nil()));
     let typing = Typing { room, contact: None, user, user_name: "Ana".into(), is_typing: true };
-    Broadcast::new(Event::Typing(typing), Timestamp::default())
+    Broadcast::new(Event::Typing(typing), None, Timestamp::default())
 }
 
 /// Fills the socket's buffers, so that nothing more is taken. Returns how many bytes the client must read to get past.
@@ -74,7 +74,7 @@ fn fill(outbox: &Outbox) -> usize {
     let filler = frame(Opcode::Binary, &[0; 1000]);
     let mut sent = 0;
     while !outbox.inner.borrow().blocked {
-        outbox.post(&filler);
+        outbox.post(&filler, false);
         sent += filler.len();
     }
     assert!(outbox.queued_bytes() > 0);
@@ -143,8 +143,8 @@ fn volatile_events_are_dropped_only_while_the_peer_is_behind() {
 fn what_was_queued_leaves_with_one_flush() {
     run(async {
         let (outbox, mut client) = pair(SessionLimits { queue_frames: 1000, ..limits() }).await;
-        assert!(outbox.answer(&Event::Pong, &None, Timestamp::default()), "the first for this flush");
-        assert!(!outbox.answer(&Event::Left { room: RoomId(uuid::Uuid::nil()) }, &None, Timestamp::default()));
+        assert!(outbox.answer(&Event::Pong, None, &None, Timestamp::default()), "the first for this flush");
+        assert!(!outbox.answer(&Event::Left { room: RoomId(uuid::Uuid::nil()) }, None, &None, Timestamp::default()));
         for _ in 1..200 {
             assert!(!outbox.queue(&pong()));
         }
@@ -161,10 +161,10 @@ fn a_queue_that_overflows_is_replaced_by_a_close() {
         let filler = fill(&outbox);
         assert_eq!(outbox.backlog(), Backlog::Light);
         while outbox.backlog() != Backlog::Gone {
-            outbox.post(&frame(Opcode::Binary, &[0; 1000]));
+            outbox.post(&frame(Opcode::Binary, &[0; 1000]), false);
         }
         assert_eq!(outbox.take_fault(), Some(Fault::SlowConsumer));
-        outbox.post(&frame(Opcode::Binary, &[0; 1000]));
+        outbox.post(&frame(Opcode::Binary, &[0; 1000]), false);
         let mut bytes = read(&outbox, &mut client, filler - 1004).await;
         outbox.hang_up();
         client.read_to_end(&mut bytes).await.unwrap();
@@ -241,7 +241,7 @@ fn a_frame_beyond_the_limit_may_wait_alone() {
     run(async {
         let (outbox, mut client) = pair(limits()).await;
         let large = frame(Opcode::Binary, &vec![0; 8 << 20]);
-        outbox.post(&large);
+        outbox.post(&large, false);
         assert!(outbox.queued_bytes() > limits().queue_bytes);
         assert_eq!(read(&outbox, &mut client, large.len()).await, large);
     });

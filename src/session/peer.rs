@@ -7,9 +7,8 @@ use actix::{AsyncContext, WeakRecipient};
 
 use super::context::SessionContext;
 use super::outbox::Outbox;
-use super::voice::Voice;
 use crate::domain::close::Advice;
-use crate::domain::{CloseReason, Event, Tag, Timestamp};
+use crate::domain::{CloseReason, ConnId, Event, Tag, Timestamp};
 use crate::hub::handle::{Departure, End, Outlet};
 use crate::transport::ws::Opcode;
 use crate::transport::ws::writer::frame;
@@ -37,7 +36,13 @@ pub trait Peer {
         false
     }
 
+    /// The hub ends a connection that is this peer's. A socket that carries several may go on without it.
+    fn dismiss(&mut self, _conn: ConnId, reason: CloseReason, link: &mut Link<'_>) {
+        link.close(reason);
+    }
+
     /// The process is ending: the client shall be told, nothing more be taken from it, and `Close` be awaited.
+    /// Called once for each connection that the socket carries.
     fn drain(&mut self, _link: &mut Link<'_>) {}
 
     /// The last call, as soon as it is decided; a closing handshake may follow.
@@ -86,32 +91,58 @@ pub(super) struct Wishes {
     pub(super) tick: bool,
 }
 
+/// How one connection of the hub is spoken to.
+pub trait Speaker: Outlet {
+    /// Since when the connection has been in no room, the epoch if it has never been in one. `None`: it is in one.
+    fn roomless_since(&self) -> Option<Timestamp>;
+}
+
 /// The session, as its peer sees it during a call.
 pub struct Link<'a> {
     pub(super) outbox: &'a Rc<Outbox>,
+    /// Who speaks for the connection. `None`: the outbox itself.
+    pub(super) speaker: Option<&'a Rc<dyn Speaker>>,
     pub(super) context: &'a SessionContext,
     pub(super) wishes: &'a mut Wishes,
 }
 
 impl Link<'_> {
     pub fn text(&mut self, text: &str) {
-        self.outbox.post(&frame(Opcode::Text, text.as_bytes()));
+        self.outbox.post(&frame(Opcode::Text, text.as_bytes()), false);
     }
 
     pub fn binary(&mut self, data: &[u8]) {
-        self.outbox.post(&frame(Opcode::Binary, data));
+        self.outbox.post(&frame(Opcode::Binary, data), false);
+    }
+
+    /// The same session, with `speaker` for one of the connections that it carries.
+    pub fn through<'b>(&'b mut self, speaker: &'b Rc<dyn Speaker>) -> Link<'b> {
+        Link { outbox: self.outbox, speaker: Some(speaker), context: self.context, wishes: self.wishes }
+    }
+
+    /// What the session writes through.
+    pub fn outbox(&self) -> &Rc<Outbox> {
+        self.outbox
     }
 
     /// Tells the client an event in its dialect.
     pub fn tell(&mut self, event: &Event, tag: &Tag, at: Timestamp) {
-        if let Some(frame) = self.outbox.voice().and_then(|voice| voice.encode(event, tag, at)) {
-            self.outbox.post(&frame);
-        }
+        let speaker: &dyn Outlet = match self.speaker {
+            Some(speaker) => &**speaker,
+            None => &**self.outbox,
+        };
+        speaker.answer(event, None, tag, at);
+        speaker.flush();
     }
 
     /// Closes the connection when the call is over. What was told before is still written, if the client takes it.
     pub fn close(&mut self, reason: CloseReason) {
         self.wishes.close.get_or_insert(reason);
+    }
+
+    /// Takes back that the connection is to be closed: it is one of several that the session carries.
+    pub fn stay_open(&mut self) -> Option<CloseReason> {
+        self.wishes.close.take()
     }
 
     /// Has [`Peer::tick`] called when the call is over.
@@ -126,7 +157,10 @@ impl Link<'_> {
 
     /// The sending side, for the fan-out of this thread.
     pub fn outlet(&self) -> Rc<dyn Outlet> {
-        self.outbox.clone()
+        match self.speaker {
+            Some(speaker) => speaker.clone(),
+            None => self.outbox.clone(),
+        }
     }
 
     /// Where the hub asks this session to end.
@@ -136,6 +170,9 @@ impl Link<'_> {
 
     /// Since when the connection has been in no room, the epoch if it has never been in one. `None`: it is in one.
     pub fn roomless_since(&self) -> Option<Timestamp> {
-        self.outbox.voice().and_then(Voice::roomless_since)
+        match self.speaker {
+            Some(speaker) => speaker.roomless_since(),
+            None => self.outbox.roomless_since(),
+        }
     }
 }

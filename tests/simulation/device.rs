@@ -171,7 +171,7 @@ impl Device {
         Command::Join {
             room,
             resume,
-            presence: rng.one_in(2),
+            presence: rng.pick(&[None, Some(false), Some(true)]),
             create_as: rng.pick(&[RoomKind::Public, RoomKind::Conversation]),
         }
     }

@@ -96,7 +96,7 @@ impl Scene {
     }
 
     fn deliver_as(&mut self, event: Event, numbers: Numbers) {
-        let broadcast = Broadcast::new(event, NOW);
+        let broadcast = Broadcast::new(event, Some(numbers.pos), NOW);
         let delivery = Delivery { room: PLACES[0].id, stored: Some(numbers), audience: Audience::Everyone, broadcast };
         self.run(Op::Deliver { delivery, skip: SmallVec::new() });
     }

@@ -84,7 +84,7 @@ impl Outlet for Socket {
         self.push(&broadcast.event, &None, true)
     }
 
-    fn answer(&self, event: &Event, tag: &Tag, _: Timestamp) -> bool {
+    fn answer(&self, event: &Event, _: Option<u64>, tag: &Tag, _: Timestamp) -> bool {
         self.push(event, tag, true)
     }
 

@@ -72,9 +72,9 @@ impl Device {
                 let view = link.rooms.entry(room);
                 let was_in = matches!(view, std::collections::btree_map::Entry::Occupied(_));
                 let view = view.or_default();
-                view.watch = presence;
+                view.watch = presence.unwrap_or(was_in && view.watch);
                 if let Some(start) = start(resume, was_in, last_seq, last_pos, room, facts.store) {
-                    *view = View { cursor: start, end: last_seq, watch: presence, ..View::default() };
+                    *view = View { cursor: start, end: last_seq, watch: view.watch, ..View::default() };
                 }
                 assert!(last_seq >= place.cursor, "a message that was told before is gone from {room}");
                 place.begin(resume, was_in, last_seq, last_pos);

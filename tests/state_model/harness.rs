@@ -138,7 +138,7 @@ impl Harness {
 
     pub fn join(&mut self, index: usize, room: usize, watch: bool) {
         let room = room_id(room as u128);
-        let command = Command::Join { room, resume: Resume::Live, presence: watch, create_as: RoomKind::Public };
+        let command = Command::Join { room, resume: Resume::Live, presence: Some(watch), create_as: RoomKind::Public };
         if let Some((conn, tag)) = self.command(index, command) {
             self.model.join(conn, tag, room, watch);
         }

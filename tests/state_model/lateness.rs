@@ -41,7 +41,7 @@ impl Scene {
 
     fn join(&mut self) -> Vec<Effect> {
         let (room, create_as) = (self.room, RoomKind::Public);
-        self.command(Command::Join { room, resume: Resume::Live, presence: false, create_as })
+        self.command(Command::Join { room, resume: Resume::Live, presence: Some(false), create_as })
     }
 
     /// Answers the `LoadAccess` among `effects`.
@@ -111,7 +111,7 @@ fn a_room_that_was_not_there_when_it_was_asked_for_is_asked_for_again_before_it_
         let identity = identity(nth as usize, Role::Agent);
         scene.input(Input::Connect { conn, dialect: "none", identity, seat });
         let (resume, create_as) = (Resume::Live, RoomKind::Public);
-        let command = Command::Join { room, resume, presence: false, create_as };
+        let command = Command::Join { room, resume, presence: Some(false), create_as };
         scene.input(Input::Command { conn, command, tag: None })
     };
     let is_not_there = |scene: &mut Scene, asked: &[Effect]| {

@@ -57,7 +57,7 @@ impl Scene {
 
     fn join(&mut self, conn: ConnId) -> Vec<Effect> {
         let (room, create_as) = (self.room, RoomKind::Public);
-        let command = Command::Join { room, resume: Resume::Live, presence: true, create_as };
+        let command = Command::Join { room, resume: Resume::Live, presence: Some(true), create_as };
         self.input(Input::Command { conn, command, tag: None })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A socket opens at `/words?user=1&ttl=60`: who it is, and for how many seconds its token holds (none: for ever).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tertulia::domain::{
 use tertulia::hub::handle::{Hub, Place, Rules, WireForm, start};
 use tertulia::metrics::Metrics;
 use tertulia::session::dialect::{Dialect, Gatekeeper, Inbound, Misread, Registered, Request};
-use tertulia::session::member::{Club, Lobby, Member, Provenance};
+use tertulia::session::member::{Club, Member, Provenance};
 use tertulia::session::{Opening, SessionLimits, Sessions};
 use tertulia::transport::listener::Listeners;
 use tertulia::transport::upgrade::{Refusal, UpgradeHandler, Verdict};
@@ -45,7 +45,7 @@ impl Dialect for Words {
             "join" => Request::Command(Command::Join {
                 room: room(),
                 resume: Resume::Live,
-                presence: false,
+                presence: Some(false),
                 create_as: RoomKind::Public,
             }),
             "leave" => Request::Command(Command::Leave { room: room() }),
@@ -72,10 +72,6 @@ impl Dialect for Words {
 
 /// Takes tokens of the form `user,ttl`.
 struct Trusting;
-
-impl Lobby for Trusting {
-    fn left(&self, _: IpAddr) {}
-}
 
 impl Gatekeeper for Trusting {
     fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Reject> {
@@ -122,7 +118,6 @@ impl WordsServer {
                 let mut club = Club {
                     hub: hub.clone(),
                     gatekeeper: Arc::new(Trusting),
-                    lobby: Arc::new(Trusting),
                     metrics: for_club,
                     events: None,
                     typing: None,
@@ -164,7 +159,7 @@ fn handler(club: Arc<Club>, sessions: Arc<Sessions>) -> UpgradeHandler {
                 let provenance =
                     Provenance { address: request.peer().ip(), origin: request.header("origin").map(Into::into) };
                 let identity = identity(user.parse().unwrap(), ttl, clock::now());
-                let member = Member::new(club.clone(), &REGISTERED, identity, provenance);
+                let member = Member::new(club.clone(), &REGISTERED, identity, provenance, None);
                 Verdict::Accept(Opening {
                     peer: Box::new(member),
                     dialect: Some(&REGISTERED),

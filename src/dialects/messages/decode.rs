@@ -128,7 +128,7 @@ fn join(join: &Join) -> Result<Command, Reject> {
         (None, Some(pos)) => Resume::AfterPos(pos.min(MAX_NUMBER)),
         (Some(_), Some(_)) => return Err(Reject::field("after_pos", "either after_seq or after_pos, not both")),
     };
-    Ok(Command::Join { room, resume, presence: join.presence.unwrap_or(false), create_as: CREATE_AS })
+    Ok(Command::Join { room, resume, presence: Some(join.presence.unwrap_or(false)), create_as: CREATE_AS })
 }
 
 fn typing(typing: &TypingNotice) -> Result<Command, Reject> {

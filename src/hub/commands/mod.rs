@@ -78,7 +78,7 @@ fn join(
     ask: &Ask<'_>,
     id: RoomId,
     resume: Resume,
-    watch: bool,
+    watch: Option<bool>,
     turn: &mut Turn<'_>,
 ) -> Result<(), Reject> {
     may_enter(state, ask, id)?;
@@ -90,7 +90,9 @@ fn join(
     let user = conn.identity.user;
     let mut is_new_here = false;
     let joined = conn.rooms.len();
-    match conn.rooms.iter_mut().find(|seated| seated.room == id) {
+    let seated = conn.rooms.iter_mut().find(|seated| seated.room == id);
+    let watch = watch.unwrap_or_else(|| seated.as_ref().is_some_and(|it| it.watch));
+    match seated {
         Some(seated) => {
             room.watchers -= u32::from(seated.watch);
             seated.watch = watch;

@@ -42,7 +42,7 @@ fn draft(changes: Value) -> Draft {
 fn a_session_is_joined_from_wherever_the_client_left_off() {
     let join = |payload| match command("join_session", payload) {
         Command::Join { room, resume, presence, create_as: RoomKind::Conversation } if room.0 == id(SESSION) => {
-            (resume, presence)
+            (resume, presence.unwrap())
         }
         other => panic!("{other:?}"),
     };

@@ -1,0 +1,35 @@
+//! What is kept of a connection so that, once lost, it can be taken up again where its client stopped hearing.
+
+use uuid::Uuid;
+
+use super::{OrgId, RoomId, Timestamp, UserId};
+
+/// The name under which a connection can be taken up again: random, known to its client alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct RecoveryId(pub Uuid);
+
+/// A connection as it was when this was kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recoverable {
+    pub id: RecoveryId,
+    /// Only this user of this organization may take it up again.
+    pub organization: OrgId,
+    pub user: UserId,
+    pub rooms: Vec<RecoverableRoom>,
+    /// Only a client that has heard of a change beyond this `pos` has heard all that it was told before.
+    pub barrier: u64,
+    /// Orders what was kept under the same name: what is older never overwrites what is newer.
+    pub kept_at: Timestamp,
+    /// Since when the connection is lost. `None`: it was open.
+    pub lost_at: Option<Timestamp>,
+}
+
+/// A room that it was in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecoverableRoom {
+    pub room: RoomId,
+    /// How it is told of the room; means something to its dialect only.
+    pub views: u8,
+    /// It is owed no change up to this `pos`: it joined after that.
+    pub joined_pos: u64,
+}
