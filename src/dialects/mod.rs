@@ -3,6 +3,8 @@
 //! Routes, metrics and tests iterate the list. A dialect is a folder here and a line in [`registry`]; it knows no other.
 
 pub mod messages;
+mod object;
+mod payload;
 
 use crate::domain::MessageId;
 use crate::hub::handle::WireForm;

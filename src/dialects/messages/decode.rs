@@ -7,7 +7,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::wire::{Change, Envelope, FIELDS, Join, Mark, Reaction, Refresh, Send, Session, Text, TypingNotice};
+use super::super::payload::Text;
+use super::wire::{Change, Envelope, FIELDS, Join, Mark, Reaction, Refresh, Send, Session, TypingNotice};
 use crate::domain::{
     Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
     RoomKind, Tag, wording,
@@ -89,31 +90,13 @@ fn unknown_type(kind: &str) -> Reject {
     Reject::new(RejectCode::UnknownType, message)
 }
 
-/// A payload that is missing is one without any field.
 fn payload<'a, T: Default + Deserialize<'a>>(envelope: &Envelope<'a>) -> Result<T, Reject> {
-    let Some(raw) = envelope.payload.map(RawValue::get) else { return Ok(T::default()) };
-    if !raw.starts_with('{') {
-        return Err(Reject::field("payload", "an object"));
-    }
-    serde_json::from_str(raw).map_err(|_| fault::<T>(raw))
-}
-
-/// Reads a payload that cannot be read once more, to find the field that is at fault.
-fn fault<'a, T: Deserialize<'a>>(raw: &'a str) -> Reject {
-    let reading = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(raw));
-    let Err(error) = reading else { return Reject::field("payload", "an object") };
-    let path = error.path().to_string();
-    match FIELDS.iter().find(|(field, _)| *field == path) {
-        Some((field, expected)) => Reject::field(field, expected),
-        None if path == "message_id" => Reject::field("message_id", "a UUID"),
-        None => Reject::field("payload", &format!("an object with each field once: {}", error.inner())),
-    }
+    FIELDS.read("payload", envelope.payload)
 }
 
 /// What is wrong with `field`, for one of [`FIELDS`].
 fn wrong(field: &'static str) -> Reject {
-    let expected = FIELDS.iter().find(|(name, _)| *name == field).map_or("another value", |(_, expected)| expected);
-    Reject::field(field, expected)
+    FIELDS.wrong(field)
 }
 
 fn session(id: Option<RoomId>) -> Result<RoomId, Reject> {

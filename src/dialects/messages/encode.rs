@@ -4,8 +4,7 @@
 //! frame is `{"type","payload"?,"timestamp","message_id","in_reply_to"?,"error"?}`, in that order; nothing in it depends
 //! on who receives it.
 
-use uuid::Uuid;
-
+use super::super::object::Object;
 use super::text;
 use crate::domain::{
     Deletion, Direction, Event, Mark, MarkKind, Member, Message, Reaction, Reactions, Reject, Room, Timestamp, Typing,
@@ -72,10 +71,9 @@ pub(super) fn frame(event: &Event, stamp: &Stamp<'_>, out: &mut Vec<u8>) -> bool
             p.number("total", *total as u64);
         }),
         Event::TokenExpiring { expires_at } => payload(out, "token_expiring", |p| p.time("expires_at", *expires_at)),
-        Event::TokenRefreshed { expires_at } => payload(out, "token_refreshed", |p| match expires_at {
-            Some(at) => p.time("expires_at", *at),
-            None => p.null("expires_at"),
-        }),
+        Event::TokenRefreshed { expires_at } => {
+            payload(out, "token_refreshed", |p| p.time_or_null("expires_at", *expires_at));
+        }
         Event::ServerRestarting { reconnect_after_ms } => {
             payload(out, "server_restarting", |p| p.number("reconnect_after_ms", *reconnect_after_ms));
         }
@@ -210,10 +208,7 @@ fn reaction(p: &mut Object<'_>, it: &Reaction) {
 fn room_updated(p: &mut Object<'_>, it: &Room) {
     name_and_kind(p, it);
     p.time("updated_at", it.updated_at);
-    match it.archived_at {
-        Some(at) => p.time("archived_at", at),
-        None => p.null("archived_at"),
-    }
+    p.time_or_null("archived_at", it.archived_at);
 }
 
 fn room_added(p: &mut Object<'_>, it: &Room, member: &Member) {
@@ -260,8 +255,7 @@ fn reject(p: &mut Object<'_>, it: &Reject) {
     if it.field.is_none() && it.retry_after_ms.is_none() {
         return;
     }
-    p.key("details");
-    Object::write(p.out, |details| {
+    p.object("details", |details| {
         details.plain_if("field", it.field);
         if let Some(ms) = it.retry_after_ms {
             details.number("retry_after_ms", ms);
@@ -273,109 +267,11 @@ fn reject(p: &mut Object<'_>, it: &Reject) {
     }
 }
 
-/// Writes the fields of one JSON object. Keys are the dialect's own words and need no escapes.
-struct Object<'a> {
-    out: &'a mut Vec<u8>,
-    empty: bool,
-}
-
 impl Object<'_> {
-    fn write(out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
-        out.push(b'{');
-        fields(&mut Object { out, empty: true });
-        out.push(b'}');
-    }
-
-    fn key(&mut self, key: &str) {
-        if !self.empty {
-            self.out.push(b',');
-        }
-        self.empty = false;
-        self.out.push(b'"');
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
-    }
-
-    fn plain(&mut self, key: &str, value: &str) {
-        self.key(key);
-        // Writing a string into memory does not fail.
-        let _ = serde_json::to_writer(&mut *self.out, value);
-    }
-
-    fn plain_if(&mut self, key: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.plain(key, value);
-        }
-    }
-
     /// What a person wrote. Returns whether it is told with other words than it was written.
     fn safe(&mut self, key: &str, value: &str) -> bool {
         let told = text::safe(value);
         self.plain(key, &told);
         text::is_altered(value, &told)
-    }
-
-    fn id(&mut self, key: &str, id: Uuid) {
-        self.key(key);
-        self.push_id(id);
-    }
-
-    fn id_or_null(&mut self, key: &str, id: Option<Uuid>) {
-        match id {
-            Some(id) => self.id(key, id),
-            None => self.null(key),
-        }
-    }
-
-    fn ids(&mut self, key: &str, ids: impl Iterator<Item = Uuid>) {
-        self.key(key);
-        self.out.push(b'[');
-        for (i, id) in ids.enumerate() {
-            if i > 0 {
-                self.out.push(b',');
-            }
-            self.push_id(id);
-        }
-        self.out.push(b']');
-    }
-
-    fn push_id(&mut self, id: Uuid) {
-        self.out.push(b'"');
-        self.out.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
-        self.out.push(b'"');
-    }
-
-    fn time(&mut self, key: &str, time: Timestamp) {
-        self.key(key);
-        self.out.push(b'"');
-        self.out.extend_from_slice(time.rfc3339().as_str().as_bytes());
-        self.out.push(b'"');
-    }
-
-    fn number(&mut self, key: &str, number: u64) {
-        self.key(key);
-        self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-    }
-
-    fn flag(&mut self, key: &str, flag: bool) {
-        self.key(key);
-        self.out.extend_from_slice(if flag { b"true" } else { b"false" });
-    }
-
-    fn null(&mut self, key: &str) {
-        self.key(key);
-        self.out.extend_from_slice(b"null");
-    }
-
-    fn list<T>(&mut self, key: &str, items: &[T], fields: impl Fn(&mut Object<'_>, &T)) {
-        self.key(key);
-        self.out.push(b'[');
-        for (i, item) in items.iter().enumerate() {
-            if i > 0 {
-                self.out.push(b',');
-            }
-            Object::write(self.out, |object| fields(object, item));
-        }
-        self.out.push(b']');
     }
 }

@@ -3,17 +3,11 @@
 //! Every field is optional here, and missing ones are found where they are needed, so that an answer can name the
 //! field and say what it should hold. Fields that are not known are ignored.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::payload::{Fields, Text};
 use crate::domain::{ContactId, MessageId, RoomId};
-
-/// A string of a frame: borrowed from it unless it is written with escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// The parts are kept unread until it is known what they should be.
 #[derive(Deserialize)]
@@ -111,8 +105,9 @@ pub(super) struct Refresh<'a> {
 }
 
 /// What each field should hold, in the words of an answer.
-pub(super) const FIELDS: [(&str, &str); 16] = [
+pub(super) const FIELDS: Fields = Fields(&[
     ("session_id", "a UUID"),
+    ("message_id", "a UUID"),
     ("after_seq", "a non-negative integer"),
     ("after_pos", "a non-negative integer"),
     ("presence", "true or false"),
@@ -128,4 +123,4 @@ pub(super) const FIELDS: [(&str, &str); 16] = [
     ("is_typing", "true or false"),
     ("up_to_seq", "a positive integer"),
     ("token", "a token as a string"),
-];
+]);

@@ -1,0 +1,47 @@
+//! The fields that clients send, read so that whatever is wrong is answered with the field and what it should hold.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::domain::Reject;
+
+/// A string of a frame: borrowed from it unless it is written with escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// What each field of a dialect should hold, in the words of an answer.
+pub(super) struct Fields(pub &'static [(&'static str, &'static str)]);
+
+impl Fields {
+    /// Reads the object `name`. One that is missing is one without any field.
+    pub(super) fn read<'a, T>(&self, name: &'static str, raw: Option<&'a RawValue>) -> Result<T, Reject>
+    where
+        T: Default + Deserialize<'a>,
+    {
+        let Some(raw) = raw.map(RawValue::get) else { return Ok(T::default()) };
+        if !raw.starts_with('{') {
+            return Err(Reject::field(name, "an object"));
+        }
+        serde_json::from_str(raw).map_err(|_| self.fault::<T>(name, raw))
+    }
+
+    /// Reads what cannot be read once more, to find the field that is at fault.
+    fn fault<'a, T: Deserialize<'a>>(&self, name: &'static str, raw: &'a str) -> Reject {
+        let reading = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(raw));
+        let Err(error) = reading else { return Reject::field(name, "an object") };
+        let path = error.path().to_string();
+        match self.0.iter().find(|(field, _)| *field == path) {
+            Some((field, expected)) => Reject::field(field, expected),
+            None => Reject::field(name, &format!("an object with each field once: {}", error.inner())),
+        }
+    }
+
+    /// What is wrong with `field`, one of these.
+    pub(super) fn wrong(&self, field: &'static str) -> Reject {
+        let expected = self.0.iter().find(|(name, _)| *name == field).map_or("another value", |(_, expected)| expected);
+        Reject::field(field, expected)
+    }
+}
