@@ -64,7 +64,7 @@ pub struct Ending {
 
 impl Ending {
     /// This side closed. Clients that are to come back count as lost: others shall not see them go and return.
-    pub(super) fn closed(reason: CloseReason) -> Self {
+    pub fn closed(reason: CloseReason) -> Self {
         let departure = match reason.advice() {
             Advice::ComeBack | Advice::Resume | Advice::NewToken => Departure::Lost,
             Advice::Nothing | Advice::GiveUp | Advice::Wait => Departure::Left,
@@ -73,8 +73,8 @@ impl Ending {
         Self { departure, code: reason.code(), reason: name, ours: Some(reason) }
     }
 
-    /// The client sent a Close frame.
-    pub(super) fn left(code: Option<u16>) -> Self {
+    /// The client took its leave: with a Close frame, where there is one.
+    pub fn left(code: Option<u16>) -> Self {
         Self { departure: Departure::Left, code: code.unwrap_or(1005), reason: "left", ours: None }
     }
 
@@ -138,6 +138,11 @@ impl Link<'_> {
     /// Closes the connection when the call is over. What was told before is still written, if the client takes it.
     pub fn close(&mut self, reason: CloseReason) {
         self.wishes.close.get_or_insert(reason);
+    }
+
+    /// Whether the connection is to be closed when the call is over. Nothing more is to be taken from the client then.
+    pub fn is_closing(&self) -> bool {
+        self.wishes.close.is_some()
     }
 
     /// Takes back that the connection is to be closed: it is one of several that the session carries.

@@ -3,8 +3,16 @@
 //! Nothing in here knows of rooms or messages: an application takes sockets in by implementing [`Visitor`] and [`Socket`],
 //! and an Engine.IO path by implementing [`Host`].
 
+mod client;
+mod held;
 mod host;
+pub mod packet;
+mod partial;
+mod placeholders;
+mod sid;
 mod socket;
 
+pub use client::{Client, Settings};
 pub use host::{Host, Refused, Visit};
+pub use sid::{NoRandomness, Sid};
 pub use socket::{ConnectError, Line, Packet, Socket, Visitor};
