@@ -3,8 +3,15 @@
 //! Nothing in here knows of rooms or messages: an application takes sockets in by implementing [`Visitor`] and [`Socket`],
 //! and an Engine.IO path by implementing [`Host`].
 
+mod connection;
+mod engine;
 mod host;
+mod http;
+mod refusal;
+mod sid;
 mod socket;
 
+pub use connection::{message_frame, message_frame_with};
+pub use engine::{Cors, Engine, Settings};
 pub use host::{Host, Refused, Visit};
 pub use socket::{ConnectError, Line, Packet, Socket, Visitor};
