@@ -5,9 +5,12 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
-/// 15 random bytes make this many characters.
-const LEN: usize = 20;
+use crate::clock;
 
+const BYTES: usize = 15;
+const LEN: usize = BYTES / 3 * 4;
+
+/// 15 random bytes in base64, in the alphabet that needs no escapes in URLs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sid([u8; LEN]);
 
@@ -17,16 +20,20 @@ pub struct NoRandomness;
 
 impl Sid {
     pub fn draw() -> Result<Self, NoRandomness> {
-        let mut random = [0; LEN / 4 * 3];
-        getrandom::fill(&mut random).map_err(|_| NoRandomness)?;
+        let random = clock::random::<BYTES>().ok_or(NoRandomness)?;
         let mut text = [0; LEN];
         // It fits: four characters for three bytes.
         let _ = BASE64.encode_slice(random, &mut text);
         Ok(Self(text))
     }
 
+    /// What may be one, by its length.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        text.as_bytes().try_into().ok().map(Self)
+    }
+
     pub fn as_str(&self) -> &str {
-        // Base64 is ASCII.
+        // What came from outside is text, too.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -47,5 +54,6 @@ mod tests {
         assert_eq!(one.as_str().len(), LEN);
         assert!(one.as_str().bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_')));
         assert_ne!(one, other);
+        assert_eq!((Sid::of(one.as_str()), Sid::of("short")), (Some(one), None));
     }
 }
