@@ -99,7 +99,9 @@ fn events() -> Vec<(&'static str, Event)> {
 
 fn codec(c: &mut Criterion) {
     let now: Timestamp = clock::now();
-    for registered in registry(&Options { max_text_bytes: MAX_TEXT, message_ids: clock::message_id }) {
+    for registered in
+        registry(&Options { max_text_bytes: MAX_TEXT, message_ids: clock::message_id, socketio_path: "/socket.io/" })
+    {
         let dialect = registered.dialect;
         let mut group = c.benchmark_group(format!("{}/decode", dialect.name()));
         for (name, frame) in frames(dialect.name()) {

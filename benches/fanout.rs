@@ -135,7 +135,7 @@ fn finish(fanout: &mut Fanout) {
 }
 
 fn fanout(c: &mut Criterion) {
-    let options = Options { max_text_bytes: 10_240, message_ids: clock::message_id };
+    let options = Options { max_text_bytes: 10_240, message_ids: clock::message_id, socketio_path: "/socket.io/" };
     let registered = &registry(&options)[0];
     let mut text = Vec::new();
     registered.dialect.encode(&Event::Typing(support::typing()), None, clock::now(), &mut text);

@@ -31,6 +31,7 @@ use crate::dialects;
 use crate::hub::handle::{self, Hub};
 use crate::metrics::Metrics;
 use crate::session::Sessions;
+use crate::session::dialect::{Carrier, Dialect};
 use crate::session::member::Club;
 use crate::store::{OpenError, SqlStore};
 use crate::transport::listener::Listeners;
@@ -137,11 +138,10 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
         typing: config.limits.typing_per_connection.map(settings::rate),
         idle_timeout: config.limits.idle_timeout,
     };
-    let registry = dialects::registry(&dialects::Options {
-        max_text_bytes: config.limits.max_text_bytes.0,
-        message_ids: clock::message_id,
-    });
-    let sockets = registry.iter().map(|it| it.dialect.path()).collect();
+    let options = settings::dialects(&config);
+    let registry = dialects::registry(&options);
+    let sockets = registry.iter().map(|it| it.dialect).filter(|it| it.carrier() == Carrier::WebSocket);
+    let sockets = sockets.map(Dialect::path).collect();
     let door = Arc::new(Door {
         authenticator: authenticator.clone(),
         registry,

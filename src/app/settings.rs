@@ -8,7 +8,9 @@ use super::RunError;
 use crate::auth::accounts::{self, Accounts, Herald};
 use crate::auth::ports::AccountStore;
 use crate::auth::{self, Authenticator, Origins, Policy, Proxies};
+use crate::clock;
 use crate::config::{self, Config, RoleName};
+use crate::dialects;
 use crate::domain::{OrgId, Rate, Role};
 use crate::hub::handle::Rules;
 use crate::metrics::Metrics;
@@ -28,6 +30,12 @@ pub(super) fn rules(config: &Config) -> Rules {
         max_rooms_per_connection: or_none(config.limits.max_rooms_per_connection),
         max_connections_per_user: or_none(config.limits.max_connections_per_user),
     }
+}
+
+pub(super) fn dialects(config: &Config) -> dialects::Options {
+    // It lives as long as the process, as the dialects do.
+    let socketio_path = Box::leak(config.socketio.path.as_str().into());
+    dialects::Options { max_text_bytes: config.limits.max_text_bytes.0, message_ids: clock::message_id, socketio_path }
 }
 
 pub(super) fn pages(config: &Config) -> Result<Pages, RunError> {

@@ -12,7 +12,7 @@ use crate::auth::{self, Authenticator, Knock};
 use crate::clock;
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::{Identity, Reject, Timestamp};
-use crate::session::dialect::{Gatekeeper, Registered};
+use crate::session::dialect::{Carrier, Gatekeeper, Registered};
 use crate::session::member::{Club, Member, Provenance};
 use crate::session::{Opening, Sessions};
 use crate::transport::upgrade::{Refusal, UpgradeHandler, UpgradeRequest, Verdict};
@@ -44,7 +44,9 @@ impl Door {
     }
 
     fn decide(&self, request: &UpgradeRequest) -> Verdict {
-        let Some(registered) = self.registry.iter().find(|it| it.dialect.path() == request.path()) else {
+        let is_asked_for =
+            |it: &&Registered| it.dialect.carrier() == Carrier::WebSocket && it.dialect.path() == request.path();
+        let Some(registered) = self.registry.iter().find(is_asked_for) else {
             return Verdict::Refuse(Refusal::not_found());
         };
         let knock = Knock { headers: request.headers(), query: request.query(), peer: request.peer().ip() };
@@ -90,8 +92,8 @@ impl Door {
 pub(super) struct Tokens(pub(super) Arc<Authenticator>);
 
 impl Gatekeeper for Tokens {
-    fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Reject> {
-        self.0.verify(token, now).map_err(auth::Refusal::reject)
+    fn verify(&self, token: Option<&str>, now: Timestamp) -> Result<Arc<Identity>, Reject> {
+        self.0.verify_shown(token, now).map_err(auth::Refusal::reject)
     }
 }
 

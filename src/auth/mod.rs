@@ -90,8 +90,13 @@ impl Authenticator {
 
     /// For a call over HTTP: a good token must be shown.
     pub fn identify(&self, knock: &Knock<'_>, now: Timestamp) -> Result<Arc<Identity>, Refusal> {
-        match knock.token() {
-            Some(token) => self.verify(&token, now),
+        self.verify_shown(knock.token().as_deref(), now)
+    }
+
+    /// For a token by itself, where one has to be.
+    pub fn verify_shown(&self, token: Option<&str>, now: Timestamp) -> Result<Arc<Identity>, Refusal> {
+        match token {
+            Some(token) => self.verify(token, now),
             None => Err(self.count(Refusal::NoToken)),
         }
     }

@@ -9,6 +9,7 @@ mod layers;
 mod print;
 mod secret;
 mod sections;
+mod socketio;
 mod tls;
 mod url;
 mod value;
@@ -22,7 +23,7 @@ pub use address::{Listen, Network, Origin};
 pub use error::ConfigError;
 pub use layers::{CONFIG_VARIABLE, DEFAULTS, Flag, Source};
 pub use secret::{SECRET_FILE, Secret};
-pub use sections::{Auth, Database, Limits, Log, Redis, Rooms, Server, Tls};
+pub use sections::{Auth, Database, Limits, Log, Redis, Rooms, Server, Socketio, Tls};
 pub use url::{DatabaseUrl, RedisUrl};
 pub use value::{LogFilter, LogFormat, Rate, Registration, RoleName, Size, Switch, duration};
 
@@ -39,6 +40,7 @@ pub struct Config {
     pub redis: Redis,
     pub auth: Auth,
     pub rooms: Rooms,
+    pub socketio: Socketio,
     pub limits: Limits,
     pub log: Log,
 }
@@ -80,6 +82,7 @@ impl Config {
             redis: Redis::read(&settings)?,
             auth: Auth::read(&settings)?,
             rooms: Rooms::read(&settings)?,
+            socketio: Socketio::read(&settings)?,
             limits: Limits::read(&settings)?,
             log: Log::read(&settings)?,
         };

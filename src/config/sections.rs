@@ -11,6 +11,7 @@ use super::address::{Listen, Network, Origin};
 use super::error::ConfigError;
 use super::layers::{Read, Settings};
 use super::secret::Secret;
+use super::socketio::{Namespace, SocketPath, Span};
 use super::url::{DatabaseUrl, RedisUrl};
 use super::value::{LogFilter, LogFormat, Rate, Registration, RoleName, Size, Switch};
 
@@ -80,6 +81,16 @@ sections! {
     Rooms = "rooms" {
         /// See [`super::Config::auto_creates_rooms`].
         auto_create: Switch,
+    }
+
+    Socketio = "socketio" {
+        path: SocketPath,
+        namespaces: Vec<Namespace>,
+        ping_interval: Span,
+        ping_timeout: Span,
+        connect_timeout: Span,
+        /// `None`: no connection is taken up again.
+        recovery_window: Option<Duration>,
     }
 
     /// `None` is no limit; a [`Size`] without limit is larger than memory.

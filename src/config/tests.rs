@@ -34,8 +34,17 @@ fn file(text: &str) -> (tempfile::TempDir, Sources) {
 
 #[test]
 fn every_key_of_the_defaults_has_a_field_and_every_field_a_default() {
-    let fields =
-        [Server::KEYS, Tls::KEYS, Database::KEYS, Redis::KEYS, Auth::KEYS, Rooms::KEYS, Limits::KEYS, Log::KEYS];
+    let fields = [
+        Server::KEYS,
+        Tls::KEYS,
+        Database::KEYS,
+        Redis::KEYS,
+        Auth::KEYS,
+        Rooms::KEYS,
+        Socketio::KEYS,
+        Limits::KEYS,
+        Log::KEYS,
+    ];
     let settings = Settings::defaults().expect("the defaults");
     let mut fields: Vec<_> = fields.concat();
     for key in &fields {

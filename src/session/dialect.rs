@@ -40,8 +40,18 @@ pub trait Dialect: Send + Sync + 'static {
     /// The name in metrics, logs and the audit log.
     fn name(&self) -> &'static str;
 
-    /// Where its WebSocket upgrade is served.
+    /// Where its sockets are served.
     fn path(&self) -> &'static str;
+
+    /// What carries its messages.
+    fn carrier(&self) -> Carrier {
+        Carrier::WebSocket
+    }
+
+    /// How many wire forms it has: the sorts of its connections that are told the same event in different bytes.
+    fn forms(&self) -> u8 {
+        1
+    }
 
     /// Reads one text message.
     fn decode(&self, text: &str) -> Result<Inbound, Misread>;
@@ -51,14 +61,24 @@ pub trait Dialect: Send + Sync + 'static {
     fn encode(&self, event: &Event, tag: Option<&str>, at: Timestamp, out: &mut Vec<u8>) -> bool;
 }
 
+/// What a dialect's messages travel in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    /// Each is a WebSocket message.
+    WebSocket,
+    /// Each is in a packet of Engine.IO, over WebSocket or long polling.
+    EngineIo,
+}
+
 /// A dialect with its place in the registry.
 #[derive(Clone, Copy)]
 pub struct Registered {
     pub dialect: &'static dyn Dialect,
+    /// The first of its wire forms.
     pub form: WireForm,
 }
 
-/// Verifies a token that is shown on an open connection (implemented by `auth`).
+/// Verifies a token that is shown on an open connection, or says that there is none (implemented by `auth`).
 pub trait Gatekeeper: Send + Sync + 'static {
-    fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Reject>;
+    fn verify(&self, token: Option<&str>, now: Timestamp) -> Result<Arc<Identity>, Reject>;
 }

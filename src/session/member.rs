@@ -166,7 +166,7 @@ impl Member {
     }
 
     fn renew(&mut self, token: &str, now: Timestamp) -> Result<(), Reject> {
-        let identity = self.club.gatekeeper.verify(token, now)?;
+        let identity = self.club.gatekeeper.verify(Some(token), now)?;
         if identity.user != self.identity.user || identity.organization != self.identity.organization {
             return Err(Reject::new(RejectCode::InvalidToken, "The token is another user's"));
         }

@@ -30,7 +30,7 @@ fn id(text: &str) -> Uuid {
 }
 
 fn messages() -> Messages {
-    Messages::new(&Options { max_text_bytes: 10_240, message_ids: fixed_id })
+    Messages::new(&Options { max_text_bytes: 10_240, message_ids: fixed_id, socketio_path: "/" })
 }
 
 fn stored() -> Message {

@@ -1,0 +1,150 @@
+//! What a client asked for, kept as the tag of its request until the answer comes.
+
+use crate::domain::{RoomId, Tag};
+
+/// How a client is told of a room: in the words in which it joined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum View {
+    /// `join_conversation`: `conversation_id`, `message:new`, …
+    Conversation,
+    /// `join_room`: `room_id`, `message_received`, …
+    Room,
+}
+
+/// A set of views.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Views(u8);
+
+impl View {
+    pub(super) const ALL: [Self; 2] = [Self::Conversation, Self::Room];
+
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Conversation => 1,
+            Self::Room => 2,
+        }
+    }
+}
+
+impl Views {
+    /// As it was kept; what means nothing is left out.
+    pub(super) const fn from_bits(bits: u8) -> Self {
+        Self(bits & 3)
+    }
+
+    pub(super) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) const fn has(self, view: View) -> bool {
+        self.0 & view.bit() != 0
+    }
+
+    pub(super) const fn with(self, view: View) -> Self {
+        Self(self.0 | view.bit())
+    }
+
+    pub(super) const fn without(self, view: View) -> Self {
+        Self(self.0 & !view.bit())
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = View> {
+        View::ALL.into_iter().filter(move |view| self.has(*view))
+    }
+}
+
+/// What the answer depends on, besides what the hub says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verb {
+    /// `past`: it asked for what the room has said, too.
+    Join {
+        view: View,
+        room: RoomId,
+        past: bool,
+    },
+    Leave(View),
+    Send,
+    /// Anything else, in the words of a view.
+    Other(View),
+    /// Not the client's: a room that it was in is joined again for it.
+    Rejoin(RoomId),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Asked {
+    pub(super) verb: Verb,
+    /// The id under which the client wants an acknowledgement.
+    pub(super) ack: Option<u64>,
+}
+
+impl Asked {
+    /// A letter, the acknowledgement's id if there is one, and for joins the room.
+    pub(super) fn tag(self) -> Tag {
+        let (letter, room) = match self.verb {
+            Verb::Join { view: View::Conversation, room, past: false } => ('c', Some(room)),
+            Verb::Join { view: View::Conversation, room, past: true } => ('C', Some(room)),
+            Verb::Join { view: View::Room, room, past: false } => ('r', Some(room)),
+            Verb::Join { view: View::Room, room, past: true } => ('R', Some(room)),
+            Verb::Leave(View::Conversation) => ('l', None),
+            Verb::Leave(View::Room) => ('m', None),
+            Verb::Send => ('s', None),
+            Verb::Other(View::Conversation) => ('x', None),
+            Verb::Other(View::Room) => ('y', None),
+            Verb::Rejoin(room) => ('j', Some(room)),
+        };
+        let ack = self.ack.map(|ack| ack.to_string()).unwrap_or_default();
+        Some(match room {
+            Some(room) => format!("{letter}{ack} {room}").into(),
+            None => format!("{letter}{ack}").into(),
+        })
+    }
+
+    pub(super) fn parse(tag: &str) -> Option<Self> {
+        let (head, room) = tag.split_once(' ').unwrap_or((tag, ""));
+        let (letter, ack) = (head.chars().next()?, head.get(1..)?);
+        let ack = if ack.is_empty() { None } else { Some(ack.parse().ok()?) };
+        let join = |view, past| Some(Verb::Join { view, room: room.parse().ok()?, past });
+        let verb = match letter {
+            'c' => join(View::Conversation, false)?,
+            'C' => join(View::Conversation, true)?,
+            'r' => join(View::Room, false)?,
+            'R' => join(View::Room, true)?,
+            'l' => Verb::Leave(View::Conversation),
+            'm' => Verb::Leave(View::Room),
+            's' => Verb::Send,
+            'x' => Verb::Other(View::Conversation),
+            'y' => Verb::Other(View::Room),
+            'j' => Verb::Rejoin(room.parse().ok()?),
+            _ => return None,
+        };
+        Some(Self { verb, ack })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_tag_says_what_was_asked() {
+        let room = RoomId(Uuid::from_u128(7));
+        let views = View::ALL;
+        let joins = views.into_iter().flat_map(|view| [true, false].map(|past| Verb::Join { view, room, past }));
+        let verbs = joins.chain(views.map(Verb::Leave)).chain(views.map(Verb::Other));
+        for verb in verbs.chain([Verb::Send, Verb::Rejoin(room)]) {
+            for ack in [None, Some(0), Some(u64::MAX)] {
+                let asked = Asked { verb, ack };
+                assert_eq!(asked.tag().as_deref().and_then(Asked::parse), Some(asked));
+            }
+        }
+        for tag in ["", "q", "c", "cx 00000000-0000-0000-0000-000000000007", "s-1", "é"] {
+            assert_eq!(Asked::parse(tag), None, "{tag}");
+        }
+    }
+}

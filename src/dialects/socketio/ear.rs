@@ -1,0 +1,480 @@
+//! One connection of a client, as the hub speaks to it: which of a room's events are told in which words, and, for a
+//! client that wants to be taken up again after a drop, in an order in which it can name where it stopped.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::WeakRecipient;
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::super::object::Object;
+use super::Desk;
+use super::asked::{Asked, Verb, View, Views};
+use super::encode::{self, acknowledge, emit};
+use super::keeping::Keeping;
+use super::merge::Merge;
+use super::namespace;
+use super::rooms::Rooms;
+use super::wording;
+use crate::domain::{
+    CloseReason, Command, ConnId, Event, Identity, Message, RecoverableRoom, Reject, Resume, RoomId, RoomKind, Tag,
+    Timestamp,
+};
+use crate::hub::handle::{Backlog, Broadcast, Departure, End, Outlet, WireForm};
+use crate::session::dialect::{Inbound, Misread, Request};
+use crate::session::{Outbox, Speaker};
+
+pub(super) struct Ear {
+    outbox: Rc<Outbox>,
+    desk: Arc<Desk>,
+    conn: ConnId,
+    session: WeakRecipient<End>,
+    identity: Arc<Identity>,
+    /// `None`: `/`, whose frames are everyone's.
+    namespace: Option<Box<str>>,
+    rooms: RefCell<Rooms>,
+    stage: RefCell<Stage>,
+    /// `None`: the client does not take offsets.
+    keeping: Option<Box<Keeping>>,
+}
+
+/// How far the connection has come.
+enum Stage {
+    /// The client has yet to hear that it is connected; this is what it hears behind that.
+    Waiting(Vec<Bytes>),
+    /// It is told what it missed while it was away.
+    Recovering,
+    /// The last of that, from several rooms at once, is put in order.
+    Merging(Box<Merge>),
+    Open,
+}
+
+/// Frames for one client, each with the `pos` of what it tells.
+type Frames = SmallVec<[(Option<u64>, Bytes); 3]>;
+
+impl Ear {
+    pub(super) fn new(
+        (outbox, session): (Rc<Outbox>, WeakRecipient<End>),
+        desk: Arc<Desk>,
+        conn: ConnId,
+        identity: Arc<Identity>,
+        namespace: &str,
+        keeping: Option<Keeping>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            outbox,
+            desk,
+            conn,
+            session,
+            identity,
+            namespace: (namespace != "/").then(|| namespace.into()),
+            rooms: RefCell::default(),
+            stage: RefCell::new(Stage::Waiting(Vec::new())),
+            keeping: keeping.map(Box::new),
+        })
+    }
+
+    /// The client was told that it is connected: it hears what has waited for that. With `rooms` it is in them again, and
+    /// hears next what it missed there.
+    pub(super) fn accepted(&self, rooms: Option<&[RecoverableRoom]>) {
+        for room in rooms.unwrap_or_default() {
+            self.rooms.borrow_mut().recover(*room);
+        }
+        if let Some(keeping) = &self.keeping {
+            self.desk.holders.take(keeping.id(), self.conn, self.session.clone());
+        }
+        let next = if rooms.is_some() { Stage::Recovering } else { Stage::Open };
+        if let Stage::Waiting(held) = self.stage.replace(next) {
+            for frame in held {
+                self.list(frame, false);
+            }
+        }
+        self.outbox.flush();
+        self.keep(None);
+    }
+
+    /// Whether nothing is to be taken from the client yet.
+    pub(super) fn is_busy(&self) -> bool {
+        !matches!(*self.stage.borrow(), Stage::Open)
+    }
+
+    /// The rooms are about to be joined again; what is told from here on is put in order until all have come up to date.
+    /// Everything up to `reached` was told before.
+    pub(super) fn merge(&self, rooms: impl Iterator<Item = RoomId>, reached: u64) {
+        if let Some(keeping) = &self.keeping {
+            keeping.caught_up_to(reached);
+        }
+        *self.stage.borrow_mut() = Stage::Merging(Box::new(Merge::of(rooms)));
+    }
+
+    /// Nothing is missing any more.
+    pub(super) fn open(&self) {
+        let stage = self.stage.replace(Stage::Open);
+        if let Stage::Merging(merge) = stage {
+            for (pos, frame) in merge.into_frames() {
+                self.note(Some(pos));
+                self.list(frame, false);
+            }
+        }
+        self.outbox.flush();
+        self.keep(None);
+        self.outbox.nudge();
+    }
+
+    /// What is noted for recovery, where the client wants that.
+    pub(super) fn keeping(&self) -> Option<&Keeping> {
+        self.keeping.as_deref()
+    }
+
+    /// Tells what was missed of a room.
+    pub(super) fn replay(&self, event: &Event, pos: u64, at: Timestamp) {
+        let Some(room) = event.room() else { return };
+        let views = self.rooms.borrow().views(room);
+        for (pos, frame) in self.told(event, views, Some(pos), at) {
+            self.note(pos);
+            self.list(frame, false);
+        }
+    }
+
+    /// The client may not be in a room any more that it was in.
+    pub(super) fn lose(&self, room: RoomId, reject: &Reject, at: Timestamp) {
+        let views = self.rooms.borrow_mut().left(room, false, at);
+        for view in views.iter() {
+            self.put(None, self.left(room, view), false);
+        }
+        self.put(None, emit("error", None, |p| encode::reject(p, reject)), false);
+        self.up_to_date(room);
+    }
+
+    /// Takes note of what the client wants, and makes of it what the hub is asked.
+    pub(super) fn expect(&self, Inbound { request, tag }: Inbound) -> Result<Inbound, Misread> {
+        let verb = tag.as_deref().and_then(Asked::parse).map(|asked| asked.verb);
+        let request = match (request, verb) {
+            (Request::Command(Command::Join { room, resume, presence, create_as }), Some(Verb::Join { view, .. })) => {
+                self.rooms.borrow_mut().want(room, view);
+                Request::Command(Command::Join { room, resume, presence, create_as })
+            }
+            (Request::Command(Command::Leave { room }), Some(Verb::Leave(view))) => {
+                let left = self.rooms.borrow_mut().give_up(room, view);
+                match left {
+                    None => return Err(Misread { reject: Reject::not_joined(), tag }),
+                    Some(views) if views.is_empty() => Request::Command(Command::Leave { room }),
+                    // It stays in the room for the other view.
+                    Some(views) => Request::Command(stay(room, Resume::Live, views)),
+                }
+            }
+            (request, _) => request,
+        };
+        Ok(Inbound { request, tag })
+    }
+
+    /// Says why the connection is about to be ended, for which the protocol has no word.
+    pub(super) fn bid_farewell(&self, reason: CloseReason) {
+        let why = emit("error", None, |p| {
+            p.plain("message", wording::farewell(reason));
+            p.plain("code", reason.as_str());
+        });
+        self.put(None, why, false);
+        self.outbox.flush();
+    }
+
+    /// The connection is over.
+    pub(super) fn ended(&self, departure: Departure, at: Timestamp) {
+        // One that the client has not heard of cannot be taken up again, and must not replace what is kept.
+        let is_unheard_of = matches!(*self.stage.borrow(), Stage::Waiting(_));
+        let Some(keeping) = self.keeping.as_ref().filter(|_| !is_unheard_of) else { return };
+        match departure {
+            Departure::Left if self.desk.holders.is_held_by(keeping.id(), self.conn) => {
+                self.desk.hub().forget(keeping.id());
+            }
+            Departure::Left => {}
+            Departure::Lost => self.keep(Some(at)),
+        }
+        self.desk.holders.release(keeping.id(), self.conn);
+    }
+
+    pub(super) fn backlog(&self) -> Backlog {
+        self.outbox.backlog()
+    }
+
+    fn keep(&self, lost_at: Option<Timestamp>) {
+        let Some((keeping, organization)) = self.keeping.as_ref().zip(self.identity.organization) else { return };
+        if !self.desk.holders.is_held_by(keeping.id(), self.conn) {
+            return;
+        }
+        let rooms = self.rooms.borrow().recoverable();
+        self.desk.hub().keep(keeping.recoverable(organization, self.identity.user, rooms, lost_at));
+    }
+
+    fn note(&self, pos: Option<u64>) {
+        if let (Some(keeping), Some(pos)) = (&self.keeping, pos) {
+            keeping.told(pos);
+        }
+    }
+
+    /// Whether this was told while the connection was taken up again, before the hub came to tell it.
+    fn has_told(&self, pos: Option<u64>) -> bool {
+        self.keeping.as_ref().zip(pos).is_some_and(|(keeping, pos)| keeping.has_told(pos))
+    }
+
+    fn form(&self, view: View, with_offset: bool) -> WireForm {
+        WireForm(self.desk.registered.form.0 + 2 * u8::from(view == View::Room) + u8::from(with_offset))
+    }
+
+    /// The frames of a broadcast in one view, shared with all connections of its form. Empty: it has no word for it.
+    fn shared<'a>(&self, broadcast: &'a Broadcast, view: View) -> &'a Bytes {
+        let offset = broadcast.pos.filter(|_| self.keeping.is_some());
+        broadcast.form(self.form(view, offset.is_some()), |it| encode::told(&it.event, view, offset, it.at))
+    }
+
+    fn told(&self, event: &Event, views: Views, pos: Option<u64>, at: Timestamp) -> Frames {
+        let offset = pos.filter(|_| self.keeping.is_some());
+        views.iter().map(|view| (pos, encode::told(event, view, offset, at))).collect()
+    }
+
+    fn left(&self, room: RoomId, view: View) -> Bytes {
+        let (name, fields) = left(room, view, &self.identity);
+        emit(name, None, fields)
+    }
+
+    /// Queues a frame for the client, in the words of its namespace. Returns as [`Outlet::queue`] does.
+    fn list(&self, frame: Bytes, volatile: bool) -> bool {
+        match &self.namespace {
+            None => self.outbox.list(frame, volatile),
+            Some(namespace) => self.outbox.list(namespace::translate(&frame, namespace), volatile),
+        }
+    }
+
+    /// As [`Ear::list`], in its place where things are put in order.
+    fn put(&self, pos: Option<u64>, frame: Bytes, volatile: bool) -> bool {
+        if frame.is_empty() {
+            return false;
+        }
+        match (&mut *self.stage.borrow_mut(), pos) {
+            (Stage::Waiting(_), _) if volatile => return false,
+            (Stage::Waiting(held), _) => {
+                held.push(frame);
+                return false;
+            }
+            (Stage::Merging(merge), Some(pos)) => {
+                merge.add(pos, frame);
+                return false;
+            }
+            _ => {}
+        }
+        self.note(pos);
+        self.list(frame, volatile)
+    }
+
+    /// A room has no past to tell any more.
+    fn up_to_date(&self, room: RoomId) -> bool {
+        let is_complete = match &mut *self.stage.borrow_mut() {
+            Stage::Merging(merge) => merge.is_complete_without(room),
+            _ => false,
+        };
+        if is_complete {
+            self.open();
+        }
+        is_complete
+    }
+
+    fn answers(&self, event: &Event, pos: Option<u64>, asked: Option<Asked>, at: Timestamp) -> Frames {
+        let ack = asked.and_then(|asked| asked.ack);
+        let verb = asked.map(|asked| asked.verb);
+        match event {
+            Event::Joined { room, last_seq, last_pos, .. } => self.joined(*room, *last_seq, *last_pos, verb, ack),
+            Event::Left { room } => self.has_left(*room, verb, ack, at),
+            Event::Rejected(reject) => {
+                match verb {
+                    Some(Verb::Join { view, room, .. }) => self.rooms.borrow_mut().refused(room, view),
+                    Some(Verb::Rejoin(room)) => {
+                        self.lose(room, reject, at);
+                        return Frames::new();
+                    }
+                    _ => {}
+                }
+                both("error", ack, |p| encode::reject(p, reject))
+            }
+            Event::Sent { message, duplicate } => self.sent(message, *duplicate, ack, at),
+            Event::Connected { user, .. } => both("connected", None, |p| {
+                p.plain("message", "Connected to Tertulia");
+                p.id("user_id", user.0);
+            }),
+            Event::TokenExpiring { expires_at } => both("token_expiring", ack, |p| p.time("expires_at", *expires_at)),
+            Event::TokenRefreshed { expires_at } => {
+                both("token_refreshed", ack, |p| p.time_or_null("expires_at", *expires_at))
+            }
+            Event::ServerRestarting { reconnect_after_ms } => {
+                both("server_restarting", ack, |p| p.number("reconnect_after_ms", *reconnect_after_ms))
+            }
+            Event::Pong => both("pong", ack, |p| p.time("timestamp", at)),
+            Event::RoomAdded { room, member } => both("room_added", ack, |p| encode::room_added(p, room, member)),
+            Event::RoomRemoved { room } => both("room_removed", ack, |p| encode::room(p, *room, View::Room)),
+            event => self.of_a_room(event, pos, verb, ack, at),
+        }
+    }
+
+    /// What is told to a room, to one connection alone: a piece of its past, or what it did itself.
+    fn of_a_room(
+        &self,
+        event: &Event,
+        pos: Option<u64>,
+        verb: Option<Verb>,
+        ack: Option<u64>,
+        at: Timestamp,
+    ) -> Frames {
+        let Some(room) = event.room() else { return Frames::new() };
+        let views = self.rooms.borrow().views(room);
+        let mut frames = self.told(event, views, pos, at);
+        if let (Some(Verb::Other(view)), Some(ack)) = (verb, ack) {
+            frames.insert(0, (None, acknowledge(ack, |p| encode::fields(p, event, view, at))));
+        }
+        frames
+    }
+
+    fn joined(&self, room: RoomId, last_seq: u64, last_pos: u64, verb: Option<Verb>, ack: Option<u64>) -> Frames {
+        match verb {
+            Some(Verb::Join { view, past, .. }) => {
+                self.rooms.borrow_mut().joined(room, view, last_pos, past);
+                if let Some(keeping) = self.keeping.as_ref().filter(|_| past) {
+                    keeping.past_begins();
+                }
+                self.keep(None);
+                match view {
+                    View::Conversation => both("joined_conversation", ack, |p| {
+                        encode::room(p, room, View::Conversation);
+                        p.plain("message", &format!("Joined conversation {room}"));
+                        p.number("last_seq", last_seq);
+                    }),
+                    View::Room => both("user_joined", ack, |p| {
+                        encode::person(p, room, &self.identity);
+                        p.number("last_seq", last_seq);
+                    }),
+                }
+            }
+            Some(Verb::Leave(view)) => {
+                self.rooms.borrow_mut().view_left(room, view);
+                self.keep(None);
+                let (name, fields) = left(room, view, &self.identity);
+                both(name, ack, fields)
+            }
+            _ => Frames::new(),
+        }
+    }
+
+    fn has_left(&self, room: RoomId, verb: Option<Verb>, ack: Option<u64>, at: Timestamp) -> Frames {
+        let asked = if let Some(Verb::Leave(view)) = verb { Some(view) } else { None };
+        let views = self.rooms.borrow_mut().left(room, asked.is_some(), at);
+        self.keep(None);
+        self.up_to_date(room);
+        match asked {
+            Some(view) => {
+                let (name, fields) = left(room, view, &self.identity);
+                both(name, ack, fields)
+            }
+            None => views.iter().map(|view| (None, self.left(room, view))).collect(),
+        }
+    }
+
+    fn sent(&self, message: &Arc<Message>, duplicate: bool, ack: Option<u64>, at: Timestamp) -> Frames {
+        let mut frames = Frames::new();
+        if let Some(ack) = ack {
+            frames.push((None, acknowledge(ack, |p| encode::sent(p, message, duplicate))));
+        }
+        if !duplicate && !self.has_told(Some(message.pos)) {
+            let views = self.rooms.borrow().views(message.room);
+            frames.extend(self.told(&Event::Message(message.clone()), views, Some(message.pos), at));
+        }
+        frames
+    }
+}
+
+/// Asks the hub to have the connection in a room for these views, from where `resume` says.
+pub(super) fn stay(room: RoomId, resume: Resume, views: Views) -> Command {
+    // The room is there, so nothing is made.
+    Command::Join { room, resume, presence: Some(views.has(View::Room)), create_as: RoomKind::Public }
+}
+
+/// An event for one client and, if it wants one, the acknowledgement that says the same.
+fn both(name: &str, ack: Option<u64>, fields: impl Fn(&mut Object<'_>)) -> Frames {
+    let acknowledged = ack.map(|ack| (None, acknowledge(ack, &fields)));
+    acknowledged.into_iter().chain([(None, emit(name, None, &fields))]).collect()
+}
+
+fn left(room: RoomId, view: View, identity: &Identity) -> (&'static str, impl Fn(&mut Object<'_>)) {
+    let name = match view {
+        View::Conversation => "left_conversation",
+        View::Room => "user_left",
+    };
+    let fields = move |p: &mut Object<'_>| match view {
+        View::Conversation => encode::room(p, room, view),
+        View::Room => encode::person(p, room, identity),
+    };
+    (name, fields)
+}
+
+impl Outlet for Ear {
+    fn send(&self, broadcast: &Broadcast) {
+        let Some(room) = broadcast.event.room().filter(|_| !self.has_told(broadcast.pos)) else { return };
+        let views = self.rooms.borrow().views(room);
+        let is_plain = self.namespace.is_none() && matches!(*self.stage.borrow(), Stage::Open);
+        let volatile = broadcast.event.is_volatile();
+        for view in views.iter() {
+            let frame = self.shared(broadcast, view);
+            if frame.is_empty() {
+                continue;
+            }
+            if is_plain {
+                self.note(broadcast.pos);
+                self.outbox.post(frame, volatile);
+            } else if self.put(broadcast.pos, frame.clone(), volatile) {
+                self.outbox.flush();
+            }
+        }
+    }
+
+    fn queue(&self, broadcast: &Broadcast) -> bool {
+        let Some(room) = broadcast.event.room().filter(|_| !self.has_told(broadcast.pos)) else { return false };
+        let views = self.rooms.borrow().views(room);
+        let volatile = broadcast.event.is_volatile();
+        let put = |view| self.put(broadcast.pos, self.shared(broadcast, view).clone(), volatile);
+        views.iter().fold(false, |first, view| put(view) || first)
+    }
+
+    fn answer(&self, event: &Event, pos: Option<u64>, tag: &Tag, at: Timestamp) -> bool {
+        let asked = tag.as_deref().and_then(Asked::parse);
+        let frames = self.answers(event, pos, asked, at);
+        frames.into_iter().fold(false, |first, (pos, frame)| self.put(pos, frame, false) || first)
+    }
+
+    fn caught_up(&self, room: RoomId) -> bool {
+        let mut rooms = self.rooms.borrow_mut();
+        if rooms.caught_up(room) && !rooms.is_catching() {
+            drop(rooms);
+            if let Some(keeping) = &self.keeping {
+                keeping.past_is_told();
+            }
+            self.keep(None);
+        } else {
+            drop(rooms);
+        }
+        self.up_to_date(room);
+        false
+    }
+
+    fn flush(&self) {
+        self.outbox.flush();
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.outbox.backlog()
+    }
+}
+
+impl Speaker for Ear {
+    fn roomless_since(&self) -> Option<Timestamp> {
+        self.rooms.borrow().roomless_since()
+    }
+}

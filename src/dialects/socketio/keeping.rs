@@ -1,0 +1,121 @@
+//! What is noted of a connection whose client wants to be taken up again after a drop.
+//!
+//! The client names the last offset that it has heard. What it was told before is then known to have come, as long as
+//! offsets only grow. While it is told of a room's past that is not so: from then on, only an offset beyond everything that
+//! it had been told by the end of that says anything, and until it can name one it cannot be taken up again.
+
+use std::cell::Cell;
+
+use crate::clock;
+use crate::domain::{OrgId, Recoverable, RecoverableRoom, RecoveryId, Timestamp, UserId};
+
+#[derive(Debug)]
+pub(super) struct Keeping {
+    id: Cell<RecoveryId>,
+    /// The highest offset that the client was told, or named itself.
+    newest: Cell<u64>,
+    barrier: Cell<u64>,
+    /// The barrier before it was raised for a room's past, and whether anything has been told since.
+    before: Cell<u64>,
+    told: Cell<bool>,
+    /// Everything up to here was told while the connection was taken up again.
+    floor: Cell<u64>,
+}
+
+impl Keeping {
+    /// `named`: the offset that the client knows, from whichever connection.
+    pub(super) fn new(id: RecoveryId, named: Option<u64>) -> Self {
+        Self {
+            id: Cell::new(id),
+            newest: Cell::new(named.unwrap_or(0)),
+            barrier: Cell::default(),
+            before: Cell::default(),
+            told: Cell::default(),
+            floor: Cell::default(),
+        }
+    }
+
+    pub(super) fn id(&self) -> RecoveryId {
+        self.id.get()
+    }
+
+    /// The connection goes on where one that was kept had stopped.
+    pub(super) fn resume(&self, kept: &Recoverable) {
+        self.id.set(kept.id);
+        self.barrier.set(kept.barrier);
+    }
+
+    /// Everything up to `pos` was told from the store; the hub may be about to tell some of it.
+    pub(super) fn caught_up_to(&self, pos: u64) {
+        self.floor.set(pos);
+    }
+
+    pub(super) fn has_told(&self, pos: u64) -> bool {
+        pos <= self.floor.get()
+    }
+
+    pub(super) fn told(&self, pos: u64) {
+        self.newest.set(self.newest.get().max(pos));
+        self.told.set(true);
+    }
+
+    pub(super) fn past_begins(&self) {
+        if self.barrier.get() != u64::MAX {
+            self.before.set(self.barrier.replace(u64::MAX));
+            self.told.set(false);
+        }
+    }
+
+    pub(super) fn past_is_told(&self) {
+        let barrier = if self.told.get() { self.newest.get() } else { self.before.get() };
+        self.barrier.set(barrier);
+    }
+
+    /// What is to be kept of it now.
+    pub(super) fn recoverable(
+        &self,
+        organization: OrgId,
+        user: UserId,
+        rooms: Vec<RecoverableRoom>,
+        lost_at: Option<Timestamp>,
+    ) -> Recoverable {
+        let (id, barrier, kept_at) = (self.id.get(), self.barrier.get(), clock::now());
+        Recoverable { id, organization, user, rooms, barrier, kept_at, lost_at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn keeping(named: Option<u64>) -> Keeping {
+        Keeping::new(RecoveryId(Uuid::nil()), named)
+    }
+
+    #[test]
+    fn while_the_past_is_told_no_offset_will_do_and_then_only_a_newer_one() {
+        let keeping = keeping(None);
+        keeping.told(10);
+        assert_eq!(keeping.barrier.get(), 0, "live events alone come in order");
+        keeping.past_begins();
+        assert_eq!(keeping.barrier.get(), u64::MAX);
+        keeping.told(3);
+        keeping.past_is_told();
+        assert_eq!(keeping.barrier.get(), 10, "the past's own offsets may be lower");
+        keeping.past_begins();
+        keeping.past_begins();
+        keeping.past_is_told();
+        assert_eq!(keeping.barrier.get(), 10, "a past with nothing in it changes nothing");
+    }
+
+    #[test]
+    fn an_offset_of_an_earlier_connection_proves_nothing() {
+        let keeping = keeping(Some(1_000));
+        keeping.past_begins();
+        keeping.told(7);
+        keeping.past_is_told();
+        assert_eq!(keeping.barrier.get(), 1_000);
+    }
+}

@@ -1,0 +1,57 @@
+//! Puts in order what comes from several rooms, until each has come up to date.
+//!
+//! A client that was away names one place in the order of all rooms, so it must hear of them in that order. What lies
+//! between the end of what was read for it and the moment in which it hears its rooms live comes from each by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::domain::RoomId;
+
+#[derive(Debug)]
+pub(super) struct Merge {
+    rooms: BTreeSet<RoomId>,
+    frames: BTreeMap<u64, SmallVec<[Bytes; 1]>>,
+}
+
+impl Merge {
+    pub(super) fn of(rooms: impl Iterator<Item = RoomId>) -> Self {
+        Self { rooms: rooms.collect(), frames: BTreeMap::new() }
+    }
+
+    pub(super) fn add(&mut self, pos: u64, frame: Bytes) {
+        self.frames.entry(pos).or_default().push(frame);
+    }
+
+    /// A room has come up to date. Returns whether all have.
+    pub(super) fn is_complete_without(&mut self, room: RoomId) -> bool {
+        self.rooms.remove(&room);
+        self.rooms.is_empty()
+    }
+
+    pub(super) fn into_frames(self) -> impl Iterator<Item = (u64, Bytes)> {
+        self.frames.into_iter().flat_map(|(pos, frames)| frames.into_iter().map(move |frame| (pos, frame)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn what_came_from_several_rooms_leaves_in_order() {
+        let [a, b] = [1, 2].map(|n| RoomId(Uuid::from_u128(n)));
+        let mut merge = Merge::of([a, b].into_iter());
+        for pos in [5, 2, 9, 2] {
+            merge.add(pos, Bytes::from(vec![u8::try_from(pos).unwrap()]));
+        }
+        assert!(!merge.is_complete_without(a) && !merge.is_complete_without(a));
+        assert!(merge.is_complete_without(b));
+        let order: Vec<_> = merge.into_frames().map(|(pos, frame)| (pos, frame[0])).collect();
+        assert_eq!(order, [(2, 2), (2, 2), (5, 5), (9, 9)]);
+    }
+}

@@ -1,0 +1,78 @@
+//! A client in one namespace: what it says goes to the hub, after it is noted what it wants of which room.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Desk;
+use super::asked::{Asked, Verb, View};
+use super::ear::Ear;
+use crate::clock;
+use crate::domain::{CloseReason, ConnId, Reject};
+use crate::session::dialect::Misread;
+use crate::session::member::Member;
+use crate::session::{Ending, Link, Peer as _, Speaker};
+use crate::socketio::{Line, Packet, Socket};
+
+pub(super) struct HubSocket {
+    member: Member,
+    ear: Rc<Ear>,
+    /// The same, as the session knows it.
+    speaker: Rc<dyn Speaker>,
+    desk: Arc<Desk>,
+}
+
+impl HubSocket {
+    pub(super) fn new(member: Member, ear: Rc<Ear>, desk: Arc<Desk>) -> Self {
+        Self { member, speaker: ear.clone(), ear, desk }
+    }
+
+    pub(super) fn opened(&mut self, line: &mut Line<'_, '_>) {
+        self.with(line, |member, link| member.opened(link));
+        self.desk.hub().watch(self.member.conn(), None);
+    }
+
+    fn with<T>(&mut self, line: &mut Line<'_, '_>, call: impl FnOnce(&mut Member, &mut Link<'_>) -> T) -> T {
+        call(&mut self.member, &mut line.link().through(&self.speaker))
+    }
+}
+
+impl Socket for HubSocket {
+    fn event(&mut self, packet: Packet<'_>, line: &mut Line<'_, '_>) {
+        let decoded = if packet.attachments.is_empty() {
+            self.desk.decode(packet.args, packet.ack).and_then(|inbound| self.ear.expect(inbound))
+        } else {
+            let tag = Asked { verb: Verb::Other(View::Conversation), ack: packet.ack }.tag();
+            Err(Misread { reject: Reject::field("payload", "no binary data: no event here takes any"), tag })
+        };
+        self.with(line, |member, link| member.hear(decoded, link));
+    }
+
+    fn conn(&self) -> Option<ConnId> {
+        Some(self.member.conn())
+    }
+
+    fn dismissed(&mut self, reason: CloseReason, _: &mut Line<'_, '_>) {
+        // A restart was told before, with a time to come back.
+        if reason != CloseReason::Restarting {
+            self.ear.bid_farewell(reason);
+        }
+    }
+
+    fn tick(&mut self, line: &mut Line<'_, '_>) -> Option<Duration> {
+        self.with(line, |member, link| member.tick(link))
+    }
+
+    fn is_congested(&self) -> bool {
+        self.ear.is_busy() || self.member.is_congested()
+    }
+
+    fn drain(&mut self, line: &mut Line<'_, '_>) {
+        self.with(line, |member, link| member.drain(link));
+    }
+
+    fn ended(&mut self, ending: Ending) {
+        self.ear.ended(ending.departure, clock::now());
+        self.member.ended(ending);
+    }
+}

@@ -1,0 +1,64 @@
+//! The dialect as its clients meet it: events in, packets out.
+
+mod decode;
+mod encode;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::asked::{Asked, Verb};
+use super::*;
+use crate::domain::{
+    Command, Content, Direction, Message, MessageId, MessageStatus, MessageType, OrgId, Reject, RejectCode, RoomId,
+    SenderType, UserId,
+};
+use crate::session::dialect::Request;
+
+const ROOM: &str = "550e8400-e29b-41d4-a716-446655440000";
+const USER: &str = "770e8400-e29b-41d4-a716-446655440000";
+const MESSAGE: &str = "880e8400-e29b-41d4-a716-446655440000";
+const AT: Timestamp = Timestamp::from_secs(1_760_110_200);
+const TIME: &str = "2025-10-10T15:30:00.000Z";
+
+fn id(text: &str) -> Uuid {
+    text.parse().expect("a UUID")
+}
+
+fn fixed_id() -> MessageId {
+    MessageId(id(MESSAGE))
+}
+
+fn room() -> RoomId {
+    RoomId(id(ROOM))
+}
+
+fn user() -> UserId {
+    UserId(id(USER))
+}
+
+fn stored() -> Message {
+    Message {
+        id: fixed_id(),
+        organization: OrgId(id(USER)),
+        room: room(),
+        seq: 12,
+        pos: 40,
+        changed_pos: 40,
+        sender_type: SenderType::Agent,
+        direction: Direction::Outbound,
+        user: Some(user()),
+        user_name: "Ada".into(),
+        contact: None,
+        message_type: MessageType::Text,
+        content: Content { text: "Olá! 1 < 2".into(), ..Content::default() },
+        status: MessageStatus::Sent,
+        reply_to: None,
+        client_message_id: None,
+        created_at: AT,
+        reactions: Vec::new(),
+        edited_at: None,
+        deleted_at: None,
+    }
+}
