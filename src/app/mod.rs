@@ -5,6 +5,7 @@
 mod accounts;
 mod admission;
 mod claim;
+mod reception;
 mod settings;
 mod upgrade;
 mod vitals;
@@ -28,6 +29,7 @@ use crate::api::{self, Attempts, Chat, Context, Limiter, Memory};
 use crate::clock;
 use crate::config::{Config, Listen};
 use crate::dialects;
+use crate::dialects::socketio::Desk;
 use crate::hub::handle::{self, Hub};
 use crate::metrics::Metrics;
 use crate::session::Sessions;
@@ -38,6 +40,7 @@ use crate::transport::listener::Listeners;
 use crate::web::{self, Pages};
 use accounts::HubHerald;
 use admission::Admission;
+use reception::Reception;
 use upgrade::Door;
 use vitals::Process;
 
@@ -130,23 +133,36 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
     let draining = Arc::new(AtomicBool::new(false));
 
     let admission = Admission::new(config.limits.max_connections, config.limits.max_connections_per_ip);
-    let club = Club {
+    let club = Arc::new(Club {
         hub: hub.clone(),
         gatekeeper: Arc::new(upgrade::Tokens(authenticator.clone())),
         metrics: metrics.clone(),
         events: config.limits.events_per_connection.map(settings::rate),
         typing: config.limits.typing_per_connection.map(settings::rate),
         idle_timeout: config.limits.idle_timeout,
-    };
+    });
     let options = settings::dialects(&config);
     let registry = dialects::registry(&options);
+    let recovers = config.socketio.recovery_window.is_some();
+    let engine = registry.iter().find(|it| it.dialect.carrier() == Carrier::EngineIo).map(|registered| {
+        let reception = Reception {
+            authenticator: authenticator.clone(),
+            admission: admission.clone(),
+            desk: Desk::new(club.clone(), registered, &options, recovers),
+            hub: hub.clone(),
+            clients: reception::clients(&config),
+            draining: draining.clone(),
+        };
+        reception::engine(&config, &sessions, reception)
+    });
     let sockets = registry.iter().map(|it| it.dialect).filter(|it| it.carrier() == Carrier::WebSocket);
     let sockets = sockets.map(Dialect::path).collect();
     let door = Arc::new(Door {
         authenticator: authenticator.clone(),
         registry,
         admission,
-        club: Arc::new(club),
+        club,
+        engine,
         sessions: sessions.clone(),
         draining: draining.clone(),
     });
@@ -211,11 +227,16 @@ fn bind(
     let mut bound = Vec::new();
     for listen in &config.server.listen {
         bound.extend(bind_each(listen, |address| {
-            let (context, chat, pages) = (context.clone(), chat.clone(), pages.clone());
+            let (context, chat, pages, engine) = (context.clone(), chat.clone(), pages.clone(), door.engine.clone());
             let app = move || {
-                let pages = pages.clone();
+                let (pages, engine) = (pages.clone(), engine.clone());
                 chat.hub.start_here();
-                api::app(context.clone(), Some(chat.clone()), move |routes| web::configure(routes, &pages))
+                api::app(context.clone(), Some(chat.clone()), move |routes| {
+                    if let Some(engine) = &engine {
+                        engine.routes(routes);
+                    }
+                    web::configure(routes, &pages);
+                })
             };
             listeners.bind(address, tls, app, Door::handler(door))
         })?);

@@ -15,6 +15,7 @@ use crate::domain::{Identity, Reject, Timestamp};
 use crate::session::dialect::{Carrier, Gatekeeper, Registered};
 use crate::session::member::{Club, Member, Provenance};
 use crate::session::{Opening, Sessions};
+use crate::socketio::Engine;
 use crate::transport::upgrade::{Refusal, UpgradeHandler, UpgradeRequest, Verdict};
 
 /// How long a client should wait that finds the hub full, in seconds.
@@ -25,6 +26,8 @@ pub(super) struct Door {
     pub(super) registry: &'static [Registered],
     pub(super) admission: Arc<Admission>,
     pub(super) club: Arc<Club>,
+    /// Serves the sockets of clients that may also poll.
+    pub(super) engine: Option<Arc<Engine>>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) draining: Arc<AtomicBool>,
 }
@@ -44,6 +47,9 @@ impl Door {
     }
 
     fn decide(&self, request: &UpgradeRequest) -> Verdict {
+        if let Some(engine) = self.engine.as_ref().filter(|it| it.serves(request.path())) {
+            return engine.upgrade(request);
+        }
         let is_asked_for =
             |it: &&Registered| it.dialect.carrier() == Carrier::WebSocket && it.dialect.path() == request.path();
         let Some(registered) = self.registry.iter().find(is_asked_for) else {

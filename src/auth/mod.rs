@@ -187,7 +187,8 @@ impl Authenticator {
 }
 
 impl<'a> Knock<'a> {
-    fn token(&self) -> Option<Cow<'a, str>> {
+    /// What it shows as a token.
+    pub fn token(&self) -> Option<Cow<'a, str>> {
         let authorization = self.headers.get(header::AUTHORIZATION).map(text);
         let subprotocols = self.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).map(text);
         credentials::find(authorization, self.query, subprotocols)

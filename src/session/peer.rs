@@ -49,6 +49,8 @@ pub trait Peer {
     fn ended(&mut self, _ending: Ending) {}
 }
 
+const DISCONNECTED: &str = "disconnected";
+
 /// How a connection ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ending {
@@ -76,6 +78,19 @@ impl Ending {
     /// The client took its leave: with a Close frame, where there is one.
     pub fn left(code: Option<u16>) -> Self {
         Self { departure: Departure::Left, code: code.unwrap_or(1005), reason: "left", ours: None }
+    }
+
+    /// The client said that it is done, in words of its protocol: it does not come back to this connection.
+    pub fn disconnected() -> Self {
+        Self { departure: Departure::Left, code: 1000, reason: DISCONNECTED, ours: None }
+    }
+
+    /// Whether the client may come back and go on where it stopped.
+    pub fn is_resumable(&self) -> bool {
+        match self.ours {
+            Some(_) => self.departure == Departure::Lost,
+            None => self.reason != DISCONNECTED,
+        }
     }
 
     /// The connection ended without one.

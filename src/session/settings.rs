@@ -47,16 +47,21 @@ impl Default for SessionLimits {
     }
 }
 
-/// The sessions of a process that have the same limits.
+/// The sessions that have the same limits, counted together with those [beside](Self::beside) them.
 #[derive(Debug)]
 pub struct Sessions {
     limits: SessionLimits,
-    live: AtomicUsize,
+    live: Arc<AtomicUsize>,
 }
 
 impl Sessions {
     pub fn new(limits: SessionLimits) -> Arc<Self> {
-        Arc::new(Self { limits, live: AtomicUsize::new(0) })
+        Arc::new(Self { limits, live: Arc::default() })
+    }
+
+    /// Others with limits of their own.
+    pub fn beside(&self, limits: SessionLimits) -> Arc<Self> {
+        Arc::new(Self { limits, live: self.live.clone() })
     }
 
     pub fn limits(&self) -> &SessionLimits {

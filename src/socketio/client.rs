@@ -143,7 +143,7 @@ impl Client {
         };
         match (self.seat(namespace), body) {
             (None, Body::Connect(auth)) => self.connect(namespace, auth, link),
-            (Some(index), Body::Disconnect) => self.end(index, Ending::left(None), link),
+            (Some(index), Body::Disconnect) => self.end(index, Ending::disconnected(), link),
             (Some(index), Body::Event(payload)) => self.take(index, true, payload, link),
             (Some(index), Body::Ack(payload)) => self.take(index, false, payload, link),
             (Some(_), Body::Connect(_)) | (None, _) => link.close(CloseReason::ProtocolError),

@@ -82,8 +82,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// A letter, the acknowledgement's id if there is one, and for joins the room.
+    /// As the request's tag.
+    #[expect(clippy::unnecessary_wraps, reason = "it is what a tag is")]
     pub(super) fn tag(self) -> Tag {
+        Some(self.text().into())
+    }
+
+    /// A letter, the acknowledgement's id if there is one, and for joins the room.
+    fn text(self) -> String {
         let (letter, room) = match self.verb {
             Verb::Join { view: View::Conversation, room, past: false } => ('c', Some(room)),
             Verb::Join { view: View::Conversation, room, past: true } => ('C', Some(room)),
@@ -97,10 +103,10 @@ impl Asked {
             Verb::Rejoin(room) => ('j', Some(room)),
         };
         let ack = self.ack.map(|ack| ack.to_string()).unwrap_or_default();
-        Some(match room {
-            Some(room) => format!("{letter}{ack} {room}").into(),
-            None => format!("{letter}{ack}").into(),
-        })
+        match room {
+            Some(room) => format!("{letter}{ack} {room}"),
+            None => format!("{letter}{ack}"),
+        }
     }
 
     pub(super) fn parse(tag: &str) -> Option<Self> {

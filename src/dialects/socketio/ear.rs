@@ -22,7 +22,7 @@ use crate::domain::{
     CloseReason, Command, ConnId, Event, Identity, Message, RecoverableRoom, Reject, Resume, RoomId, RoomKind, Tag,
     Timestamp,
 };
-use crate::hub::handle::{Backlog, Broadcast, Departure, End, Outlet, WireForm};
+use crate::hub::handle::{Backlog, Broadcast, End, Outlet, WireForm};
 use crate::session::dialect::{Inbound, Misread, Request};
 use crate::session::{Outbox, Speaker};
 
@@ -180,17 +180,15 @@ impl Ear {
         self.outbox.flush();
     }
 
-    /// The connection is over.
-    pub(super) fn ended(&self, departure: Departure, at: Timestamp) {
+    /// The connection is over. `is_resumable`: the client may come back and go on where it stopped.
+    pub(super) fn ended(&self, is_resumable: bool, at: Timestamp) {
         // One that the client has not heard of cannot be taken up again, and must not replace what is kept.
         let is_unheard_of = matches!(*self.stage.borrow(), Stage::Waiting(_));
         let Some(keeping) = self.keeping.as_ref().filter(|_| !is_unheard_of) else { return };
-        match departure {
-            Departure::Left if self.desk.holders.is_held_by(keeping.id(), self.conn) => {
-                self.desk.hub().forget(keeping.id());
-            }
-            Departure::Left => {}
-            Departure::Lost => self.keep(Some(at)),
+        if is_resumable {
+            self.keep(Some(at));
+        } else if self.desk.holders.is_held_by(keeping.id(), self.conn) {
+            self.desk.hub().forget(keeping.id());
         }
         self.desk.holders.release(keeping.id(), self.conn);
     }
@@ -439,14 +437,21 @@ impl Outlet for Ear {
         let Some(room) = broadcast.event.room().filter(|_| !self.has_told(broadcast.pos)) else { return false };
         let views = self.rooms.borrow().views(room);
         let volatile = broadcast.event.is_volatile();
-        let put = |view| self.put(broadcast.pos, self.shared(broadcast, view).clone(), volatile);
-        views.iter().fold(false, |first, view| put(view) || first)
+        let mut is_first = false;
+        for view in views.iter() {
+            is_first |= self.put(broadcast.pos, self.shared(broadcast, view).clone(), volatile);
+        }
+        is_first
     }
 
     fn answer(&self, event: &Event, pos: Option<u64>, tag: &Tag, at: Timestamp) -> bool {
         let asked = tag.as_deref().and_then(Asked::parse);
         let frames = self.answers(event, pos, asked, at);
-        frames.into_iter().fold(false, |first, (pos, frame)| self.put(pos, frame, false) || first)
+        let mut is_first = false;
+        for (pos, frame) in frames {
+            is_first |= self.put(pos, frame, false);
+        }
+        is_first
     }
 
     fn caught_up(&self, room: RoomId) -> bool {

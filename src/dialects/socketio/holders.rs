@@ -34,13 +34,11 @@ impl Holders {
         self.lock().get(&id).is_some_and(|(holder, _)| *holder == conn)
     }
 
-    /// `conn` is over. Returns whether it was the present one.
-    pub(super) fn release(&self, id: RecoveryId, conn: ConnId) -> bool {
+    /// `conn` is over.
+    pub(super) fn release(&self, id: RecoveryId, conn: ConnId) {
         let mut holders = self.lock();
-        let is_present = holders.get(&id).is_some_and(|(holder, _)| *holder == conn);
-        if is_present {
+        if holders.get(&id).is_some_and(|(holder, _)| *holder == conn) {
             holders.remove(&id);
         }
-        is_present
     }
 }

@@ -156,10 +156,10 @@ mod tests {
     #[test]
     fn a_room_is_heard_of_in_the_views_that_were_joined_and_answered() {
         let mut rooms = Rooms::default();
-        for n in [5, 1, 3] {
+        for (n, pos) in [(5, 5), (1, 1), (3, 3)] {
             rooms.want(room(n), View::Room);
             assert!(rooms.views(room(n)).is_empty(), "not answered yet");
-            rooms.joined(room(n), View::Room, n as u64, false);
+            rooms.joined(room(n), View::Room, pos, false);
         }
         rooms.want(room(3), View::Conversation);
         rooms.joined(room(3), View::Conversation, 9, false);
@@ -171,7 +171,9 @@ mod tests {
             [(room(1), 1), (room(3), 3), (room(5), 5)]
         );
         let mut again = Rooms::default();
-        kept.iter().for_each(|it| again.recover(*it));
+        for room in &kept {
+            again.recover(*room);
+        }
         assert_eq!(again.recoverable(), kept);
     }
 

@@ -28,7 +28,7 @@ impl HubSocket {
     }
 
     pub(super) fn opened(&mut self, line: &mut Line<'_, '_>) {
-        self.with(line, |member, link| member.opened(link));
+        self.with(line, Member::opened);
         self.desk.hub().watch(self.member.conn(), None);
     }
 
@@ -60,7 +60,7 @@ impl Socket for HubSocket {
     }
 
     fn tick(&mut self, line: &mut Line<'_, '_>) -> Option<Duration> {
-        self.with(line, |member, link| member.tick(link))
+        self.with(line, Member::tick)
     }
 
     fn is_congested(&self) -> bool {
@@ -68,11 +68,11 @@ impl Socket for HubSocket {
     }
 
     fn drain(&mut self, line: &mut Line<'_, '_>) {
-        self.with(line, |member, link| member.drain(link));
+        self.with(line, Member::drain);
     }
 
     fn ended(&mut self, ending: Ending) {
-        self.ear.ended(ending.departure, clock::now());
+        self.ear.ended(ending.is_resumable(), clock::now());
         self.member.ended(ending);
     }
 }
