@@ -54,6 +54,8 @@ pub struct Metrics {
     pub store_up: Gauge,
     /// Audit lines dropped because too many waited.
     pub audit_dropped: Counter,
+    /// Connections that cannot be taken up again because too many waited to be kept.
+    pub recovery_dropped: Counter,
 }
 
 impl Metrics {
@@ -72,6 +74,7 @@ impl Metrics {
             store_latency_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
             store_up: Gauge::default(),
             audit_dropped: Counter::default(),
+            recovery_dropped: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("websocket_connections", "Open connections", metrics.connections.clone());
@@ -89,6 +92,7 @@ impl Metrics {
         seconds(&mut registry, "store_latency", "Time from a command to its commit", &metrics.store_latency_seconds);
         registry.register("store_up", "Whether the database answers", metrics.store_up.clone());
         registry.register("audit_dropped", "Audit lines dropped", metrics.audit_dropped.clone());
+        registry.register("recovery_dropped", "Connections not kept for recovery", metrics.recovery_dropped.clone());
         Self { registry, ..metrics }
     }
 

@@ -25,6 +25,8 @@ mod places;
 mod postgres;
 #[path = "store/reading.rs"]
 mod reading;
+#[path = "store/recovery.rs"]
+mod recovery;
 #[path = "store/requests.rs"]
 mod requests;
 #[path = "store/rooms.rs"]

@@ -269,16 +269,16 @@ pub trait Store: Send + Sync + 'static {
     fn heads(&self, rooms: Vec<RoomId>) -> Reply<Vec<Head>>;
 
     /// Keeps a connection for recovery, in place of what was kept of it before; dropped by the store some time after it was
-    /// lost. Nobody waits for it.
-    fn keep(&self, _connection: Recoverable) {}
+    /// lost, or when too many wait. Nobody waits for it.
+    fn keep(&self, connection: Recoverable);
 
     /// A connection that will not be taken up again.
-    fn forget(&self, _id: RecoveryId) {}
+    fn forget(&self, id: RecoveryId);
 
-    /// What is kept of a connection. `None`: nothing, or it was lost too long ago.
-    fn recall(&self, _id: RecoveryId) -> Reply<Option<Recoverable>> {
-        Box::pin(std::future::ready(Ok(None)))
-    }
+    /// What is kept of a connection, as of the last [`keep`](Self::keep). `None`: nothing; or it was lost too long ago; or
+    /// it was open when the database came back after writes had failed, and may have been told changes late and out of
+    /// their order, so that nobody can say which of them its client has heard.
+    fn recall(&self, id: RecoveryId) -> Reply<Option<Recoverable>>;
 
     /// Resolves when everything queued before it has its outcome, or after `Unavailable`.
     fn flush(&self) -> Reply<()>;

@@ -14,8 +14,9 @@ use super::audit::{AuditLog, Line};
 use super::batch::Job;
 use super::errand::Errand;
 use super::people::People;
+use super::recovery::{Sight, Step, Waiting};
 use crate::clock;
-use crate::domain::Identity;
+use crate::domain::{Identity, Recoverable, RecoveryId, Timestamp};
 use crate::hub::ports::{Busy, Outcomes, Ticket, WriteError, Written};
 
 /// How much is stored in one transaction.
@@ -27,11 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GATHERING_SHARE: u32 = 8;
 /// The writer looks around at least this often.
 const TICK: Duration = Duration::from_secs(1);
-/// People and audit lines are written at most this often, and so many at a time: few milliseconds of work, so that messages
-/// hardly wait for them, and as much as one sync of the disk is worth.
+/// People, connections and audit lines are written at most this often, and so many at a time: few milliseconds of work, so
+/// that messages hardly wait for them, and as much as one sync of the disk is worth.
 const CHORES_INTERVAL: Duration = Duration::from_millis(50);
 const PEOPLE: usize = 256;
 const LINES: usize = 512;
+const CONNECTIONS: usize = 512;
 /// How many times as many when somebody waits for them, and nobody for anything else.
 const ALL_AT_ONCE: usize = 8;
 /// How many errands may wait, and how many are run between two batches.
@@ -54,19 +56,30 @@ pub(crate) enum Turn {
 pub(crate) struct Chores {
     pub(crate) people: Vec<Arc<Identity>>,
     pub(crate) lines: Vec<Line>,
+    /// Connections to be kept, or forgotten.
+    pub(crate) connections: Vec<Step>,
+    /// To which time the floor of recovery rises.
+    pub(crate) floor: Option<Timestamp>,
 }
 
 impl Chores {
     /// The other half of what there is. `None`: there is only one thing.
     pub(crate) fn split_off(&mut self) -> Option<Self> {
-        if self.people.len() + self.lines.len() < 2 {
+        let counts = [self.people.len(), self.lines.len(), self.connections.len()];
+        if counts.iter().sum::<usize>() < 2 {
             return None;
         }
-        if self.people.is_empty() || self.lines.is_empty() {
-            let people = self.people.split_off(self.people.len() / 2);
-            return Some(Self { people, lines: self.lines.split_off(self.lines.len() / 2) });
+        let mut others = Self::default();
+        if counts.iter().filter(|count| **count > 0).count() == 1 {
+            others.people = self.people.split_off(self.people.len() / 2);
+            others.lines = self.lines.split_off(self.lines.len() / 2);
+            others.connections = self.connections.split_off(self.connections.len() / 2);
+        } else if self.connections.is_empty() {
+            others.lines = std::mem::take(&mut self.lines);
+        } else {
+            others.connections = std::mem::take(&mut self.connections);
         }
-        Some(Self { people: Vec::new(), lines: std::mem::take(&mut self.lines) })
+        Some(others)
     }
 }
 
@@ -78,6 +91,7 @@ struct State {
     jobs_next: bool,
     people: People,
     audit: AuditLog,
+    connections: Waiting,
     /// Chores are not done before this.
     chores_after: Option<Instant>,
     flight: Option<Flight>,
@@ -152,6 +166,10 @@ impl Intake {
         lock(&self.voice).outcomes = Some(outcomes);
     }
 
+    pub(crate) fn is_attached(&self) -> bool {
+        lock(&self.voice).outcomes.is_some()
+    }
+
     pub(crate) fn push(&self, job: Job) -> Result<(), Busy> {
         let mut state = lock(&self.state);
         if state.closed || state.jobs.len() >= self.capacity {
@@ -186,6 +204,37 @@ impl Intake {
         }
     }
 
+    /// Returns how many connections are not kept any more because there are too many.
+    pub(crate) fn keep(&self, connection: Recoverable) -> usize {
+        let connection = Arc::new(connection);
+        self.recovery(|waiting| waiting.keep(connection))
+    }
+
+    pub(crate) fn forget_connection(&self, id: RecoveryId) {
+        let now = clock::now();
+        self.recovery(|waiting| waiting.forget(id, now));
+    }
+
+    fn recovery<T>(&self, change: impl FnOnce(&mut Waiting) -> T) -> T {
+        let mut state = lock(&self.state);
+        // As with people.
+        let is_first = state.connections.is_empty();
+        let result = change(&mut state.connections);
+        if is_first && !state.connections.is_empty() {
+            self.wake.notify_one();
+        }
+        result
+    }
+
+    pub(crate) fn sight(&self, id: RecoveryId) -> Sight {
+        lock(&self.state).connections.sight(id)
+    }
+
+    /// These chores are done.
+    pub(crate) fn done(&self, chores: &Chores) {
+        lock(&self.state).connections.written(&chores.connections, chores.floor);
+    }
+
     /// Changes the audit log. The writer looks at it by itself.
     pub(crate) fn audit<T>(&self, change: impl FnOnce(&mut AuditLog) -> T) -> T {
         change(&mut lock(&self.state).audit)
@@ -195,6 +244,10 @@ impl Intake {
     /// shall not wait for the database. Returns how many audit lines were dropped.
     pub(crate) fn postpone(&self, chores: Chores) -> usize {
         let mut state = lock(&self.state);
+        state.connections.put_back(&chores.connections);
+        if state.closed {
+            state.connections = Waiting::default();
+        }
         if state.is_ending() {
             state.flushes.retain(|it| !it.chores);
             return chores.lines.len();
@@ -205,8 +258,15 @@ impl Intake {
     }
 
     /// The database has refused them. Whoever comes again is written again.
-    pub(crate) fn forget(&self, people: &[Arc<Identity>]) {
-        lock(&self.state).people.forget(people);
+    pub(crate) fn refused(&self, chores: &Chores) {
+        let mut state = lock(&self.state);
+        state.people.forget(&chores.people);
+        state.connections.give_up(&chores.connections);
+    }
+
+    /// The writer has lost its way, perhaps over one of the connections that it was writing.
+    pub(crate) fn abandon(&self) {
+        lock(&self.state).connections.abandon();
     }
 
     /// Resolves when everything taken so far is answered, and with `chores` when all those are done, too.
@@ -240,8 +300,7 @@ impl Intake {
                 .chores_after
                 .filter(|_| !ending)
                 .map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
-            let chores =
-                !state.people.is_empty() || state.audit.is_due(clock::now()) || (ending && !state.audit.is_empty());
+            let chores = state.has_chores(ending);
             // At the end there are many in a row; those whose senders wait go first.
             if chores && chores_in.is_zero() && (!ending || state.jobs.is_empty()) {
                 return Turn::Chores(state.take_chores(ending));
@@ -360,7 +419,17 @@ impl State {
         self.take_off(Vec::new());
         self.chores_after = Some(Instant::now() + CHORES_INTERVAL);
         let times = if all { ALL_AT_ONCE } else { 1 };
-        Chores { people: self.people.take(times * PEOPLE), lines: self.audit.take(times * LINES, clock::now(), all) }
+        Chores {
+            people: self.people.take(times * PEOPLE),
+            lines: self.audit.take(times * LINES, clock::now(), all),
+            connections: self.connections.take(times * CONNECTIONS),
+            floor: self.connections.spilled(),
+        }
+    }
+
+    fn has_chores(&self, all: bool) -> bool {
+        let lines = if all { !self.audit.is_empty() } else { self.audit.is_due(clock::now()) };
+        lines || !self.people.is_empty() || !self.connections.is_empty()
     }
 
     fn take_off(&mut self, tickets: Vec<Ticket>) {
@@ -380,7 +449,7 @@ impl State {
     }
 
     fn resolve_flushes(&mut self) {
-        let chores_done = self.people.is_empty() && self.audit.is_empty();
+        let chores_done = !self.has_chores(true);
         for flush in std::mem::take(&mut self.flushes) {
             if flush.after <= self.answered && (chores_done || !flush.chores) {
                 // Whoever asked may have stopped waiting.

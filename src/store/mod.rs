@@ -6,6 +6,8 @@
 //! - Every message has the next `seq` of its room and every change the next `pos` of its organization, without gaps, in
 //!   the order of commits (`batch::plan`). An organization's row is the lock on its numbering (`batch`).
 //! - What changes a stored message, a room or its members goes one by one, under the same lock (`amend`).
+//! - What nobody waits for is written between batches, from bounded queues that merge and drop (`people`, `audit`,
+//!   `recovery`).
 //! - Every write that was taken gets one outcome, after its commit or after its failure, in order (`intake`).
 //! - Nothing here panics, hangs for ever or grows without bound because a database is slow, stopped or gone.
 
@@ -25,6 +27,7 @@ mod people;
 mod queries;
 pub mod read;
 mod reader;
+mod recovery;
 mod rows;
 mod schema;
 mod status;
@@ -41,8 +44,9 @@ pub use error::OpenError;
 pub use migrations::{MigrationReport, migrate, verify};
 pub use target::Target;
 
+use crate::clock;
 use crate::domain::audit::AuditEntry;
-use crate::domain::{Identity, OrgId, RoomId, UserId};
+use crate::domain::{Identity, OrgId, Recoverable, RecoveryId, RoomId, UserId};
 use crate::hub::ports::{Access, After, Busy, Head, Outcomes, Page, Reply, Store, Unavailable, Write};
 use crate::metrics::Metrics;
 use connection::{Connection, Purpose};
@@ -51,7 +55,8 @@ use link::Link;
 use queries::{AccessOf, HeadsOf, PageOf};
 use read::Reads;
 use reader::Readers;
-use writer::{Run, Writer};
+use recovery::RecoverableOf;
+use writer::{Run, Upkeep, Writer};
 
 /// How often the watch looks for a writer that does not come back.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -67,11 +72,13 @@ pub struct Options {
     pub queue: usize,
     /// Bring the schema up to this release, or refuse one that is not.
     pub migrate: bool,
+    /// How long after it was lost a connection can be taken up again.
+    pub recovery_window: Duration,
 }
 
 impl Options {
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), workers: 2, queue: 16_384, migrate: true }
+        Self { url: url.into(), workers: 2, queue: 16_384, migrate: true, recovery_window: Duration::from_mins(2) }
     }
 }
 
@@ -81,6 +88,7 @@ pub struct SqlStore {
     intake: Arc<Intake>,
     metrics: Arc<Metrics>,
     readers: Readers,
+    recovery_window: Duration,
     _writer: Addr<Writer>,
 }
 
@@ -96,12 +104,13 @@ impl SqlStore {
         Connection::open(&target, Purpose::Write)
             .map_err(|error| OpenError::Unreachable { target: target.clone(), error })?;
 
+        let upkeep = Upkeep { window: options.recovery_window, start: Some(clock::now()) };
         let intake = Arc::new(Intake::new(options.queue));
         let writer = SyncArbiter::start(1, {
             let (target, intake, metrics) = (target.clone(), Arc::clone(&intake), Arc::clone(&metrics));
             move || {
                 let link = Link::new(target.clone(), Purpose::Write);
-                Writer::new(Arc::clone(&intake), Arc::clone(&metrics), link)
+                Writer::new(Arc::clone(&intake), Arc::clone(&metrics), link, upkeep)
             }
         });
         writer.do_send(Run);
@@ -111,7 +120,8 @@ impl SqlStore {
         });
         System::current().arbiter().spawn(watch(Arc::downgrade(&intake), Arc::clone(&metrics)));
         metrics.store_up.set(1);
-        Ok(Arc::new(Self { target, intake, metrics, readers, _writer: writer }))
+        let recovery_window = options.recovery_window;
+        Ok(Arc::new(Self { target, intake, metrics, readers, recovery_window, _writer: writer }))
     }
 
     /// What is read besides what the hub asks for.
@@ -119,7 +129,7 @@ impl SqlStore {
         Reads::new(self.readers.clone())
     }
 
-    /// As [`Store::flush`], and when what nobody waits for is stored, too: people and the audit log.
+    /// As [`Store::flush`], and when what nobody waits for is stored, too: people, connections and the audit log.
     pub fn settle(&self) -> Reply<()> {
         let done = self.intake.flush(true);
         Box::pin(async { done.await.map_err(|_| Unavailable) })
@@ -178,6 +188,22 @@ impl Store for SqlStore {
 
     fn heads(&self, rooms: Vec<RoomId>) -> Reply<Vec<Head>> {
         self.readers.ask(HeadsOf { rooms })
+    }
+
+    fn keep(&self, connection: Recoverable) {
+        let dropped = self.intake.keep(connection);
+        self.metrics.recovery_dropped.inc_by(dropped as u64);
+    }
+
+    fn forget(&self, id: RecoveryId) {
+        self.intake.forget_connection(id);
+    }
+
+    fn recall(&self, id: RecoveryId) -> Reply<Option<Recoverable>> {
+        // Before the table: what is written in between is seen in one of them.
+        let sight = self.intake.sight(id);
+        let (stored, window) = (self.readers.ask(RecoverableOf(id)), self.recovery_window);
+        Box::pin(async move { Ok(recovery::judge(sight, stored.await?, clock::now(), window)) })
     }
 
     fn flush(&self) -> Reply<()> {

@@ -240,6 +240,31 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{Id, Object};
+
+    recoverable_connections (id) {
+        id -> Id,
+        organization_id -> Id,
+        user_id -> Id,
+        rooms -> Object,
+        barrier -> BigInt,
+        first_kept_at -> BigInt,
+        kept_at -> BigInt,
+        lost_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    recovery_floor (id) {
+        id -> BigInt,
+        at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,
     users,

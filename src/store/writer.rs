@@ -20,9 +20,9 @@ use super::connection::{Connection, on};
 use super::errand::Errand;
 use super::intake::{Chores, Intake, Turn};
 use super::link::{Down, Link};
-use super::{amend, audit, people};
+use super::{amend, audit, people, recovery};
 use crate::clock;
-use crate::domain::{Reject, RejectCode};
+use crate::domain::{Reject, RejectCode, Timestamp};
 use crate::metrics::Metrics;
 
 /// Messages are rarely sent twice, and the unique index notices. After it has, they are looked up first for so many batches,
@@ -42,6 +42,18 @@ pub(crate) struct Writer {
     careful: u32,
     /// When to look for what is to be removed.
     sweep_at: Instant,
+    upkeep: Upkeep,
+    /// There is a hub.
+    is_attached: bool,
+}
+
+/// What there is to know about the connections that are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Upkeep {
+    /// How long after it was lost a connection can be taken up again.
+    pub(crate) window: Duration,
+    /// What was kept open before this time was left by a hub that died. `None`: all of that is marked as lost.
+    pub(crate) start: Option<Timestamp>,
 }
 
 impl Actor for Writer {
@@ -66,6 +78,7 @@ impl Handler<Run> for Writer {
             if catch_unwind(AssertUnwindSafe(|| self.turn(turn))).is_err() {
                 error!("The writer panicked: its batch counts as failed");
                 self.memory = Memory::default();
+                self.intake.abandon();
                 self.down();
             }
             self.intake.end_turn();
@@ -74,8 +87,9 @@ impl Handler<Run> for Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(intake: Arc<Intake>, metrics: Arc<Metrics>, link: Link) -> Self {
-        Self { intake, metrics, link, memory: Memory::default(), careful: 0, sweep_at: Instant::now() }
+    pub(crate) fn new(intake: Arc<Intake>, metrics: Arc<Metrics>, link: Link, upkeep: Upkeep) -> Self {
+        let (memory, sweep_at) = (Memory::default(), Instant::now());
+        Self { intake, metrics, link, memory, careful: 0, sweep_at, upkeep, is_attached: false }
     }
 
     fn turn(&mut self, turn: Turn) {
@@ -95,6 +109,11 @@ impl Writer {
             Turn::Idle => self.look_around(),
             Turn::Closed => {}
         }
+        // Before there is a hub, it may be a command line beside one.
+        if !self.is_attached && self.intake.is_attached() {
+            self.is_attached = true;
+            self.sweep_at = Instant::now();
+        }
         if self.sweep_at <= Instant::now() {
             self.sweep();
         }
@@ -107,7 +126,8 @@ impl Writer {
             return Err(Down);
         }
         if self.intake.owes_recovery() {
-            if let Err(error) = self.link.get()?.takes_writes() {
+            // A write that tells whether there are writes, and must be there before anyone is told that there are.
+            if let Err(error) = self.link.get()?.change(|c| recovery::raise_floor(c, clock::now())) {
                 warn!("The database takes no writes: {error}");
                 self.down();
                 return Err(Down);
@@ -204,21 +224,28 @@ impl Writer {
         let Ok(connection) = self.ready() else { return self.postpone(chores) };
         let written = connection.change(|connection| {
             people::write(connection, &chores.people, clock::now())?;
-            audit::write(connection, &chores.lines)
+            audit::write(connection, &chores.lines)?;
+            recovery::write(connection, &chores.connections)?;
+            chores.floor.map_or(Ok(()), |floor| recovery::raise_floor(connection, floor))
         });
-        let Err(error) = written else { return };
+        let Err(error) = written else { return self.intake.done(&chores) };
         if !is_rows_fault(&error, connection) {
-            warn!("People and audit lines wait for the database: {error}");
+            warn!("People, audit lines and connections to be recovered wait for the database: {error}");
             self.down();
             self.postpone(chores);
         } else if let Some(others) = chores.split_off() {
             self.chores(chores);
             self.chores(others);
         } else {
-            let what = if chores.lines.is_empty() { "somebody who came" } else { "an audit line" };
+            let what = match (&*chores.people, &*chores.lines) {
+                ([_, ..], _) => "somebody who came",
+                (_, [_, ..]) => "an audit line",
+                _ => "a connection to be recovered",
+            };
             error!("The database refuses to keep {what}: {error}");
-            self.intake.forget(&chores.people);
+            self.intake.refused(&chores);
             self.metrics.audit_dropped.inc_by(chores.lines.len() as u64);
+            self.metrics.recovery_dropped.inc_by(chores.connections.len() as u64);
         }
     }
 
@@ -227,14 +254,22 @@ impl Writer {
         self.metrics.audit_dropped.inc_by(dropped as u64);
     }
 
-    /// Removes what nobody can reach any more, some at a time: old keys of requests, messages of rooms that are gone.
+    /// Removes what nobody can reach any more, some at a time: old keys of requests, messages of rooms that are gone,
+    /// connections that were lost too long ago.
     fn sweep(&mut self) {
         self.sweep_at = Instant::now() + SWEEP_INTERVAL;
+        let Upkeep { window, start } = self.upkeep;
+        let start = start.filter(|_| self.is_attached);
         let Ok(connection) = self.ready() else { return };
-        let more = batch::sweep(connection, clock::now()).and_then(|keys| Ok(amend::sweep(connection)? || keys));
-        match more {
-            Ok(true) => self.sweep_at = Instant::now() + SWEEP_PAUSE,
-            Ok(false) => {}
+        match sweep(connection, window, start) {
+            Ok(left) => {
+                if start.is_some() && !left.dead {
+                    self.upkeep.start = None;
+                }
+                if left.dead || left.old {
+                    self.sweep_at = Instant::now() + SWEEP_PAUSE;
+                }
+            }
             Err(error) => {
                 warn!("What is not needed any more could not be removed: {error}");
                 if self.link.renew().is_err() {
@@ -260,6 +295,20 @@ fn run(connection: &mut Connection, memory: &mut Memory, jobs: &mut [Job], care:
     } else {
         batch::run(connection, memory, jobs, care)
     }
+}
+
+/// What a sweep may not have come to.
+struct Left {
+    /// Connections of a hub that died.
+    dead: bool,
+    old: bool,
+}
+
+fn sweep(connection: &mut Connection, window: Duration, start: Option<Timestamp>) -> QueryResult<Left> {
+    let now = clock::now();
+    let dead = start.map_or(Ok(false), |start| recovery::mark_lost(connection, start))?;
+    let old = [batch::sweep(connection, now)?, amend::sweep(connection)?, recovery::sweep(connection, now, window)?];
+    Ok(Left { dead, old: old.contains(&true) })
 }
 
 /// Puts the verdicts of a run behind those of the runs before it.

@@ -1,9 +1,10 @@
-//! A store that has every room, takes every change, and forgets all but the audit log.
+//! A store that has every room, takes every change, and forgets all but the audit log and what is kept for recovery.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tertulia::domain::audit::AuditEntry;
-use tertulia::domain::{Identity, OrgId, RoomId, RoomKind, UserId};
+use tertulia::domain::{Identity, OrgId, Recoverable, RecoveryId, RoomId, RoomKind, UserId};
 use tertulia::hub::ports::{
     Access, After, Busy, Change, Head, Outcome, Outcomes, Page, Reply, Store, Write, WriteError, Written,
 };
@@ -12,6 +13,7 @@ use tertulia::hub::ports::{
 pub struct EasyStore {
     outcomes: OnceLock<Box<dyn Outcomes>>,
     audit: Mutex<Vec<AuditEntry>>,
+    kept: Mutex<HashMap<RecoveryId, Recoverable>>,
 }
 
 impl EasyStore {
@@ -59,6 +61,19 @@ impl Store for EasyStore {
 
     fn heads(&self, _: Vec<RoomId>) -> Reply<Vec<Head>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn keep(&self, connection: Recoverable) {
+        self.kept.lock().unwrap().insert(connection.id, connection);
+    }
+
+    fn forget(&self, id: RecoveryId) {
+        self.kept.lock().unwrap().remove(&id);
+    }
+
+    fn recall(&self, id: RecoveryId) -> Reply<Option<Recoverable>> {
+        let kept = self.kept.lock().unwrap().get(&id).cloned();
+        Box::pin(std::future::ready(Ok(kept)))
     }
 
     fn flush(&self) -> Reply<()> {

@@ -1,0 +1,385 @@
+//! What waits to be written about connections: of each only the last word.
+//!
+//! A change stays in here until it is written, so that it can be found meanwhile, and need not be put back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::Kept;
+use crate::domain::{Recoverable, RecoveryId, Timestamp};
+
+/// How much waits at most, some 60 MB of it. Of a connection beyond that only the name waits, to be forgotten: what the
+/// table says of it is out of date.
+const BOUNDS: Bounds = Bounds { connections: 65_536, rooms: 1_048_576, forgotten: 262_144 };
+
+struct Bounds {
+    connections: usize,
+    /// Those that the connections are in, together.
+    rooms: usize,
+    forgotten: usize,
+}
+
+/// What shall become of what is kept of a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Wish {
+    Keep(Kept),
+    Forget,
+}
+
+impl Wish {
+    fn rooms(&self) -> usize {
+        match self {
+            Self::Keep(kept) => kept.connection.rooms.len(),
+            Self::Forget => 0,
+        }
+    }
+}
+
+/// A change on its way into the table.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) id: RecoveryId,
+    pub(crate) wish: Wish,
+    place: u64,
+}
+
+/// What is known of a connection before anyone looks into the table.
+pub(crate) struct Sight {
+    pub(crate) wish: Option<Wish>,
+    pub(crate) floor: Timestamp,
+}
+
+struct Entry {
+    wish: Wish,
+    /// Where it stands in the line. `None`: it is being written.
+    place: Option<u64>,
+}
+
+pub(crate) struct Waiting {
+    bounds: Bounds,
+    entries: HashMap<RecoveryId, Entry>,
+    /// Those that stand in line, by their places: connections to be kept, and those to be forgotten.
+    kept: BTreeMap<u64, RecoveryId>,
+    forgotten: BTreeMap<u64, RecoveryId>,
+    next_place: u64,
+    /// In how many rooms those are that stand in line to be kept.
+    rooms: usize,
+    /// Even a name had to be dropped at this time: the floor rises to it.
+    spilled: Option<Timestamp>,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self::new(BOUNDS)
+    }
+}
+
+impl Waiting {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            entries: HashMap::new(),
+            kept: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
+            next_place: 0,
+            rooms: 0,
+            spilled: None,
+        }
+    }
+
+    /// Whether nothing stands in line.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.forgotten.is_empty() && self.spilled.is_none()
+    }
+
+    /// Takes in what is to be kept, unless something newer waits. Returns how many others had to go.
+    pub(crate) fn keep(&mut self, connection: Arc<Recoverable>) -> usize {
+        let mut first_kept_at = connection.kept_at;
+        if let Some(Entry { wish: Wish::Keep(before), .. }) = self.entries.get(&connection.id) {
+            if before.connection.kept_at > connection.kept_at {
+                return 0;
+            }
+            first_kept_at = before.first_kept_at;
+        }
+        let (id, kept_at) = (connection.id, connection.kept_at);
+        self.put(id, Wish::Keep(Kept { connection, first_kept_at }));
+        self.shrink(kept_at)
+    }
+
+    /// What waits of it is dropped, and so is what the table says.
+    pub(crate) fn forget(&mut self, id: RecoveryId, now: Timestamp) {
+        self.put(id, Wish::Forget);
+        self.shrink(now);
+    }
+
+    pub(crate) fn sight(&self, id: RecoveryId) -> Sight {
+        let wish = self.entries.get(&id).map(|entry| entry.wish.clone());
+        Sight { wish, floor: self.spilled.unwrap_or_default() }
+    }
+
+    /// At most `limit` of those that have waited longest, in the order of their ids, so that two hubs on one database do
+    /// not take the same rows in opposite orders.
+    pub(crate) fn take(&mut self, limit: usize) -> Vec<Step> {
+        let mut steps = Vec::with_capacity(limit.min(self.kept.len() + self.forgotten.len()));
+        while steps.len() < limit {
+            let line = match (self.kept.first_key_value(), self.forgotten.first_key_value()) {
+                (Some((kept, _)), Some((forgotten, _))) if forgotten < kept => &mut self.forgotten,
+                (Some(_), _) => &mut self.kept,
+                (None, _) => &mut self.forgotten,
+            };
+            let Some((place, id)) = line.pop_first() else { break };
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.place = None;
+                self.rooms -= entry.wish.rooms();
+                steps.push(Step { id, wish: entry.wish.clone(), place });
+            }
+        }
+        steps.sort_unstable_by_key(|step| step.id);
+        steps
+    }
+
+    /// The time to which the floor must rise, if it must.
+    pub(crate) fn spilled(&self) -> Option<Timestamp> {
+        self.spilled
+    }
+
+    /// They stand in the table.
+    pub(crate) fn written(&mut self, steps: &[Step], spilled: Option<Timestamp>) {
+        for step in steps {
+            if self.is_taken(step.id) {
+                self.entries.remove(&step.id);
+            }
+        }
+        if self.spilled == spilled {
+            self.spilled = None;
+        }
+        if self.entries.is_empty() {
+            // What a rush of them took is given back.
+            self.entries = HashMap::new();
+        }
+    }
+
+    /// They could not be written now: those of which there is nothing newer wait on, in their places.
+    pub(crate) fn put_back(&mut self, steps: &[Step]) {
+        for step in steps {
+            if self.is_taken(step.id) {
+                self.line_up(step.id, step.place);
+            }
+        }
+    }
+
+    /// They cannot be written. The table shall say nothing of them, rather than something out of date.
+    pub(crate) fn give_up(&mut self, steps: &[Step]) {
+        for step in steps {
+            if self.is_taken(step.id) {
+                match step.wish {
+                    Wish::Keep(_) => self.put(step.id, Wish::Forget),
+                    Wish::Forget => drop(self.entries.remove(&step.id)),
+                }
+            }
+        }
+    }
+
+    /// Gives up all that is being written.
+    pub(crate) fn abandon(&mut self) {
+        let taken = self.entries.iter().filter(|(_, entry)| entry.place.is_none());
+        let steps: Vec<Step> = taken.map(|(id, entry)| Step { id: *id, wish: entry.wish.clone(), place: 0 }).collect();
+        self.give_up(&steps);
+    }
+
+    /// Whether it is being written, and nothing newer waits.
+    fn is_taken(&self, id: RecoveryId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.place.is_none())
+    }
+
+    /// Puts a wish in the place of the one that was there, or else at the end of the line.
+    fn put(&mut self, id: RecoveryId, wish: Wish) {
+        let place = self.entries.get(&id).and_then(|before| before.place).unwrap_or_else(|| {
+            self.next_place += 1;
+            self.next_place
+        });
+        if self.kept.remove(&place).is_some() {
+            self.rooms -= self.entries.get(&id).map_or(0, |before| before.wish.rooms());
+        }
+        self.forgotten.remove(&place);
+        self.entries.insert(id, Entry { wish, place: None });
+        self.line_up(id, place);
+    }
+
+    /// Gives one that is in no line a place.
+    fn line_up(&mut self, id: RecoveryId, place: u64) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.place = Some(place);
+        self.rooms += entry.wish.rooms();
+        let line = if entry.wish == Wish::Forget { &mut self.forgotten } else { &mut self.kept };
+        line.insert(place, id);
+    }
+
+    /// Drops what is too much, the oldest first. Returns how many connections are not kept because of it.
+    fn shrink(&mut self, now: Timestamp) -> usize {
+        let mut dropped = 0;
+        while (self.kept.len() > self.bounds.connections || self.rooms > self.bounds.rooms)
+            && let Some((_, id)) = self.kept.first_key_value()
+        {
+            self.put(*id, Wish::Forget);
+            dropped += 1;
+        }
+        while self.forgotten.len() > self.bounds.forgotten
+            && let Some((_, id)) = self.forgotten.pop_first()
+        {
+            self.entries.remove(&id);
+            self.spilled = self.spilled.max(Some(now));
+        }
+        dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{OrgId, RecoverableRoom, RoomId, UserId};
+
+    fn id(n: u128) -> RecoveryId {
+        RecoveryId(Uuid::from_u128(n))
+    }
+
+    /// Connection `n`, which was kept at this second, with so many rooms.
+    fn connection(n: u128, kept_at: i64, rooms: usize) -> Arc<Recoverable> {
+        let room = RecoverableRoom { room: RoomId(Uuid::from_u128(7)), views: 1, joined_pos: 1 };
+        Arc::new(Recoverable {
+            id: id(n),
+            organization: OrgId(Uuid::from_u128(2)),
+            user: UserId(Uuid::from_u128(3)),
+            rooms: vec![room; rooms],
+            barrier: 0,
+            kept_at: Timestamp::from_secs(kept_at),
+            lost_at: None,
+        })
+    }
+
+    /// Which connections these are, and when they were kept; `None`: they are to be forgotten.
+    fn told(steps: &[Step]) -> Vec<(u128, Option<i64>)> {
+        steps.iter().map(|step| (step.id.0.as_u128(), kept_at(&step.wish))).collect()
+    }
+
+    fn kept_at(wish: &Wish) -> Option<i64> {
+        match wish {
+            Wish::Keep(kept) => Some(kept.connection.kept_at.as_secs()),
+            Wish::Forget => None,
+        }
+    }
+
+    /// What is seen of connection `n`: when it was kept.
+    fn seen(waiting: &Waiting, n: u128) -> String {
+        match waiting.sight(id(n)).wish {
+            Some(wish) => kept_at(&wish).map_or_else(|| "forgotten".to_owned(), |at| at.to_string()),
+            None => "nothing".to_owned(),
+        }
+    }
+
+    fn small() -> Waiting {
+        Waiting::new(Bounds { connections: 3, rooms: 10, forgotten: 2 })
+    }
+
+    #[test]
+    fn of_each_connection_only_the_newest_waits() {
+        let mut waiting = Waiting::default();
+        for (n, at) in [(2, 5), (1, 6), (2, 8), (2, 7)] {
+            waiting.keep(connection(n, at, 1));
+        }
+        let steps = waiting.take(10);
+        assert_eq!(told(&steps), [(1, Some(6)), (2, Some(8))]);
+        let Wish::Keep(kept) = &steps[1].wish else { panic!("{steps:?}") };
+        assert_eq!(kept.first_kept_at, Timestamp::from_secs(5));
+        assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn who_waits_longest_is_written_first() {
+        let mut waiting = Waiting::default();
+        for n in [3, 2, 1] {
+            waiting.keep(connection(n, 5, 1));
+        }
+        waiting.keep(connection(3, 6, 1));
+        waiting.forget(id(2), Timestamp::default());
+        assert_eq!(told(&waiting.take(2)), [(2, None), (3, Some(6))]);
+        assert_eq!(told(&waiting.take(2)), [(1, Some(5))]);
+    }
+
+    #[test]
+    fn what_is_being_written_is_still_seen_until_it_is() {
+        let mut waiting = Waiting::default();
+        waiting.keep(connection(1, 5, 1));
+        waiting.keep(connection(2, 5, 1));
+        let steps = waiting.take(10);
+        assert_eq!(seen(&waiting, 1), "5");
+        waiting.keep(connection(1, 6, 1));
+        waiting.written(&steps, None);
+        assert_eq!([seen(&waiting, 1), seen(&waiting, 2)], ["6", "nothing"]);
+        assert_eq!(told(&waiting.take(10)), [(1, Some(6))]);
+    }
+
+    #[test]
+    fn what_could_not_be_written_waits_on_and_the_newest_wins() {
+        let mut waiting = Waiting::default();
+        for n in [1, 2, 3] {
+            waiting.keep(connection(n, 5, 1));
+        }
+        let steps = waiting.take(10);
+        waiting.keep(connection(1, 4, 1));
+        waiting.keep(connection(1, 6, 1));
+        waiting.forget(id(2), Timestamp::default());
+        waiting.put_back(&steps);
+        assert_eq!(told(&waiting.take(10)), [(1, Some(6)), (2, None), (3, Some(5))]);
+    }
+
+    #[test]
+    fn what_the_database_refuses_is_forgotten_unless_there_is_something_newer() {
+        let mut waiting = Waiting::default();
+        waiting.keep(connection(1, 5, 1));
+        waiting.keep(connection(2, 5, 1));
+        let steps = waiting.take(10);
+        waiting.keep(connection(2, 6, 1));
+        waiting.give_up(&steps);
+        let steps = waiting.take(10);
+        assert_eq!(told(&steps), [(1, None), (2, Some(6))]);
+        waiting.give_up(&steps[..1]);
+        assert_eq!(seen(&waiting, 1), "nothing");
+    }
+
+    #[test]
+    fn beyond_the_bound_the_oldest_are_not_kept_but_forgotten() {
+        let mut waiting = small();
+        let dropped: Vec<usize> = (1..=5).map(|n| waiting.keep(connection(n, 5, 1))).collect();
+        assert_eq!(dropped, [0, 0, 0, 1, 1]);
+        assert_eq!([seen(&waiting, 1), seen(&waiting, 3)], ["forgotten", "5"]);
+        assert_eq!(waiting.keep(connection(6, 5, 8)), 1, "it has many rooms");
+        assert_eq!((waiting.kept.len(), waiting.rooms), (3, 10));
+        let steps = waiting.take(10);
+        assert_eq!(waiting.rooms, 0);
+        waiting.put_back(&steps);
+        assert_eq!((waiting.kept.len(), waiting.rooms), (3, 10));
+        let steps = waiting.take(10);
+        assert_eq!(told(&steps), [(2, None), (3, None), (4, Some(5)), (5, Some(5)), (6, Some(5))]);
+        waiting.written(&steps, waiting.spilled());
+        assert_eq!((waiting.entries.len(), waiting.rooms), (0, 0));
+    }
+
+    #[test]
+    fn where_even_the_names_are_too_many_the_floor_rises() {
+        let mut waiting = small();
+        for n in 1..=6 {
+            waiting.keep(connection(n, 5, 1));
+            assert_eq!(waiting.spilled().is_some(), n == 6);
+        }
+        assert_eq!((&*seen(&waiting, 1), waiting.sight(id(1)).floor), ("nothing", Timestamp::from_secs(5)));
+        let (steps, spilled) = (waiting.take(10), waiting.spilled());
+        assert!(!waiting.is_empty(), "the floor is to be written");
+        waiting.keep(connection(7, 6, 1));
+        waiting.written(&steps, spilled);
+        assert_eq!(waiting.spilled(), None);
+        assert_eq!(told(&waiting.take(10)), [(7, Some(6))]);
+    }
+}
