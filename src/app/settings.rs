@@ -49,6 +49,7 @@ pub(super) fn store(config: &Config) -> store::Options {
     store::Options {
         workers: usize::from(config.database.workers.get()),
         migrate: config.database.migrate,
+        recovery_window: config.socketio.recovery_window.unwrap_or_default(),
         ..store::Options::new(config.database_url().expose())
     }
 }
