@@ -128,7 +128,7 @@ fn leave(join: &Join, view: View) -> Result<(Command, Verb), Reject> {
 fn typing(typing: &TypingNotice, is_typing: Option<bool>) -> Result<(Command, Verb), Reject> {
     let (room, view) = place(typing.conversation_id, typing.room_id)?;
     let is_typing = is_typing.or(typing.is_typing).ok_or_else(|| FIELDS.wrong("is_typing"))?;
-    Ok((Command::Typing { room, contact: None, is_typing }, Verb::Other(view)))
+    Ok((Command::Typing { room, contact: typing.contact_id, is_typing }, Verb::Other(view)))
 }
 
 /// A mark with both targets, as in the events that tell of marks, reaches up to the message.

@@ -9,18 +9,17 @@ use actix::WeakRecipient;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::super::object::Object;
 use super::Desk;
+use super::answers::left;
 use super::asked::{Asked, Verb, View, Views};
-use super::encode::{self, acknowledge, emit};
+use super::encode::{self, emit};
 use super::keeping::Keeping;
 use super::merge::Merge;
 use super::namespace;
 use super::rooms::Rooms;
 use super::wording;
 use crate::domain::{
-    CloseReason, Command, ConnId, Event, Identity, Message, RecoverableRoom, Reject, Resume, RoomId, RoomKind, Tag,
-    Timestamp,
+    CloseReason, Command, ConnId, Event, Identity, RecoverableRoom, Reject, Resume, RoomId, RoomKind, Tag, Timestamp,
 };
 use crate::hub::handle::{Backlog, Broadcast, End, Outlet, WireForm};
 use crate::session::dialect::{Inbound, Misread, Request};
@@ -31,13 +30,13 @@ pub(super) struct Ear {
     desk: Arc<Desk>,
     conn: ConnId,
     session: WeakRecipient<End>,
-    identity: Arc<Identity>,
+    pub(super) identity: Arc<Identity>,
     /// `None`: `/`, whose frames are everyone's.
     namespace: Option<Box<str>>,
-    rooms: RefCell<Rooms>,
+    pub(super) rooms: RefCell<Rooms>,
     stage: RefCell<Stage>,
     /// `None`: the client does not take offsets.
-    keeping: Option<Box<Keeping>>,
+    pub(super) keeping: Option<Box<Keeping>>,
 }
 
 /// How far the connection has come.
@@ -52,7 +51,7 @@ enum Stage {
 }
 
 /// Frames for one client, each with the `pos` of what it tells.
-type Frames = SmallVec<[(Option<u64>, Bytes); 3]>;
+pub(super) type Frames = SmallVec<[(Option<u64>, Bytes); 3]>;
 
 impl Ear {
     pub(super) fn new(
@@ -197,7 +196,7 @@ impl Ear {
         self.outbox.backlog()
     }
 
-    fn keep(&self, lost_at: Option<Timestamp>) {
+    pub(super) fn keep(&self, lost_at: Option<Timestamp>) {
         let Some((keeping, organization)) = self.keeping.as_ref().zip(self.identity.organization) else { return };
         if !self.desk.holders.is_held_by(keeping.id(), self.conn) {
             return;
@@ -213,7 +212,7 @@ impl Ear {
     }
 
     /// Whether this was told while the connection was taken up again, before the hub came to tell it.
-    fn has_told(&self, pos: Option<u64>) -> bool {
+    pub(super) fn has_told(&self, pos: Option<u64>) -> bool {
         self.keeping.as_ref().zip(pos).is_some_and(|(keeping, pos)| keeping.has_told(pos))
     }
 
@@ -227,12 +226,12 @@ impl Ear {
         broadcast.form(self.form(view, offset.is_some()), |it| encode::told(&it.event, view, offset, it.at))
     }
 
-    fn told(&self, event: &Event, views: Views, pos: Option<u64>, at: Timestamp) -> Frames {
+    pub(super) fn told(&self, event: &Event, views: Views, pos: Option<u64>, at: Timestamp) -> Frames {
         let offset = pos.filter(|_| self.keeping.is_some());
         views.iter().map(|view| (pos, encode::told(event, view, offset, at))).collect()
     }
 
-    fn left(&self, room: RoomId, view: View) -> Bytes {
+    pub(super) fn left(&self, room: RoomId, view: View) -> Bytes {
         let (name, fields) = left(room, view, &self.identity);
         emit(name, None, fields)
     }
@@ -267,7 +266,7 @@ impl Ear {
     }
 
     /// A room has no past to tell any more.
-    fn up_to_date(&self, room: RoomId) -> bool {
+    pub(super) fn up_to_date(&self, room: RoomId) -> bool {
         let is_complete = match &mut *self.stage.borrow_mut() {
             Stage::Merging(merge) => merge.is_complete_without(room),
             _ => false,
@@ -277,140 +276,12 @@ impl Ear {
         }
         is_complete
     }
-
-    fn answers(&self, event: &Event, pos: Option<u64>, asked: Option<Asked>, at: Timestamp) -> Frames {
-        let ack = asked.and_then(|asked| asked.ack);
-        let verb = asked.map(|asked| asked.verb);
-        match event {
-            Event::Joined { room, last_seq, last_pos, .. } => self.joined(*room, *last_seq, *last_pos, verb, ack),
-            Event::Left { room } => self.has_left(*room, verb, ack, at),
-            Event::Rejected(reject) => {
-                match verb {
-                    Some(Verb::Join { view, room, .. }) => self.rooms.borrow_mut().refused(room, view),
-                    Some(Verb::Rejoin(room)) => {
-                        self.lose(room, reject, at);
-                        return Frames::new();
-                    }
-                    _ => {}
-                }
-                both("error", ack, |p| encode::reject(p, reject))
-            }
-            Event::Sent { message, duplicate } => self.sent(message, *duplicate, ack, at),
-            Event::Connected { user, .. } => both("connected", None, |p| {
-                p.plain("message", "Connected to Tertulia");
-                p.id("user_id", user.0);
-            }),
-            Event::TokenExpiring { expires_at } => both("token_expiring", ack, |p| p.time("expires_at", *expires_at)),
-            Event::TokenRefreshed { expires_at } => {
-                both("token_refreshed", ack, |p| p.time_or_null("expires_at", *expires_at))
-            }
-            Event::ServerRestarting { reconnect_after_ms } => {
-                both("server_restarting", ack, |p| p.number("reconnect_after_ms", *reconnect_after_ms))
-            }
-            Event::Pong => both("pong", ack, |p| p.time("timestamp", at)),
-            Event::RoomAdded { room, member } => both("room_added", ack, |p| encode::room_added(p, room, member)),
-            Event::RoomRemoved { room } => both("room_removed", ack, |p| encode::room(p, *room, View::Room)),
-            event => self.of_a_room(event, pos, verb, ack, at),
-        }
-    }
-
-    /// What is told to a room, to one connection alone: a piece of its past, or what it did itself.
-    fn of_a_room(
-        &self,
-        event: &Event,
-        pos: Option<u64>,
-        verb: Option<Verb>,
-        ack: Option<u64>,
-        at: Timestamp,
-    ) -> Frames {
-        let Some(room) = event.room() else { return Frames::new() };
-        let views = self.rooms.borrow().views(room);
-        let mut frames = self.told(event, views, pos, at);
-        if let (Some(Verb::Other(view)), Some(ack)) = (verb, ack) {
-            frames.insert(0, (None, acknowledge(ack, |p| encode::fields(p, event, view, at))));
-        }
-        frames
-    }
-
-    fn joined(&self, room: RoomId, last_seq: u64, last_pos: u64, verb: Option<Verb>, ack: Option<u64>) -> Frames {
-        match verb {
-            Some(Verb::Join { view, past, .. }) => {
-                self.rooms.borrow_mut().joined(room, view, last_pos, past);
-                if let Some(keeping) = self.keeping.as_ref().filter(|_| past) {
-                    keeping.past_begins();
-                }
-                self.keep(None);
-                match view {
-                    View::Conversation => both("joined_conversation", ack, |p| {
-                        encode::room(p, room, View::Conversation);
-                        p.plain("message", &format!("Joined conversation {room}"));
-                        p.number("last_seq", last_seq);
-                    }),
-                    View::Room => both("user_joined", ack, |p| {
-                        encode::person(p, room, &self.identity);
-                        p.number("last_seq", last_seq);
-                    }),
-                }
-            }
-            Some(Verb::Leave(view)) => {
-                self.rooms.borrow_mut().view_left(room, view);
-                self.keep(None);
-                let (name, fields) = left(room, view, &self.identity);
-                both(name, ack, fields)
-            }
-            _ => Frames::new(),
-        }
-    }
-
-    fn has_left(&self, room: RoomId, verb: Option<Verb>, ack: Option<u64>, at: Timestamp) -> Frames {
-        let asked = if let Some(Verb::Leave(view)) = verb { Some(view) } else { None };
-        let views = self.rooms.borrow_mut().left(room, asked.is_some(), at);
-        self.keep(None);
-        self.up_to_date(room);
-        match asked {
-            Some(view) => {
-                let (name, fields) = left(room, view, &self.identity);
-                both(name, ack, fields)
-            }
-            None => views.iter().map(|view| (None, self.left(room, view))).collect(),
-        }
-    }
-
-    fn sent(&self, message: &Arc<Message>, duplicate: bool, ack: Option<u64>, at: Timestamp) -> Frames {
-        let mut frames = Frames::new();
-        if let Some(ack) = ack {
-            frames.push((None, acknowledge(ack, |p| encode::sent(p, message, duplicate))));
-        }
-        if !duplicate && !self.has_told(Some(message.pos)) {
-            let views = self.rooms.borrow().views(message.room);
-            frames.extend(self.told(&Event::Message(message.clone()), views, Some(message.pos), at));
-        }
-        frames
-    }
 }
 
 /// Asks the hub to have the connection in a room for these views, from where `resume` says.
 pub(super) fn stay(room: RoomId, resume: Resume, views: Views) -> Command {
     // The room is there, so nothing is made.
     Command::Join { room, resume, presence: Some(views.has(View::Room)), create_as: RoomKind::Public }
-}
-
-/// An event for one client and, if it wants one, the acknowledgement that says the same.
-fn both(name: &str, ack: Option<u64>, fields: impl Fn(&mut Object<'_>)) -> Frames {
-    let acknowledged = ack.map(|ack| (None, acknowledge(ack, &fields)));
-    acknowledged.into_iter().chain([(None, emit(name, None, &fields))]).collect()
-}
-
-fn left(room: RoomId, view: View, identity: &Identity) -> (&'static str, impl Fn(&mut Object<'_>)) {
-    let name = match view {
-        View::Conversation => "left_conversation",
-        View::Room => "user_left",
-    };
-    let fields = move |p: &mut Object<'_>| match view {
-        View::Conversation => encode::room(p, room, view),
-        View::Room => encode::person(p, room, identity),
-    };
-    (name, fields)
 }
 
 impl Outlet for Ear {

@@ -220,6 +220,9 @@ fn typing(p: &mut Object<'_>, it: &Typing, view: View) {
     if view == View::Room {
         p.plain("user_name", &it.user_name);
     }
+    if let Some(contact) = it.contact {
+        p.id("contact_id", contact.0);
+    }
     p.flag("typing", it.is_typing);
     if view == View::Room {
         p.flag("is_typing", it.is_typing);

@@ -4,6 +4,7 @@
 //! events: by [`decode`](mod@decode), [`encode`](mod@encode), and the [`ear`] of each connection, which knows in which words it
 //! hears of which room. A client that wants it is taken up again after a drop, from the store ([`recovery`]).
 
+mod answers;
 mod asked;
 mod decode;
 mod ear;

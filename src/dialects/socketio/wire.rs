@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::super::payload::{Fields, Text};
-use crate::domain::{MessageId, RoomId};
+use crate::domain::{ContactId, MessageId, RoomId};
 
 /// `["name", payload?, …]`
 pub(super) struct Call<'a> {
@@ -91,12 +91,13 @@ pub(super) struct Said<'a> {
     pub caption: Option<Text<'a>>,
 }
 
-/// `typing`
+/// `typing_start`, `typing_stop`, `typing`
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct TypingNotice {
     pub conversation_id: Option<RoomId>,
     pub room_id: Option<RoomId>,
+    pub contact_id: Option<ContactId>,
     pub is_typing: Option<bool>,
 }
 
@@ -138,6 +139,7 @@ pub(super) const FIELDS: Fields = Fields(&[
     ("conversation_id", "a UUID"),
     ("room_id", "a UUID"),
     ("message_id", "a UUID"),
+    ("contact_id", "a UUID or null"),
     ("after_seq", "a non-negative integer"),
     ("text", "a string"),
     ("content", "a string, or an object with text or media_url"),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dialects::socketio::encode::{acknowledge, emit, offset, reject, sent, told};
-use crate::domain::{Deletion, Mark, MarkKind, Reaction, Reactions, Room, RoomKind, Typing};
+use crate::domain::{ContactId, Deletion, Mark, MarkKind, Reaction, Reactions, Room, RoomKind, Typing};
 
 fn packets(event: &Event, view: View, pos: Option<u64>) -> Vec<String> {
     let told = told(event, view, pos, AT);
@@ -91,6 +91,14 @@ fn typing_is_told_as_each_habit_expects_it() {
         packets(&typing, View::Room, None),
         [format!(r#"42["typing",{payload}]"#), format!(r#"42["user_typing",{payload}]"#)]
     );
+}
+
+#[test]
+fn the_contact_that_somebody_types_to_is_told_where_it_is_known() {
+    let contact = Some(ContactId(id(MESSAGE)));
+    let typing = Typing { room: room(), contact, user: user(), user_name: "Ada".into(), is_typing: false };
+    let (_, told) = event(&Event::Typing(typing), View::Conversation);
+    assert_eq!(told, json!({"conversation_id": ROOM, "user_id": USER, "contact_id": MESSAGE, "typing": false}));
 }
 
 #[test]
