@@ -44,6 +44,10 @@ pub struct View {
     /// The room's end, as it was told when it joined.
     pub end: u64,
     pub watch: bool,
+    /// The newest change of its organization, as it was told when it joined.
+    pub end_pos: u64,
+    /// It was told all that came before it joined, and that this is so.
+    pub is_caught_up: bool,
     /// What it was told as messages since it joined.
     pub told: BTreeSet<u64>,
 }
