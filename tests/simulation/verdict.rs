@@ -78,9 +78,7 @@ impl Device {
         }
         if let Some(room) = event.room() {
             check_right(self.who, link, asked.as_ref(), room, &event, facts);
-            if asked.is_none() {
-                check_is_news(link, room, pos, &event, facts);
-            }
+            check_is_news(link, room, pos, (&event, asked.is_some()), facts);
         }
         match event {
             Event::Joined { room, last_seq, last_pos, members } => {
@@ -287,12 +285,14 @@ fn view<'a>(link: &'a mut Link, room: RoomId, what: &str) -> &'a mut View {
     link.rooms.get_mut(&room).unwrap_or_else(|| panic!("told {what} of {room}, which it has not joined"))
 }
 
-/// Whoever was told that this was all that it had missed is told nothing of that any more, but for what the hub itself has
-/// missed.
-fn check_is_news(link: &Link, room: RoomId, pos: Option<u64>, event: &Event, facts: Facts<'_>) {
-    if let (Some(view), Some(pos)) = (link.rooms.get(&room), pos) {
-        let is_past = view.is_caught_up && pos <= view.end_pos;
-        assert!(!is_past || facts.has_compared, "it had missed this, and was told that there was no more: {event:?}");
+/// Whoever was told that this was all that it had missed hears of changes in their order, those of all its rooms, and of
+/// none that it had missed; but for what the hub itself has missed.
+fn check_is_news(link: &mut Link, room: RoomId, pos: Option<u64>, (event, is_own): (&Event, bool), facts: Facts<'_>) {
+    let view = link.rooms.get(&room).filter(|view| view.is_caught_up && !facts.has_compared);
+    if let (Some(view), Some(pos)) = (view, pos) {
+        assert!(is_own || pos > view.end_pos, "it had missed this, and was told that there was no more: {event:?}");
+        assert!(is_own || pos > link.newest, "told under {pos}, after {}: {event:?}", link.newest);
+        link.newest = link.newest.max(pos);
     }
 }
 
