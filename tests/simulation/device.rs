@@ -44,6 +44,10 @@ pub struct View {
     /// The room's end, as it was told when it joined.
     pub end: u64,
     pub watch: bool,
+    /// The newest change of its organization, as it was told when it joined.
+    pub end_pos: u64,
+    /// It was told all that came before it joined, and that this is so.
+    pub is_caught_up: bool,
     /// What it was told as messages since it joined.
     pub told: BTreeSet<u64>,
 }
@@ -58,12 +62,14 @@ pub struct Link {
     pub roles: Vec<Role>,
     /// The version of each room's rights that it met, counted from 0.
     pub versions: BTreeMap<RoomId, usize>,
+    /// The newest change that it was told live, in any room.
+    pub newest: u64,
 }
 
 impl Link {
     pub fn new(conn: ConnId, socket: Rc<Socket>, role: Role, store: &Store) -> Self {
         let versions = store.rooms.iter().map(|(id, row)| (*id, row.told)).collect();
-        Self { conn, socket, asked: BTreeMap::new(), rooms: BTreeMap::new(), roles: vec![role], versions }
+        Self { conn, socket, asked: BTreeMap::new(), rooms: BTreeMap::new(), roles: vec![role], versions, newest: 0 }
     }
 
     /// Whether it has asked to leave the room, or to read its past anew, and was not answered yet.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::people::{PEOPLE, PLACES};
 use super::rng::Rng;
-use super::socket::Socket;
+use super::socket::{Frame, Heard, Socket};
 use super::store::Store;
 
 const NOW: Timestamp = Timestamp::from_secs(1_000);
@@ -126,8 +126,11 @@ impl Scene {
 
 /// The numbers of the messages that can be read now.
 fn messages(socket: &Socket) -> Vec<u64> {
-    let seq = |event| if let Event::Message(message) = event { Some(message.seq) } else { None };
-    std::iter::from_fn(|| socket.read()).filter_map(|frame| seq(frame.event)).collect()
+    let seq = |heard| match heard {
+        Heard::Told(Frame { event: Event::Message(message), .. }) => Some(message.seq),
+        _ => None,
+    };
+    std::iter::from_fn(|| socket.read()).filter_map(seq).collect()
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tertulia::domain::{
-    Event, Mark, MemberRole, Membership, Message, MessageId, MessageStatus, OrgId, Reject, RejectCode, RoomId,
-    Timestamp, UserId,
+    Event, Mark, MarkKind, MemberRole, Membership, Message, MessageId, MessageStatus, OrgId, Reject, RejectCode,
+    RoomId, Tag, Timestamp, UserId,
 };
 use tertulia::hub::ports::{
     Access, After, Amended, Amendment, AmendmentKind, Busy, Change, Head, NewMark, NewMessage, NewRoom, Outcome, Page,
@@ -20,16 +20,75 @@ use super::people::{PEOPLE, PLACES};
 use super::rng::Rng;
 use super::row::{Rights, Row};
 
-/// Every committed message's room and number: what an acknowledgement is held against when it is written.
+/// What a stored change is about, if it has a place in the order of its room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Subject {
+    Message(MessageId),
+    Mark(UserId, MarkKind),
+}
+
+impl Subject {
+    fn of(event: &Event) -> Option<(RoomId, Self)> {
+        match event {
+            Event::Message(it) | Event::Sent { message: it, .. } | Event::Edited { message: it, .. } => {
+                Some((it.room, Self::Message(it.id)))
+            }
+            Event::Deleted(it) => Some((it.room, Self::Message(it.message))),
+            Event::Reacted(it) => Some((it.room, Self::Message(it.message))),
+            Event::Marked(it) => Some((it.room, Self::Mark(it.user, it.kind))),
+            _ => None,
+        }
+    }
+}
+
+/// Every committed message's room and number, and what was changed under which `pos`: what is told is held against it
+/// when it is written.
 #[derive(Default)]
-pub struct Ledger(RefCell<BTreeMap<MessageId, (RoomId, u64)>>);
+pub struct Ledger {
+    messages: RefCell<BTreeMap<MessageId, (RoomId, u64)>>,
+    changes: RefCell<BTreeMap<(RoomId, u64), Subject>>,
+}
 
 impl Ledger {
-    /// Panics if `event` tells of a message that is not stored as it says.
-    pub fn check(&self, event: &Event) {
-        let (Event::Message(message) | Event::Sent { message, .. }) = event else { return };
-        let stored = self.0.borrow().get(&message.id).copied();
-        assert_eq!(stored, Some((message.room, message.seq)), "told of a message that is not stored so: {event:?}");
+    /// Panics if `event` tells of a message that is not stored as it says, or comes under a `pos` that is not its own.
+    pub fn check(&self, event: &Event, pos: Option<u64>, tag: &Tag) {
+        if let Event::Message(message) | Event::Sent { message, .. } = event {
+            let stored = self.messages.borrow().get(&message.id).copied();
+            assert_eq!(stored, Some((message.room, message.seq)), "told of a message that is not stored so: {event:?}");
+            let is_own = pos.is_none_or(|pos| pos == message.pos);
+            assert!(is_own, "a message under the pos of something else, {pos:?}: {event:?}");
+        }
+        let subject = Subject::of(event);
+        match (pos, subject) {
+            (Some(pos), Some((room, subject))) => {
+                let changed = self.changes.borrow().get(&(room, pos)).cloned();
+                assert_eq!(changed, Some(subject), "nothing of that kind was stored under {pos}: {event:?}");
+                let is_duplicate = matches!(event, Event::Sent { duplicate: true, .. });
+                assert!(!is_duplicate, "a duplicate has no place in the order: {event:?}");
+            }
+            (Some(pos), None) => panic!("{pos} is the pos of nothing that is told in order: {event:?}"),
+            // What was asked for may have changed nothing, or come from outside the room.
+            (None, Some(_)) => assert!(tag.is_some(), "it was stored, and is told without its pos: {event:?}"),
+            (None, None) => {}
+        }
+    }
+
+    fn note(&self, outcome: &Result<Outcome, WriteError>) {
+        let (pos, event) = match outcome {
+            Ok(Outcome::Message { message, duplicate: false }) => (message.pos, Event::Message(message.clone())),
+            Ok(Outcome::Mark { mark, pos: Some(pos) }) => (*pos, Event::Marked(mark.clone())),
+            Ok(Outcome::Amended { amended, pos: Some(pos) }) => match amended {
+                Amended::Edited { message } => (*pos, Event::Edited { message: message.clone(), by: None }),
+                Amended::Deleted(deletion) => (*pos, Event::Deleted(deletion.clone())),
+                Amended::Reacted(reaction) => (*pos, Event::Reacted(reaction.clone())),
+                _ => return,
+            },
+            _ => return,
+        };
+        if let Some((room, subject)) = Subject::of(&event) {
+            let before = self.changes.borrow_mut().insert((room, pos), subject);
+            assert_eq!(before, None, "two changes under {pos}");
+        }
     }
 }
 
@@ -155,12 +214,14 @@ impl Store {
     }
 
     fn apply(&mut self, write: Write, now: Timestamp) -> Result<Outcome, WriteError> {
-        match write.change {
+        let outcome = match write.change {
             Change::Message(message) => Ok(self.add_message(write.organization, *message, now)),
             Change::Room(room) => Ok(self.add_room(write.organization, &room)),
             Change::Mark(mark) => self.move_mark(write.organization, &mark, now),
             Change::Amend(amendment) => self.amend(write.organization, *amendment, now),
-        }
+        };
+        self.ledger.note(&outcome);
+        outcome
     }
 
     fn add_message(&mut self, org: OrgId, new: NewMessage, at: Timestamp) -> Outcome {
@@ -196,7 +257,7 @@ impl Store {
             deleted_at: None,
         });
         row.messages.push(message.clone());
-        let known = self.ledger.0.borrow_mut().insert(message.id, (message.room, message.seq));
+        let known = self.ledger.messages.borrow_mut().insert(message.id, (message.room, message.seq));
         assert_eq!(known, None, "two drafts with one id");
         if let Some(key) = key {
             self.sent.insert(key, message.clone());

@@ -8,6 +8,8 @@
 //!   come before the answer to that;
 //! - after writes had failed, and the hub has compared itself with the store, an own message may have been told as
 //!   a message already; its acknowledgement then comes whenever it comes.
+//!
+//! Once after each join it is told that this was all that it had missed, and nothing older after that.
 
 use std::sync::Arc;
 
@@ -17,7 +19,7 @@ use super::device::{Asked, Device, Link, Place, View};
 use super::people::Person;
 use super::row::{Rights, Row};
 use super::shown::Shown;
-use super::socket::Frame;
+use super::socket::{Frame, Heard};
 use super::store::Store;
 
 /// What is known of the hub by whoever judges it.
@@ -49,10 +51,25 @@ fn since(row: &Row, version: usize) -> &[Rights] {
 }
 
 impl Device {
-    /// Takes in one frame, and panics if it breaks a promise.
-    pub fn hear(&mut self, frame: Frame, facts: Facts<'_>) {
+    /// Takes in what it is told, and panics if it breaks a promise.
+    pub fn hear(&mut self, heard: Heard, facts: Facts<'_>) {
+        match heard {
+            Heard::Told(frame) => self.hear_frame(frame, facts),
+            Heard::CaughtUp(room) => self.catch_up(room),
+        }
+    }
+
+    fn catch_up(&mut self, room: RoomId) {
         let Some(link) = &mut self.link else { return };
-        let Frame { event, tag } = frame;
+        let view = view(link, room, "that it has caught up");
+        assert!(!view.is_caught_up, "told twice that this was all that it had missed of {room}");
+        assert!(view.cursor >= view.end, "told that it had not missed what follows {} of {room}", view.cursor);
+        view.is_caught_up = true;
+    }
+
+    fn hear_frame(&mut self, frame: Frame, facts: Facts<'_>) {
+        let Some(link) = &mut self.link else { return };
+        let Frame { event, pos, tag } = frame;
         let asked = tag.as_deref().map(|tag| {
             link.asked.remove(tag).unwrap_or_else(|| panic!("{tag} was answered twice, or never asked: {event:?}"))
         });
@@ -61,6 +78,7 @@ impl Device {
         }
         if let Some(room) = event.room() {
             check_right(self.who, link, asked.as_ref(), room, &event, facts);
+            check_is_news(link, room, pos, (&event, asked.is_some()), facts);
         }
         match event {
             Event::Joined { room, last_seq, last_pos, members } => {
@@ -74,7 +92,8 @@ impl Device {
                 let view = view.or_default();
                 view.watch = presence.unwrap_or(was_in && view.watch);
                 if let Some(start) = start(resume, was_in, last_seq, last_pos, room, facts.store) {
-                    *view = View { cursor: start, end: last_seq, watch: view.watch, ..View::default() };
+                    let (watch, end_pos) = (view.watch, last_pos);
+                    *view = View { cursor: start, end: last_seq, end_pos, watch, ..View::default() };
                 }
                 assert!(last_seq >= place.cursor, "a message that was told before is gone from {room}");
                 place.begin(resume, was_in, last_seq, last_pos);
@@ -93,7 +112,11 @@ impl Device {
                 self.reach(&message);
                 self.show(&Event::Message(message));
             }
-            Event::Sent { message, duplicate } => self.acknowledge(&message, duplicate, facts),
+            Event::Sent { message, duplicate } => {
+                let is_inside = link.rooms.contains_key(&message.room);
+                assert!(duplicate || !is_inside || pos.is_some(), "acknowledged in a room, without its pos");
+                self.acknowledge(&message, duplicate, facts);
+            }
             Event::Edited { .. } | Event::Deleted(_) | Event::Reacted(_) => {
                 let room = event.room().expect("it is about a message");
                 match asked {
@@ -260,6 +283,17 @@ fn start(resume: Resume, was_in: bool, last_seq: u64, last_pos: u64, room: RoomI
 
 fn view<'a>(link: &'a mut Link, room: RoomId, what: &str) -> &'a mut View {
     link.rooms.get_mut(&room).unwrap_or_else(|| panic!("told {what} of {room}, which it has not joined"))
+}
+
+/// Whoever was told that this was all that it had missed hears of changes in their order, those of all its rooms, and of
+/// none that it had missed; but for what the hub itself has missed.
+fn check_is_news(link: &mut Link, room: RoomId, pos: Option<u64>, (event, is_own): (&Event, bool), facts: Facts<'_>) {
+    let view = link.rooms.get(&room).filter(|view| view.is_caught_up && !facts.has_compared);
+    if let (Some(view), Some(pos)) = (view, pos) {
+        assert!(is_own || pos > view.end_pos, "it had missed this, and was told that there was no more: {event:?}");
+        assert!(is_own || pos > link.newest, "told under {pos}, after {}: {event:?}", link.newest);
+        link.newest = link.newest.max(pos);
+    }
 }
 
 fn check_next(view: &View, message: &Message) {

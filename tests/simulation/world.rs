@@ -14,7 +14,7 @@ use super::device::{Device, Link};
 use super::hub::Hub;
 use super::people::PEOPLE;
 use super::rng::Rng;
-use super::socket::Socket;
+use super::socket::{Heard, Socket};
 use super::store::Store;
 use super::verdict::Facts;
 
@@ -269,11 +269,14 @@ impl World {
         self.post(link.conn, Input::Disconnect { conn: link.conn, departure });
     }
 
+    /// The device takes in so many frames, and what comes with them.
     fn read(&mut self, device: usize, frames: usize) {
-        for _ in 0..frames {
+        let mut left = frames;
+        while left > 0 {
             let Some(link) = &self.devices[device].link else { return };
-            let Some(frame) = link.socket.read() else { return };
-            self.tell(|| format!("device {device} is told {frame:?}"));
+            let Some(heard) = link.socket.read() else { return };
+            self.tell(|| format!("device {device} is told {heard:?}"));
+            left -= usize::from(matches!(heard, Heard::Told(_)));
             let facts = Facts {
                 store: &self.store,
                 auto_create: self.config.rules.auto_create,
@@ -281,7 +284,7 @@ impl World {
                 troubles: self.hub.troubles,
                 has_compared: self.hub.has_compared,
             };
-            self.devices[device].hear(frame, facts);
+            self.devices[device].hear(heard, facts);
         }
     }
 

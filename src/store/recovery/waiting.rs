@@ -8,9 +8,11 @@ use std::sync::Arc;
 use super::Kept;
 use crate::domain::{Recoverable, RecoveryId, Timestamp};
 
-/// How much waits at most, some 60 MB of it. Of a connection beyond that only the name waits, to be forgotten: what the
-/// table says of it is out of date.
-const BOUNDS: Bounds = Bounds { connections: 65_536, rooms: 1_048_576, forgotten: 262_144 };
+/// How much waits at most, some 150 MB of it: as much as there is when a large hub ends. Of a connection beyond that only
+/// the name waits, to be forgotten: what the table says of it is out of date.
+const BOUNDS: Bounds = Bounds { connections: 262_144, rooms: 1_048_576, forgotten: 262_144 };
+/// So many rooms take as long to write as a connection does.
+const ROOMS_PER_CONNECTION: usize = 16;
 
 struct Bounds {
     connections: usize,
@@ -117,11 +119,12 @@ impl Waiting {
         Sight { wish, floor: self.spilled.unwrap_or_default() }
     }
 
-    /// At most `limit` of those that have waited longest, in the order of their ids, so that two hubs on one database do
+    /// At most about `limit` of those that have waited longest, fewer where they are in many rooms; in the order of their ids, so that two hubs on one database do
     /// not take the same rows in opposite orders.
     pub(crate) fn take(&mut self, limit: usize) -> Vec<Step> {
         let mut steps = Vec::with_capacity(limit.min(self.kept.len() + self.forgotten.len()));
-        while steps.len() < limit {
+        let mut rooms = 0;
+        while steps.len() + rooms / ROOMS_PER_CONNECTION < limit {
             let line = match (self.kept.first_key_value(), self.forgotten.first_key_value()) {
                 (Some((kept, _)), Some((forgotten, _))) if forgotten < kept => &mut self.forgotten,
                 (Some(_), _) => &mut self.kept,
@@ -131,6 +134,7 @@ impl Waiting {
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.place = None;
                 self.rooms -= entry.wish.rooms();
+                rooms += entry.wish.rooms();
                 steps.push(Step { id, wish: entry.wish.clone(), place });
             }
         }
@@ -306,6 +310,17 @@ mod tests {
         waiting.forget(id(2), Timestamp::default());
         assert_eq!(told(&waiting.take(2)), [(2, None), (3, Some(6))]);
         assert_eq!(told(&waiting.take(2)), [(1, Some(5))]);
+    }
+
+    #[test]
+    fn fewer_are_written_at_a_time_where_they_are_in_many_rooms() {
+        let mut waiting = Waiting::default();
+        for n in 1..=9 {
+            waiting.keep(connection(n, 5, if n < 4 { 100 } else { 0 }));
+        }
+        let counts = [waiting.take(8), waiting.take(8)].map(|steps| steps.len());
+        assert_eq!(counts, [2, 2]);
+        assert_eq!(waiting.take(8).len(), 5);
     }
 
     #[test]

@@ -94,6 +94,7 @@ impl World {
                     "{:?} has not come to the end of {room}",
                     link.conn
                 );
+                assert!(view.is_caught_up, "{:?} was not told that it has caught up in {room}", link.conn);
                 let (row, role) = (&self.store.rooms[room], link.roles[link.roles.len() - 1]);
                 assert!(may_enter(device.who, role, row.now()), "{:?} is in {room}, and may not be", link.conn);
                 device.places[room].shown.check(row);
