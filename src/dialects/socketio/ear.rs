@@ -216,18 +216,23 @@ impl Ear {
         self.keeping.as_ref().zip(pos).is_some_and(|(keeping, pos)| keeping.has_told(pos))
     }
 
+    /// What the client is to name if it hears of nothing later.
+    fn offset(&self, pos: Option<u64>) -> Option<u64> {
+        pos.filter(|pos| self.keeping.as_ref().is_some_and(|keeping| keeping.is_offered(*pos)))
+    }
+
     fn form(&self, view: View, with_offset: bool) -> WireForm {
         WireForm(self.desk.registered.form.0 + 2 * u8::from(view == View::Room) + u8::from(with_offset))
     }
 
     /// The frames of a broadcast in one view, shared with all connections of its form. Empty: it has no word for it.
     fn shared<'a>(&self, broadcast: &'a Broadcast, view: View) -> &'a Bytes {
-        let offset = broadcast.pos.filter(|_| self.keeping.is_some());
+        let offset = self.offset(broadcast.pos);
         broadcast.form(self.form(view, offset.is_some()), |it| encode::told(&it.event, view, offset, it.at))
     }
 
     pub(super) fn told(&self, event: &Event, views: Views, pos: Option<u64>, at: Timestamp) -> Frames {
-        let offset = pos.filter(|_| self.keeping.is_some());
+        let offset = self.offset(pos);
         views.iter().map(|view| (pos, encode::told(event, view, offset, at))).collect()
     }
 

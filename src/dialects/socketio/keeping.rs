@@ -12,7 +12,9 @@ use crate::domain::{OrgId, Recoverable, RecoverableRoom, RecoveryId, Timestamp, 
 #[derive(Debug)]
 pub(super) struct Keeping {
     id: Cell<RecoveryId>,
-    /// The highest offset that the client was told, or named itself.
+    /// What the client named when it came: an offset of another connection.
+    named: u64,
+    /// The highest offset that it was told here.
     newest: Cell<u64>,
     barrier: Cell<u64>,
     /// The barrier before it was raised for a room's past, and whether anything has been told since.
@@ -23,11 +25,11 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    /// `named`: the offset that the client knows, from whichever connection.
     pub(super) fn new(id: RecoveryId, named: Option<u64>) -> Self {
         Self {
             id: Cell::new(id),
-            newest: Cell::new(named.unwrap_or(0)),
+            named: named.unwrap_or(0),
+            newest: Cell::default(),
             barrier: Cell::default(),
             before: Cell::default(),
             told: Cell::default(),
@@ -54,6 +56,12 @@ impl Keeping {
         pos <= self.floor.get()
     }
 
+    /// Whether what has this `pos` is told with it: what the client names never goes back. A message of its own may be from
+    /// before it joined, and so is a room's past.
+    pub(super) fn is_offered(&self, pos: u64) -> bool {
+        pos >= self.newest.get()
+    }
+
     pub(super) fn told(&self, pos: u64) {
         self.newest.set(self.newest.get().max(pos));
         self.told.set(true);
@@ -67,7 +75,7 @@ impl Keeping {
     }
 
     pub(super) fn past_is_told(&self) {
-        let barrier = if self.told.get() { self.newest.get() } else { self.before.get() };
+        let barrier = if self.told.get() { self.newest.get().max(self.named) } else { self.before.get() };
         self.barrier.set(barrier);
     }
 
@@ -103,7 +111,8 @@ mod tests {
         assert_eq!(keeping.barrier.get(), u64::MAX);
         keeping.told(3);
         keeping.past_is_told();
-        assert_eq!(keeping.barrier.get(), 10, "the past's own offsets may be lower");
+        assert_eq!(keeping.barrier.get(), 10, "what lies in the past is not newer");
+        assert!(keeping.is_offered(10) && !keeping.is_offered(9));
         keeping.past_begins();
         keeping.past_begins();
         keeping.past_is_told();

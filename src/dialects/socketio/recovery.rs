@@ -82,6 +82,10 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
         }
     }
     let start = attempt.offset.unwrap_or(0);
+    if start > end && !rooms.is_empty() {
+        // Never told here: it is from before somebody put an older database in this one's place.
+        return returning.begin_anew();
+    }
     returning.go_on(&kept, &lost);
     let Some(reached) = returning.replay(&rooms, start, end).await else { return };
     returning.join(&rooms, reached);
