@@ -12,7 +12,6 @@ mod placeholders;
 mod sid;
 mod socket;
 
-pub use client::{Client, Settings};
+pub use client::{Client, ClientSettings};
 pub use host::{Host, Refused, Visit};
-pub use sid::{NoRandomness, Sid};
 pub use socket::{ConnectError, Line, Packet, Socket, Visitor};
