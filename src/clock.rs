@@ -23,3 +23,10 @@ pub fn fresh_id() -> Uuid {
 pub fn message_id() -> MessageId {
     MessageId(fresh_id())
 }
+
+/// Random bytes that nobody can guess. `None`: the system has none to give.
+pub fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes)
+}

@@ -10,19 +10,36 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tertulia::session::Peer;
-use tertulia::socketio::{Client, ClientSettings, ConnectError, Line, Packet, Socket, Visitor};
+use tertulia::socketio::{Client, ClientSettings, ConnectError, Host, Line, Packet, Refused, Socket, Visit, Visitor};
 
-/// `/` and `/custom`, and a second to connect to either.
-pub fn settings() -> Arc<ClientSettings> {
-    Arc::new(ClientSettings {
-        namespaces: vec!["/custom".into()],
-        connect_timeout: Duration::from_secs(1),
-        ..ClientSettings::default()
-    })
+/// Takes every client in: to `/` and `/custom`, if it connects to either within a second.
+pub struct Talkers {
+    settings: Arc<ClientSettings>,
 }
 
-pub fn client(settings: &Arc<ClientSettings>) -> Box<dyn Peer> {
-    Box::new(Client::new(settings, Box::new(Anyone)))
+impl Talkers {
+    pub fn new() -> Self {
+        let settings = ClientSettings {
+            namespaces: vec!["/custom".into()],
+            connect_timeout: Duration::from_secs(1),
+            ..ClientSettings::default()
+        };
+        Self { settings: Arc::new(settings) }
+    }
+
+    pub fn client(&self) -> Box<dyn Peer> {
+        Box::new(Client::new(&self.settings, Box::new(Anyone)))
+    }
+}
+
+impl Host for Talkers {
+    fn permits(&self, _: &Visit<'_>) -> bool {
+        true
+    }
+
+    fn open(&self, _: &Visit<'_>) -> Result<Box<dyn Peer>, Refused> {
+        Ok(self.client())
+    }
 }
 
 struct Anyone;

@@ -8,6 +8,9 @@
 //! - A slow consumer has a quarter of a minute instead: much may lie in the kernel before its Close frame, and that it read
 //!   slowly is no reason not to let it read why it was closed.
 
+pub mod polled;
+mod probe;
+
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -31,6 +34,7 @@ use crate::transport::io::Io;
 use crate::transport::ws::Opcode;
 use crate::transport::ws::reader::{Frame, Reader};
 use crate::transport::ws::writer::{PING, close_echo, close_frame, frame};
+use polled::Polling;
 
 /// How much is read in one piece.
 const PIECE: usize = 16 * 1024;
@@ -70,22 +74,9 @@ pub struct Opening {
 /// sent behind its handshake.
 pub fn start(io: Io, first: Vec<u8>, early: &[u8], opening: Opening) {
     let Opening { peer, dialect, sessions } = opening;
-    sessions.enter();
-    let outbox = Outbox::new(io, sessions.clone(), dialect);
+    let outbox = Outbox::new(io, sessions, dialect);
     outbox.hold(first.into());
-    let now = Moment::now();
-    let session = Session {
-        outbox,
-        peer,
-        reader: Reader::default(),
-        pings: Bucket::default(),
-        closing: None,
-        timer: None,
-        heard_at: now,
-        ping_at: sessions.limits().heartbeat_interval.map(|interval| now + interval),
-        tick_at: None,
-    };
-    SessionContext::run(session, |context| {
+    SessionContext::run(Session::new(outbox, peer, None), |context| {
         if !early.is_empty() {
             context.spawn(Early(early.into()));
         }
@@ -106,6 +97,8 @@ pub struct Session {
     heard_at: Moment,
     ping_at: Option<Moment>,
     tick_at: Option<Moment>,
+    /// `None`: it has a socket.
+    polling: Option<Box<Polling>>,
 }
 
 /// The end of a connection: the Close frame is written or waits for it.
@@ -116,6 +109,8 @@ struct Closing {
     /// This side of the socket has ended.
     finished: bool,
     discarded: usize,
+    /// The client did what the protocol does not allow.
+    misused: bool,
 }
 
 impl Actor for Session {
@@ -187,11 +182,31 @@ impl ActorFuture<Session> for Pump {
 }
 
 impl Session {
+    fn new(outbox: Rc<Outbox>, peer: Box<dyn Peer>, polling: Option<Box<Polling>>) -> Self {
+        let (sessions, now) = (outbox.sessions(), Moment::now());
+        sessions.enter();
+        Self {
+            ping_at: sessions.limits().heartbeat_interval.map(|interval| now + interval),
+            outbox,
+            peer,
+            reader: Reader::default(),
+            pings: Bucket::default(),
+            closing: None,
+            timer: None,
+            heard_at: now,
+            tick_at: None,
+            polling,
+        }
+    }
+
     /// One turn: what is due, what came, what waits to be written. Ready when the connection is over.
     fn turn(&mut self, context: &SessionContext, cx: &mut Context<'_>) -> Poll<()> {
         if self.outbox.take_ring() {
             self.timer = None;
             self.look_at_the_clock(context);
+        }
+        if self.polling.is_some() {
+            self.attend(context, cx);
         }
         if self.read(context, cx).is_ready() {
             // Something to say may be left all the same: the echo of a Close frame, to a client that only reads on.
@@ -218,7 +233,7 @@ impl Session {
             cx.waker().wake_by_ref();
         }
         if let Some(closing) = &mut self.closing {
-            if Moment::now() >= closing.until {
+            if Moment::now() >= closing.until || (flushed && self.outbox.is_polled()) {
                 return Poll::Ready(());
             }
             if flushed && !closing.listening && !closing.finished {
@@ -268,13 +283,17 @@ impl Session {
             }
         }
         let open = self.closing.is_none();
-        let Self { reader, peer, outbox, pings, .. } = self;
+        let Self { reader, peer, outbox, pings, polling, .. } = self;
         let limits = outbox.sessions().limits();
+        let mut probe = polling.as_mut().and_then(|polling| polling.probe.as_mut());
         let result = reader.feed(piece, limits.max_message, |it| {
+            if let Some(probe) = probe.as_mut().filter(|probe| !probe.is_taken()) {
+                return probe.hear(it);
+            }
             if let Frame::Close(code) = it {
                 close_came = Some(code);
             }
-            if !open || wishes.close.is_some() {
+            if !open || wishes.is_the_end() {
                 return;
             }
             let link = &mut Link { outbox, speaker: None, context, wishes: &mut wishes };
@@ -288,6 +307,9 @@ impl Session {
                 Frame::Close(_) => {}
             }
         });
+        if let (Err(_), Some(probe)) = (result, probe.filter(|probe| !probe.is_taken())) {
+            return probe.fail();
+        }
         self.grant(&wishes, context);
         if let Some(code) = close_came {
             self.outbox.close(close_echo(code));
@@ -302,6 +324,24 @@ impl Session {
         if self.closing.is_none() {
             self.outbox.close(close_frame(reason));
             self.depart(Ending::closed(reason), true);
+            if self.outbox.is_polled() && !polled::shall_still_hear_of(reason) {
+                self.stop_waiting();
+            }
+        }
+    }
+
+    /// The client has said that it leaves, by other means than a Close frame.
+    fn let_go(&mut self) {
+        if self.closing.is_none() {
+            let polled = self.outbox.is_polled();
+            self.outbox.close(if polled { polled::noop() } else { close_frame(CloseReason::Normal) });
+            self.depart(Ending::left(None), true);
+        }
+    }
+
+    fn stop_waiting(&mut self) {
+        if let Some(closing) = &mut self.closing {
+            closing.until = Moment::now();
         }
     }
 
@@ -310,7 +350,8 @@ impl Session {
         match &mut self.closing {
             None => {
                 let until = Moment::now() + CLOSING;
-                self.closing = Some(Box::new(Closing { until, listening, finished: false, discarded: 0 }));
+                let misused = ending.ours.is_some_and(polled::is_misuse);
+                self.closing = Some(Box::new(Closing { until, listening, finished: false, discarded: 0, misused }));
                 self.peer.ended(ending);
             }
             Some(closing) => closing.listening &= listening,
@@ -329,6 +370,8 @@ impl Session {
         }
         if let Some(reason) = wishes.close {
             self.close(reason);
+        } else if wishes.left {
+            self.let_go();
         }
     }
 
@@ -377,7 +420,7 @@ impl Session {
         let due = match &self.closing {
             Some(closing) => Some(closing.until),
             None if self.peer.is_congested() => Some(Moment::now() + CONGESTION_RETRY),
-            None => [self.tick_at, self.ping_at, self.silent_at()].into_iter().flatten().min(),
+            None => [self.tick_at, self.ping_at, self.silent_at(), self.polling_due()].into_iter().flatten().min(),
         };
         let Some(due) = due.filter(|due| self.timer.as_ref().is_none_or(|timer| timer.at() > *due)) else { return };
         if let Some(timer) = self.timer.take() {

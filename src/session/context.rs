@@ -12,11 +12,13 @@ pub struct SessionContext {
 
 impl SessionContext {
     /// Runs a session on this thread until it stops, with the futures that `prepare` spawns.
-    pub(super) fn run(session: Session, prepare: impl FnOnce(&mut Self)) {
+    pub(super) fn run(session: Session, prepare: impl FnOnce(&mut Self)) -> Addr<Session> {
         let mailbox = Mailbox::default();
         let mut context = Self { parts: ContextParts::new(mailbox.sender_producer()) };
         prepare(&mut context);
+        let address = context.address();
         actix_rt::spawn(ContextFut::new(context, session, mailbox));
+        address
     }
 }
 

@@ -3,6 +3,7 @@
 //! - What a connection says goes to its [`Peer`]; what it is told goes through its [`Outbox`], which the fan-out of
 //!   its worker thread writes to directly.
 //! - Everything a connection may hold is bounded by [`SessionLimits`]; an idle one holds no buffer at all.
+//! - A session may be without a socket: then it is [`Polled`], and may move to a socket later.
 //! - Every connection ends exactly once, with an [`Ending`].
 
 mod actor;
@@ -11,15 +12,17 @@ pub mod dialect;
 pub mod member;
 mod offences;
 mod outbox;
+mod payload;
 mod peer;
 mod queue;
 mod settings;
 mod voice;
 mod wheel;
 
+pub use actor::polled::{GivenUp, Polled, start_polled};
 pub use actor::{Opening, start};
 pub use context::SessionContext;
-pub use outbox::Outbox;
+pub use outbox::{Outbox, PollAnswer, Unserved};
 pub use peer::{Ending, Link, Peer};
 pub use settings::{SessionLimits, Sessions};
 pub use voice::Voice;

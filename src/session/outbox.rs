@@ -6,6 +6,9 @@
 //!   leaves of it is still too much, it is thrown away, but for a frame that was written in part, and the connection is
 //!   closed with `slow_consumer`. A client whose socket takes everything is never slow.
 //! - An outbox with an empty queue holds no memory for it.
+//! - A session without a socket is polled: everything is queued, as frames, until a poll takes it (see [`polls`]).
+
+mod polls;
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -25,6 +28,8 @@ use crate::domain::{CloseReason, Event, Tag, Timestamp};
 use crate::hub::handle::{Backlog, Broadcast, Outlet};
 use crate::transport::io::Io;
 use crate::transport::ws::writer::close_frame;
+use polls::Waiting;
+pub use polls::{PollAnswer, Unserved};
 
 pub struct Outbox {
     inner: RefCell<Inner>,
@@ -50,9 +55,16 @@ enum State {
     Gone,
 }
 
+/// What brings frames to the client.
+enum Carrier {
+    Socket(Io),
+    /// A poll, whenever one waits.
+    Polls(Option<Waiting>),
+    Gone,
+}
+
 struct Inner {
-    /// `None` once the connection is gone.
-    io: Option<Io>,
+    carrier: Carrier,
     /// What waits to be written. `None`: nothing, as nearly always.
     queue: Option<Box<Queue>>,
     /// Of the session's task.
@@ -69,8 +81,12 @@ struct Inner {
 
 impl Outbox {
     pub(super) fn new(io: Io, sessions: Arc<Sessions>, voice: Option<&'static Registered>) -> Rc<Self> {
+        Self::over(Carrier::Socket(io), sessions, voice)
+    }
+
+    fn over(carrier: Carrier, sessions: Arc<Sessions>, voice: Option<&'static Registered>) -> Rc<Self> {
         let inner = Inner {
-            io: Some(io),
+            carrier,
             queue: None,
             waker: None,
             state: State::Open,
@@ -122,11 +138,9 @@ impl Outbox {
     /// How much waits to be written.
     pub fn backlog(&self) -> Backlog {
         let (inner, limits) = (self.inner.borrow(), self.limits());
-        let is_heavy =
-            |queue: &Queue| queue.bytes() >= limits.queue_bytes / 4 || queue.len() >= limits.queue_frames / 4;
         match inner.queue.as_deref() {
             _ if inner.state != State::Open => Backlog::Gone,
-            Some(queue) if is_heavy(queue) => Backlog::Heavy,
+            Some(queue) if is_heavy(queue, limits) => Backlog::Heavy,
             _ => Backlog::Light,
         }
     }
@@ -152,7 +166,7 @@ impl Outbox {
 
     /// Says that nothing more will be written.
     pub(super) fn finish(&self) {
-        if let Some(io) = &mut self.inner.borrow_mut().io {
+        if let Carrier::Socket(io) = &mut self.inner.borrow_mut().carrier {
             io.finish();
         }
     }
@@ -161,7 +175,7 @@ impl Outbox {
     pub(super) fn hang_up(&self) {
         let mut inner = self.inner.borrow_mut();
         inner.state = State::Gone;
-        inner.io = None;
+        inner.carrier = Carrier::Gone;
         inner.queue = None;
         inner.waker = None;
     }
@@ -196,8 +210,11 @@ impl Outbox {
 
     /// Reads what the client sent, in the session's task. The end of the stream and a failure read nothing.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<usize> {
-        let Some(io) = &mut self.inner.borrow_mut().io else { return Poll::Ready(0) };
-        io.poll_read(cx, buffer).map(|result| result.map_or(0, |()| buffer.filled().len()))
+        match &mut self.inner.borrow_mut().carrier {
+            Carrier::Socket(io) => io.poll_read(cx, buffer).map(|result| result.map_or(0, |()| buffer.filled().len())),
+            Carrier::Polls(_) => Poll::Pending,
+            Carrier::Gone => Poll::Ready(0),
+        }
     }
 
     /// Writes what waits, in the session's task, which is woken when the socket takes more.
@@ -237,6 +254,11 @@ impl Outlet for Outbox {
     }
 }
 
+/// A quarter of what may wait does.
+fn is_heavy(queue: &Queue, limits: &SessionLimits) -> bool {
+    queue.bytes() >= limits.queue_bytes / 4 || queue.len() >= limits.queue_frames / 4
+}
+
 impl Inner {
     fn post(&mut self, frame: &Bytes, volatile: bool, limits: &SessionLimits) {
         if self.state != State::Open {
@@ -246,7 +268,15 @@ impl Inner {
             self.enqueue(frame.clone(), volatile, limits);
             return;
         }
-        let Some(io) = &mut self.io else { return };
+        let io = match &mut self.carrier {
+            Carrier::Socket(io) => io,
+            Carrier::Polls(_) => {
+                // The session's task gives it to the poll that waits, with whatever else comes in this turn.
+                self.enqueue(frame.clone(), volatile, limits);
+                return self.wake();
+            }
+            Carrier::Gone => return,
+        };
         match io.write(frame) {
             Ok(written) if written == frame.len() => {
                 if io.has_unflushed() {
@@ -273,14 +303,14 @@ impl Inner {
 
     /// Queues a frame, if it is not to be dropped and the queue may hold it.
     fn enqueue(&mut self, frame: Bytes, volatile: bool, limits: &SessionLimits) -> bool {
-        if self.state != State::Open || (volatile && self.blocked) {
+        if self.state != State::Open || (volatile && self.is_behind(limits)) {
             return false;
         }
         if !self.has_room_for(&frame, limits) {
             // A single turn of the fan-out may bring more than a queue holds. That says nothing about the client.
             self.write_queue();
             self.wake_if_unwell();
-            if volatile && self.blocked {
+            if volatile && self.is_behind(limits) {
                 return false;
             }
             if !self.has_room_for(&frame, limits) {
@@ -290,6 +320,14 @@ impl Inner {
         }
         self.push(frame);
         true
+    }
+
+    /// The client takes less than it is told. One that polls is often between two polls, which says nothing.
+    fn is_behind(&self, limits: &SessionLimits) -> bool {
+        match self.carrier {
+            Carrier::Polls(_) => self.queue.as_deref().is_some_and(|queue| is_heavy(queue, limits)),
+            _ => self.blocked,
+        }
     }
 
     /// A frame that waits alone is let through whatever its size.
@@ -317,7 +355,11 @@ impl Inner {
 
     /// Writes until nothing waits or the socket takes no more.
     fn write_queue(&mut self) {
-        let Some(io) = &mut self.io else { return };
+        let io = match &mut self.carrier {
+            Carrier::Socket(io) => io,
+            Carrier::Polls(_) => return self.answer_poll(),
+            Carrier::Gone => return,
+        };
         let written = match &mut self.queue {
             Some(queue) => queue.write_to(io).and_then(|()| io.flush()),
             None => io.flush(),
@@ -336,7 +378,11 @@ impl Inner {
         loop {
             self.blocked = false;
             self.write_queue();
-            let Some(io) = self.io.as_ref().filter(|_| self.blocked) else { return Poll::Ready(()) };
+            let io = match &mut self.carrier {
+                Carrier::Socket(io) if self.blocked => io,
+                Carrier::Polls(_) => return self.poll_polls(cx),
+                _ => return Poll::Ready(()),
+            };
             match io.poll_writable(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => {

@@ -88,7 +88,15 @@ impl Ending {
 #[derive(Default, Debug)]
 pub(super) struct Wishes {
     pub(super) close: Option<CloseReason>,
+    pub(super) left: bool,
     pub(super) tick: bool,
+}
+
+impl Wishes {
+    /// The client shall not be listened to any more.
+    pub(super) fn is_the_end(&self) -> bool {
+        self.close.is_some() || self.left
+    }
 }
 
 /// How one connection of the hub is spoken to.
@@ -140,9 +148,19 @@ impl Link<'_> {
         self.wishes.close.get_or_insert(reason);
     }
 
-    /// Whether the connection is to be closed when the call is over. Nothing more is to be taken from the client then.
+    /// Whether the connection ends when the call is over. Nothing more is to be taken from the client then.
     pub fn is_closing(&self) -> bool {
-        self.wishes.close.is_some()
+        self.wishes.is_the_end()
+    }
+
+    /// Ends the connection when the call is over: the client has said that it leaves.
+    pub fn let_go(&mut self) {
+        self.wishes.left = true;
+    }
+
+    /// What is told now reaches the client now, as far as it is there: it has a socket, or a poll that waits.
+    pub fn is_listening(&self) -> bool {
+        !self.outbox.is_polled() || self.outbox.has_poll()
     }
 
     /// Takes back that the connection is to be closed: it is one of several that the session carries.

@@ -67,6 +67,25 @@ impl Queue {
         self.frames.push_back(frame);
     }
 
+    /// Puts bytes before all that waits. Nothing of that may have been begun.
+    pub(super) fn push_front(&mut self, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.frames.push_front(bytes);
+        self.begun = true;
+    }
+
+    /// What waits, in order.
+    pub(super) fn frames(&self) -> impl Iterator<Item = &Bytes> {
+        self.frames.iter()
+    }
+
+    /// Forgets all that waits.
+    pub(super) fn clear(&mut self) {
+        self.frames.clear();
+        self.bytes = 0;
+        self.begun = false;
+    }
+
     /// How many frames wait.
     pub(super) fn len(&self) -> usize {
         self.frames.len()

@@ -279,7 +279,7 @@ impl Client {
 
     /// Keeps a message for later if it must wait, or takes it in.
     fn queue(&mut self, message: Message<'_>, link: &mut Link<'_>) {
-        if self.draining {
+        if self.draining || link.is_closing() {
             return;
         }
         if self.held.is_none() && !self.is_waiting() {

@@ -4,14 +4,20 @@
 //! and an Engine.IO path by implementing [`Host`].
 
 mod client;
+mod connection;
+mod engine;
 mod held;
 mod host;
+mod http;
 pub mod packet;
 mod partial;
 mod placeholders;
+mod refusal;
 mod sid;
 mod socket;
 
 pub use client::{Client, ClientSettings};
+pub use connection::{message_frame, message_frame_with};
+pub use engine::{Cors, Engine, Settings};
 pub use host::{Host, Refused, Visit};
 pub use socket::{ConnectError, Line, Packet, Socket, Visitor};

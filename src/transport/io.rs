@@ -3,6 +3,7 @@
 //! The fan-out writes to sockets outside of the tasks that own them, so writing must work without a task: what the
 //! socket does not take now is the caller's to keep.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::Shutdown;
 use std::pin::Pin;
@@ -12,6 +13,9 @@ use actix_tls::accept::rustls_0_23::TlsStream;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::upgrade::{LINGER, LINGER_BYTES};
 
 pub enum Io {
     Plain(TcpStream),
@@ -89,6 +93,50 @@ impl Io {
             let _ = flush_tls(tls);
         }
         let _ = SockRef::from(self.tcp()).shutdown(Shutdown::Write);
+    }
+
+    /// Has the runtime of this thread look after the socket, which another's did. One with TLS stays where it is: its
+    /// wake-ups come from there, its bytes are handled here.
+    pub fn adopt(self) -> io::Result<Self> {
+        match self {
+            Self::Plain(tcp) => TcpStream::from_std(tcp.into_std()?).map(Self::Plain),
+            tls @ Self::Tls(_) => Ok(tls),
+        }
+    }
+
+    /// Writes the last bytes, and waits a moment for the peer to close, as [`super::upgrade::part`] does.
+    pub async fn part(mut self, last: &[u8]) {
+        // The peer may be gone, and with it everything that there was to do.
+        let _ = timeout(LINGER, async {
+            self.write_all(last).await?;
+            self.finish();
+            let (mut discarded, mut scratch) = (0, [0; 1024]);
+            while discarded < LINGER_BYTES {
+                let mut buffer = ReadBuf::new(&mut scratch);
+                poll_fn(|cx| self.poll_read(cx, &mut buffer)).await?;
+                match buffer.filled().len() {
+                    0 => break,
+                    n => discarded += n,
+                }
+            }
+            Ok::<_, io::Error>(())
+        })
+        .await;
+    }
+
+    async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        loop {
+            let written = if bytes.is_empty() { self.flush().map(|()| 0) } else { self.write(bytes) };
+            match written {
+                Ok(0) if bytes.is_empty() => return Ok(()),
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    poll_fn(|cx| self.poll_writable(cx)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn tcp(&self) -> &TcpStream {

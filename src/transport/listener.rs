@@ -99,11 +99,14 @@ impl Listeners {
         let bound = socket.local_addr()?;
         // An `HttpService` is generic over its socket, so both kinds are spelled out.
         macro_rules! service {
-            () => {{
+            ($io:ty) => {{
                 let handler = handler.clone();
                 HttpService::build()
                     .client_request_timeout(REQUEST_TIMEOUT)
                     .keep_alive(KEEP_ALIVE)
+                    .on_connect_ext(|io: &Patient<$io>, data| {
+                        data.insert(io.caller().clone());
+                    })
                     .upgrade(fn_service(move |(request, framed)| upgrade(handler.clone(), request, framed)))
                     .finish(map_config(
                         app().into_factory().map_err(|error| -> Response<_> { error.into().error_response().into() }),
@@ -121,11 +124,12 @@ impl Listeners {
                     .map_init_err(drop)
                     .map_err(TlsError::into_service_error)
                     .and_then(fn_service(secured))
-                    .and_then(service!().map_err(TlsError::Service))
+                    .and_then(service!(TlsStream<TcpStream>).map_err(TlsError::Service))
             })?
         } else {
             // Boxed, so that a connection that waits at the gate has no room for the HTTP stack's state.
-            builder.listen("plain", socket, move || fn_service(admitted).and_then(boxed::factory(service!())))?
+            builder
+                .listen("plain", socket, move || fn_service(admitted).and_then(boxed::factory(service!(TcpStream))))?
         };
         Ok(bound)
     }

@@ -3,6 +3,7 @@
 //! Nothing in here knows what is said. A socket that was upgraded belongs to a session; the HTTP stack with its
 //! buffers is gone by then.
 
+pub mod caller;
 mod gate;
 pub mod io;
 pub mod listener;

@@ -2,7 +2,7 @@
 //!
 //! The HTTP stack limits the time for the head of the first request; a client that got one answer could take for ever
 //! over the next request, byte by byte. What is limited here is the time since the server last wrote anything, which
-//! needs no knowledge of what is said.
+//! needs no knowledge of what is said; but where a handler says that it lets the client wait, that is no fault of its.
 
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
@@ -13,16 +13,24 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::caller::Caller;
+
 pub(super) struct Patient<T> {
     io: T,
     patience: Duration,
     end: Pin<Box<Sleep>>,
+    caller: Caller,
 }
 
 impl<T> Patient<T> {
     /// Reading fails when `patience` has passed since something was written, or since now.
     pub(super) fn new(io: T, patience: Duration) -> Self {
-        Self { io, patience, end: Box::pin(sleep(patience)) }
+        Self { io, patience, end: Box::pin(sleep(patience)), caller: Caller::default() }
+    }
+
+    /// The client, for those who let it wait.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     pub(super) fn into_inner(self) -> T {
@@ -39,10 +47,20 @@ impl<T> Patient<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.end.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+        while self.end.as_mut().poll(cx).is_ready() {
+            if !self.caller.is_kept() {
+                self.caller.note_end();
+                return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+            }
+            let end = Instant::now() + self.patience;
+            self.end.as_mut().reset(end);
         }
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        let before = buffer.remaining();
+        let result = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
+        if result.is_err() || (before > 0 && buffer.remaining() == before) {
+            self.caller.note_end();
+        }
+        Poll::Ready(result)
     }
 }
 
@@ -104,6 +122,28 @@ mod tests {
                 () = trickle => unreachable!("the server's end is still there"),
             };
             assert_eq!(error.kind(), ErrorKind::TimedOut);
+        });
+    }
+
+    #[test]
+    fn one_that_is_kept_waiting_has_all_the_time_and_its_end_is_noticed() {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let (server, client) = duplex(1024);
+            let mut server = Patient::new(server, Duration::from_millis(20));
+            let caller = server.caller().clone();
+            let kept = caller.keep();
+            let mut piece = [0; 16];
+            tokio::select! {
+                _ = server.read(&mut piece) => unreachable!("nothing came and no time is up"),
+                () = caller.gone() => unreachable!("the client is there"),
+                () = sleep(Duration::from_millis(100)) => {}
+            }
+            drop(client);
+            assert_eq!(server.read(&mut piece).await.unwrap(), 0);
+            caller.gone().await;
+            drop(kept);
+            sleep(Duration::from_millis(40)).await;
+            assert_eq!(server.read(&mut piece).await.unwrap_err().kind(), ErrorKind::TimedOut);
         });
     }
 

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::io::Io;
 use super::patient::Patient;
 use super::ws::handshake::{Handshake, bearer_token};
-use crate::session::{Opening, start};
+use crate::session::{Opening, Polled, start};
 
 /// A valid opening handshake that asks to become a socket.
 #[derive(Debug)]
@@ -62,24 +62,28 @@ impl UpgradeRequest {
 /// What becomes of a request for a socket.
 pub enum Verdict {
     Accept(Opening),
+    /// It is offered to a session that goes on without one, which may move to it within so long.
+    Offer(Polled, Duration),
     Refuse(Refusal),
 }
 
 /// Decides about requests for sockets, on the worker thread that owns the connection.
 pub type UpgradeHandler = Arc<dyn Fn(UpgradeRequest) -> LocalBoxFuture<'static, Verdict> + Send + Sync>;
 
-/// A refusal over HTTP: a status and the JSON `{"error": code, "message": text}`.
+/// A refusal over HTTP: a status and the JSON `{"error": code, "message": text}`, or another that a protocol asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: Cow<'static, str>,
+    /// `None`: of the code and the message.
+    body: Option<String>,
     headers: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 impl Refusal {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), headers: Vec::new() }
+        Self { status, code, message: message.into(), body: None, headers: Vec::new() }
     }
 
     /// There is nothing at this path that could become a socket.
@@ -93,6 +97,12 @@ impl Refusal {
         self
     }
 
+    /// Answers with this JSON instead.
+    pub fn body(mut self, json: String) -> Self {
+        self.body = Some(json);
+        self
+    }
+
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -103,7 +113,8 @@ impl Refusal {
 
     /// The whole answer.
     pub fn response(&self) -> Vec<u8> {
-        let body = serde_json::json!({ "error": self.code, "message": self.message }).to_string();
+        let own = || serde_json::json!({ "error": self.code, "message": self.message }).to_string();
+        let body = self.body.clone().unwrap_or_else(own);
         let mut response = format!("HTTP/1.1 {}\r\n", self.status);
         for (name, value) in &self.headers {
             let _ = write!(response, "{name}: {value}\r\n");
@@ -118,10 +129,10 @@ impl Refusal {
 }
 
 /// How long a refused client may take to read its answer and close.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// How much a refused client may still send before the connection is cut.
-const LINGER_BYTES: usize = 256 * 1024;
+pub(super) const LINGER_BYTES: usize = 256 * 1024;
 
 /// Takes a connection over from the HTTP stack.
 pub(super) async fn upgrade<T>(
@@ -142,7 +153,7 @@ where
     let verdict = match Handshake::of(&request) {
         Ok(handshake) => {
             let verdict = handler(UpgradeRequest { request, peer }).await;
-            if matches!(verdict, Verdict::Accept(_)) {
+            if !matches!(verdict, Verdict::Refuse(_)) {
                 answer.extend(handshake.response());
             }
             verdict
@@ -151,6 +162,7 @@ where
     };
     match verdict {
         Verdict::Accept(opening) => start(Io::from(io), answer, &parts.read_buf, opening),
+        Verdict::Offer(session, patience) => session.offer(Io::from(io), answer, parts.read_buf.into(), patience),
         Verdict::Refuse(refusal) => {
             answer.extend(refusal.response());
             drop(parts.read_buf);

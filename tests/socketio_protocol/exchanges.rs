@@ -1,16 +1,15 @@
 //! What clients and sockets say to each other: connecting, events, acknowledgements, attachments.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Visitor;
 use super::server::{Server, obedient};
-use super::sockets;
+use super::sockets::Talkers;
 
 /// The protocol server's sockets.
 fn talkers() -> Server {
-    let settings = sockets::settings();
-    Server::start(move || sockets::client(&Arc::clone(&settings)))
+    let talkers = Talkers::new();
+    Server::start(move || talkers.client())
 }
 
 #[test]

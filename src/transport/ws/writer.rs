@@ -50,6 +50,21 @@ pub fn close_echo(code: Option<u16>) -> Bytes {
     }
 }
 
+/// The frames that lie behind one another in `bytes`, as functions of this module wrote them: opcode and payload of each.
+pub fn frames(mut bytes: &[u8]) -> impl Iterator<Item = (Opcode, &[u8])> {
+    std::iter::from_fn(move || {
+        let (&[first, len], rest) = bytes.split_first_chunk()?;
+        let (len, rest) = match len {
+            126 => rest.split_first_chunk().map(|(len, rest)| (u64::from(u16::from_be_bytes(*len)), rest))?,
+            127 => rest.split_first_chunk().map(|(len, rest)| (u64::from_be_bytes(*len), rest))?,
+            len => (u64::from(len), rest),
+        };
+        let (payload, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+        bytes = rest;
+        Some((Opcode::from_bits(first & 0x0F)?, payload))
+    })
+}
+
 /// The header of an unfragmented frame, and how many of its bytes count.
 fn header(opcode: Opcode, len: usize) -> ([u8; MAX_HEADER], usize) {
     let mut header = [0; MAX_HEADER];
@@ -99,6 +114,15 @@ mod tests {
             assert_eq!(in_place, Some(frame(Opcode::Binary, &payload)));
         }
         assert_eq!(frame_with(Opcode::Text, 0, |_| false), None);
+    }
+
+    #[test]
+    fn frames_are_read_back_from_where_they_lie() {
+        let payloads: Vec<_> = [0, 125, 126, 65_535, 65_536].iter().map(|&len| vec![b'x'; len]).collect();
+        let bytes: Vec<u8> = payloads.iter().flat_map(|payload| frame(Opcode::Text, payload)).collect();
+        let read: Vec<_> = frames(&bytes).map(|(opcode, payload)| (opcode, payload.to_vec())).collect();
+        assert_eq!(read, payloads.into_iter().map(|payload| (Opcode::Text, payload)).collect::<Vec<_>>());
+        assert_eq!(frames(&bytes[..1]).count(), 0);
     }
 
     #[test]

@@ -1,0 +1,203 @@
+//! Engine.IO (revision 4) at one path: who asks for a session or for something of one, on either transport.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use rustc_hash::FxBuildHasher;
+use url::form_urlencoded;
+
+use super::connection::Connection;
+use super::host::{Host, Visit};
+use super::refusal::Wrong;
+use super::sid::Sid;
+use crate::session::{Opening, Polled, SessionLimits, Sessions};
+use crate::transport::upgrade::{UpgradeRequest, Verdict};
+
+/// How an Engine.IO path behaves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Begins with a slash; answered with and without one at its end.
+    pub path: String,
+    /// How long after a Pong the next Ping is sent.
+    pub ping_interval: Duration,
+    /// How long a Pong may take.
+    pub ping_timeout: Duration,
+    /// The longest payload of a request and the longest message on a socket, in bytes.
+    pub max_payload: usize,
+    /// How long a client may take to move to a socket.
+    pub upgrade_timeout: Duration,
+    pub cors: Cors,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            path: "/socket.io/".into(),
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            max_payload: 1_000_000,
+            upgrade_timeout: Duration::from_secs(10),
+            cors: Cors::Outside,
+        }
+    }
+}
+
+impl Settings {
+    /// The limits of its sessions, made of those of others: heartbeat and length of messages are the protocol's.
+    pub fn limits(&self, others: SessionLimits) -> SessionLimits {
+        SessionLimits { max_message: self.max_payload, heartbeat_interval: None, heartbeat_timeout: None, ..others }
+    }
+}
+
+/// Who tells browsers which pages may read the answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cors {
+    /// Any page may, but without its user's cookies.
+    Any,
+    /// That is seen to around the application.
+    Outside,
+}
+
+/// Serves the clients of one path. Mounted with [`Engine::routes`] for requests and [`Engine::upgrade`] for sockets.
+pub struct Engine {
+    settings: Settings,
+    sessions: Arc<Sessions>,
+    host: Arc<dyn Host>,
+    /// Sessions that began without a socket, until they end.
+    listed: RwLock<HashMap<Sid, Arc<Entry>, FxBuildHasher>>,
+}
+
+/// A session that requests may name.
+pub(super) struct Entry {
+    pub(super) session: Polled,
+    /// A post is being read or heard.
+    pub(super) posting: AtomicBool,
+}
+
+impl Engine {
+    /// `sessions` are to have [`Settings::limits`].
+    pub fn new(mut settings: Settings, sessions: Arc<Sessions>, host: Arc<dyn Host>) -> Arc<Self> {
+        settings.path.truncate(settings.path.trim_end_matches('/').len());
+        Arc::new(Self { settings, sessions, host, listed: RwLock::default() })
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether a request's path is the engine's.
+    pub fn serves(&self, path: &str) -> bool {
+        path.strip_prefix(&*self.settings.path).is_some_and(|rest| matches!(rest, "" | "/"))
+    }
+
+    /// How many sessions there are that began without a socket.
+    pub fn listed(&self) -> usize {
+        self.listed.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Decides about a request for a socket at the engine's path.
+    pub fn upgrade(self: &Arc<Self>, request: &UpgradeRequest) -> Verdict {
+        let visit = Visit { headers: request.headers(), query: request.query(), peer: request.peer() };
+        self.admit(&visit).unwrap_or_else(|wrong| {
+            let refusal = wrong.refusal();
+            Verdict::Refuse(match self.settings.cors {
+                Cors::Any => refusal.header("access-control-allow-origin", "*"),
+                Cors::Outside => refusal,
+            })
+        })
+    }
+
+    fn admit(self: &Arc<Self>, visit: &Visit<'_>) -> Result<Verdict, Wrong> {
+        let wanted = self.wanted(visit)?;
+        if wanted.transport != Transport::WebSocket {
+            return Err(Wrong::BadRequest);
+        }
+        if let Some(entry) = wanted.session {
+            return Ok(Verdict::Offer(entry.session.clone(), self.settings.upgrade_timeout));
+        }
+        Ok(Verdict::Accept(self.open(visit, false)?.1))
+    }
+
+    /// What a request names, if its page may ask, and if there is such a thing.
+    pub(super) fn wanted(&self, visit: &Visit<'_>) -> Result<Wanted, Wrong> {
+        if !self.host.permits(visit) {
+            return Err(Wrong::Forbidden);
+        }
+        let query = Query::of(visit.query);
+        let transport = match query.transport.as_deref() {
+            Some("polling") => Transport::Polling,
+            Some("websocket") => Transport::WebSocket,
+            _ => return Err(Wrong::UnknownTransport),
+        };
+        let session = match query.sid.as_deref().filter(|sid| !sid.is_empty()) {
+            None => None,
+            Some(sid) => {
+                let entry = Sid::of(sid).and_then(|sid| self.find(&sid)).ok_or(Wrong::UnknownSid)?;
+                if !query.is_version_4 {
+                    return Err(Wrong::BadRequest);
+                }
+                Some(entry)
+            }
+        };
+        Ok(Wanted { transport, session })
+    }
+
+    /// Makes a session for a new client. `listed`: requests may name it.
+    pub(super) fn open(self: &Arc<Self>, visit: &Visit<'_>, listed: bool) -> Result<(Sid, Opening), Wrong> {
+        if !Query::of(visit.query).is_version_4 {
+            return Err(Wrong::UnsupportedVersion);
+        }
+        let peer = self.host.open(visit)?;
+        let sid = Sid::fresh().ok_or(Wrong::Restarting)?;
+        let connection = Connection::new(self.clone(), peer, sid, listed);
+        Ok((sid, Opening { peer: Box::new(connection), dialect: None, sessions: self.sessions.clone() }))
+    }
+
+    fn find(&self, sid: &Sid) -> Option<Arc<Entry>> {
+        self.listed.read().unwrap_or_else(PoisonError::into_inner).get(sid).cloned()
+    }
+
+    pub(super) fn list(&self, sid: Sid, session: Polled) {
+        let entry = Arc::new(Entry { session, posting: AtomicBool::new(false) });
+        self.listed.write().unwrap_or_else(PoisonError::into_inner).insert(sid, entry);
+    }
+
+    pub(super) fn forget(&self, sid: &Sid) {
+        self.listed.write().unwrap_or_else(PoisonError::into_inner).remove(sid);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Transport {
+    Polling,
+    WebSocket,
+}
+
+/// What a request asks for.
+pub(super) struct Wanted {
+    pub(super) transport: Transport,
+    pub(super) session: Option<Arc<Entry>>,
+}
+
+/// What the protocol puts into a query.
+#[derive(Default, Debug)]
+struct Query<'a> {
+    transport: Option<Cow<'a, str>>,
+    sid: Option<Cow<'a, str>>,
+    is_version_4: bool,
+}
+
+impl<'a> Query<'a> {
+    /// Where a name comes several times, the last one counts.
+    fn of(query: &'a str) -> Self {
+        form_urlencoded::parse(query.as_bytes()).fold(Self::default(), |query, (name, value)| match &*name {
+            "transport" => Self { transport: Some(value), ..query },
+            "sid" => Self { sid: Some(value), ..query },
+            "EIO" => Self { is_version_4: value == "4", ..query },
+            _ => query,
+        })
+    }
+}
