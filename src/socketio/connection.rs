@@ -51,6 +51,8 @@ pub(super) struct Connection {
     pinged: bool,
     /// The time for the Pong was lengthened, as the client said something else meanwhile.
     lengthened: bool,
+    /// By how many milliseconds the last Ping was late: a session's clock is coarse. The next makes up for it.
+    late: u8,
     /// When the next Ping is due, or the Pong was.
     due: Instant,
 }
@@ -58,7 +60,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(engine: Arc<Engine>, peer: Box<dyn Peer>, sid: Sid, listed: bool) -> Self {
         let due = Instant::now() + engine.settings().ping_interval;
-        Self { engine, peer, sid, listed, pinged: false, lengthened: false, due }
+        Self { engine, peer, sid, listed, pinged: false, lengthened: false, late: 0, due }
     }
 
     fn open_packet(&self) -> String {
@@ -85,7 +87,8 @@ impl Connection {
     fn take_pong(&mut self, link: &mut Link<'_>) {
         if self.pinged {
             self.pinged = false;
-            self.due = Instant::now() + self.engine.settings().ping_interval;
+            let interval = self.engine.settings().ping_interval;
+            self.due = Instant::now() + interval.saturating_sub(Duration::from_millis(self.late.into()));
             link.tick_soon();
         }
     }
@@ -95,6 +98,7 @@ impl Connection {
         let timeout = self.engine.settings().ping_timeout;
         if !self.pinged && now >= self.due {
             (self.pinged, self.lengthened) = (true, false);
+            self.late = u8::try_from(now.duration_since(self.due).as_millis()).unwrap_or(u8::MAX);
             // One that is not there to hear it now would not have heard it earlier.
             self.due = if link.is_listening() { now } else { self.due } + timeout;
             link.text("2");
