@@ -166,6 +166,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
         trust_loopback: config.server.dev,
         serve_metrics: config.server.metrics_listen.is_none(),
         sockets,
+        engines: Vec::new(),
         node: Uuid::from_bytes(clock::message_id().0.into_bytes()).simple().to_string().into(),
         started: clock::now(),
         health: Memory::default(),

@@ -60,6 +60,8 @@ impl Engine {
                 self.list(sid, session);
                 wait(async { answered.await.unwrap_or(Err(Unserved::Ended)) }, &caller).await
             }
+            // Whoever sees to CORS puts in the rest.
+            (_, &Method::OPTIONS) => Ok(HttpResponse::NoContent().finish()),
             (None, method) if method != Method::GET => Err(Wrong::BadHandshakeMethod),
             (Some(entry), &Method::GET) if is_polling => wait(entry.session.poll(), &caller).await,
             (Some(entry), &Method::POST) if is_polling => self.post(&entry, request, payload, &caller).await,
