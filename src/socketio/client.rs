@@ -135,7 +135,7 @@ impl Client {
         if self.partial.is_some() {
             return link.close(CloseReason::ProtocolError);
         }
-        let Ok(packet::Text { namespace, body }) = packet::read(text, self.settings.max_attachments) else {
+        let Ok(packet::Inbound { namespace, body }) = packet::read(text, self.settings.max_attachments) else {
             return link.close(CloseReason::ProtocolError);
         };
         match (self.seat(namespace), body) {

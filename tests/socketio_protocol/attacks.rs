@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::Visitor;
 use super::server::obedient;
 
@@ -147,4 +149,38 @@ fn deep_payloads_are_taken_and_names_of_prototypes_mean_nothing() {
     visitor.send_binary(&[]);
     visitor.send(r#"2["echo",{"__proto__":{"x":1},"constructor":null}]"#);
     visitor.expect(r#"42["echo",{"__proto__":{"x":1},"constructor":null}]"#);
+}
+
+/// What a client might say, in any order: text that is a packet, text that nearly is, and attachments.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop_oneof![
+        prop_oneof!["0", "0/[a-d],?", "1(/[a-c],)?", r#"0(/a,)?\{"refuse":"No"\}"#],
+        r#"2(/[a-c],)?[0-9]{0,2}\["(echo|leave|none)",[0-9]{1,3}\]"#,
+        r#"2(/[a-c],)?\["close","(banned|idle|rate_limited|session_ended)"\]"#,
+        r#"5[0-2]-(/a,)?\["echo",\{"_placeholder":true,"num":[01]\}\]"#,
+        r#"3(/[a-c],)?[0-9]{0,2}\[[0-9]?\]"#,
+        r#"[0-7][-/a,0-9]{0,4}[\[{]?["a-z_:,]{0,10}[\]}]?"#,
+    ];
+    prop_oneof![
+        8 => text.prop_map(|it| super::text(&it)),
+        1 => any::<Vec<u8>>().prop_map(|it| super::frame(super::FIN | super::BINARY, &it)),
+    ]
+}
+
+#[test]
+fn whatever_clients_say_the_next_is_served() {
+    let (server, notes) = obedient(|_| {});
+    let config = ProptestConfig::with_cases(100);
+    proptest!(config, |(noise in prop::collection::vec(noise(), 1..30))| {
+        let mut visitor = Visitor::connected(&server);
+        visitor.0.send(&noise.concat());
+        visitor.0.send(&super::frame(super::FIN | super::client::CLOSE, &[]));
+        visitor.read_to_close();
+    });
+    let mut visitor = Visitor::connected(&server);
+    visitor.send(r#"2["echo"]"#);
+    visitor.expect(r#"42["echo"]"#);
+    // Every socket but this one has ended, once.
+    super::eventually(|| notes.endings().len() + 1 >= notes.asked());
+    assert_eq!(notes.endings().len() + 1, notes.asked());
 }

@@ -12,17 +12,11 @@ use super::server::{Notes, Server, obedient};
 /// Waits for the endings of sockets, by namespace in order of the alphabet.
 #[track_caller]
 fn endings(notes: &Notes, count: usize) -> Vec<(String, Ending)> {
-    let start = std::time::Instant::now();
-    loop {
-        let mut endings = notes.endings();
-        if endings.len() >= count {
-            assert_eq!(endings.len(), count, "{endings:?}");
-            endings.sort_by(|one, other| one.0.cmp(&other.0));
-            return endings;
-        }
-        assert!(start.elapsed() < Duration::from_secs(20), "{endings:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    super::eventually(|| notes.endings().len() >= count);
+    let mut endings = notes.endings();
+    assert_eq!(endings.len(), count, "{endings:?}");
+    endings.sort_by(|one, other| one.0.cmp(&other.0));
+    endings
 }
 
 /// A client in `/`, `/a` and `/b`: connections 1, 2 and 3.

@@ -15,9 +15,23 @@ mod sockets;
 mod attacks;
 mod ending;
 mod exchanges;
+mod polls;
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use client::{BINARY, Client, FIN, TEXT, frame, text};
 use server::Server;
+
+/// Waits until `done`, for as long as a slow machine may need.
+#[track_caller]
+fn eventually(mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it never came true");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 /// A client of one session.
 struct Visitor(Client);
@@ -84,9 +98,11 @@ impl Visitor {
         for before in 0.. {
             let (first, payload) = self.0.frame().unwrap().expect("a Close frame, not the end of the stream");
             if first == FIN | client::CLOSE {
-                self.0.send(&frame(FIN | client::CLOSE, &payload[..2]));
+                let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
+                // Where the client was the first, the server may be gone.
+                let _ = self.0.stream.write_all(&frame(FIN | client::CLOSE, &payload[..payload.len().min(2)]));
                 self.0.expect_end();
-                return (u16::from_be_bytes(payload[..2].try_into().unwrap()), before);
+                return (code, before);
             }
         }
         unreachable!("there are not that many frames")

@@ -1,4 +1,5 @@
-//! Clients' sessions over plain WebSocket, without Engine.IO around them, and an application that does as it is told.
+//! Clients' sessions over plain WebSocket, without Engine.IO around them, or at an Engine.IO path as they should be;
+//! and an application that does as it is told.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +16,9 @@ use tertulia::domain::{CloseReason, ConnId};
 use tertulia::hub::handle::End;
 use tertulia::session::{Ending, Opening, Peer, SessionLimits, Sessions};
 use tertulia::socketio::packet;
-use tertulia::socketio::{Client, ClientSettings, ConnectError, Line, Packet, Socket, Visitor};
+use tertulia::socketio::{
+    Client, ClientSettings, ConnectError, Engine, Host, Line, Packet, Refused, Settings, Socket, Visit, Visitor,
+};
 use tertulia::transport::listener::Listeners;
 use tertulia::transport::upgrade::{UpgradeHandler, Verdict};
 
@@ -27,17 +30,40 @@ pub struct Server {
 }
 
 impl Server {
+    /// Every WebSocket is one that `peer` serves.
     pub fn start(peer: impl Fn() -> Box<dyn Peer> + Send + Sync + 'static) -> Self {
         let sessions = Sessions::new(SessionLimits { max_message: 1_000_000, pings: None, ..SessionLimits::default() });
-        let (ready, started) = mpsc::channel();
         let handler: UpgradeHandler = Arc::new(move |_| {
             let verdict = Verdict::Accept(Opening { peer: peer(), dialect: None, sessions: sessions.clone() });
             Box::pin(std::future::ready(verdict))
         });
+        Self::serve(handler, None)
+    }
+
+    /// `host` serves the clients of Engine.IO at `/socket.io/`.
+    pub fn engine(host: Arc<dyn Host>) -> Self {
+        let settings = Settings::default();
+        let sessions = Sessions::new(settings.limits(SessionLimits::default()));
+        let engine = Engine::new(settings, sessions, host);
+        let upgrading = engine.clone();
+        let handler: UpgradeHandler =
+            Arc::new(move |request| Box::pin(std::future::ready(upgrading.upgrade(&request))));
+        Self::serve(handler, Some(engine))
+    }
+
+    fn serve(handler: UpgradeHandler, engine: Option<Arc<Engine>>) -> Self {
+        let (ready, started) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix::System::new().block_on(async move {
                 let mut listeners = Listeners::new(1);
-                let address = listeners.bind(([127, 0, 0, 1], 0).into(), None, App::new, handler).expect("a free port");
+                let app = move || {
+                    App::new().configure(|routes| {
+                        if let Some(engine) = &engine {
+                            engine.routes(routes);
+                        }
+                    })
+                };
+                let address = listeners.bind(([127, 0, 0, 1], 0).into(), None, app, handler).expect("a free port");
                 let server = listeners.run();
                 ready.send((address, server.handle())).expect("the test waits");
                 server.await.expect("a server that runs");
@@ -74,6 +100,11 @@ impl Notes {
         self.ended.lock().unwrap().clone()
     }
 
+    /// How many sockets were asked for so far.
+    pub fn asked(&self) -> usize {
+        self.sessions.lock().unwrap().len()
+    }
+
     /// Has the hub end something of the session that connected last.
     pub fn end(&self, end: End) {
         let session = self.sessions.lock().unwrap().last().and_then(WeakRecipient::upgrade);
@@ -83,13 +114,44 @@ impl Notes {
 
 /// A server with the namespaces `/` and `/a` to `/c`, whose sockets do what events tell them.
 pub fn obedient(change: impl FnOnce(&mut ClientSettings)) -> (Server, Arc<Notes>) {
-    let mut settings =
-        ClientSettings { namespaces: ["/a", "/b", "/c"].map(Box::from).into(), ..ClientSettings::default() };
-    change(&mut settings);
-    let (settings, notes) = (Arc::new(settings), Arc::new(Notes::default()));
-    let for_server = notes.clone();
-    let server = Server::start(move || Box::new(Client::new(&settings, Box::new(Obedient(for_server.clone())))));
-    (server, notes)
+    let host = ObedientHost::new(change);
+    let notes = host.notes.clone();
+    (Server::start(move || host.client()), notes)
+}
+
+/// The same, at an Engine.IO path.
+pub fn obedient_engine() -> (Server, Arc<Notes>) {
+    let host = ObedientHost::new(|_| {});
+    let notes = host.notes.clone();
+    (Server::engine(Arc::new(host)), notes)
+}
+
+struct ObedientHost {
+    settings: Arc<ClientSettings>,
+    notes: Arc<Notes>,
+}
+
+impl ObedientHost {
+    fn new(change: impl FnOnce(&mut ClientSettings)) -> Self {
+        let mut settings =
+            ClientSettings { namespaces: ["/a", "/b", "/c"].map(Box::from).into(), ..ClientSettings::default() };
+        change(&mut settings);
+        Self { settings: Arc::new(settings), notes: Arc::default() }
+    }
+
+    fn client(&self) -> Box<dyn Peer> {
+        Box::new(Client::new(&self.settings, Box::new(Obedient(self.notes.clone()))))
+    }
+}
+
+impl Host for ObedientHost {
+    fn permits(&self, _: &Visit<'_>) -> bool {
+        true
+    }
+
+    fn open(&self, _: &Visit<'_>) -> Result<Box<dyn Peer>, Refused> {
+        Ok(self.client())
+    }
 }
 
 struct Obedient(Arc<Notes>);
