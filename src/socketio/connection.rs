@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::engine::Engine;
@@ -65,15 +64,14 @@ impl Connection {
 
     fn open_packet(&self) -> String {
         let settings = self.engine.settings();
-        let upgrades: &[&str] = if self.listed { &["websocket"] } else { &[] };
-        let packet = json!({
-            "sid": self.sid.as_str(),
-            "upgrades": upgrades,
-            "pingInterval": millis(settings.ping_interval),
-            "pingTimeout": millis(settings.ping_timeout),
-            "maxPayload": settings.max_payload,
-        });
-        format!("0{packet}")
+        let upgrades = if self.listed { r#"["websocket"]"# } else { "[]" };
+        format!(
+            r#"0{{"sid":"{}","upgrades":{upgrades},"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
+            self.sid.as_str(),
+            settings.ping_interval.as_millis(),
+            settings.ping_timeout.as_millis(),
+            settings.max_payload,
+        )
     }
 
     /// The client has said something, whatever it is: its line may only be slow.
@@ -175,8 +173,4 @@ impl Peer for Connection {
     fn ended(&mut self, ending: Ending) {
         self.peer.ended(ending);
     }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
