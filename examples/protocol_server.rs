@@ -1,7 +1,10 @@
 //! Serves protocol test suites through Tertulia's own transport: an echo of text and binary messages over WebSocket at
-//! `/echo`, the same over Engine.IO at `/engine.io/`.
+//! `/echo`, the same over Engine.IO at `/engine.io/`, and Socket.IO at `/socket.io/`.
 //!
 //! `cargo run --release --example protocol_server -- --listen 127.0.0.1:9001`
+
+#[path = "protocol_server/sockets.rs"]
+mod sockets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,13 +13,16 @@ use std::time::Duration;
 use actix_web::{App, HttpResponse, web};
 use clap::Parser;
 use tertulia::session::{Link, Opening, Peer, SessionLimits, Sessions};
-use tertulia::socketio::{Cors, Engine, EngineSettings, Host, Refused, Visit, message_frame};
+use tertulia::socketio::{Cors, Engine, Host, Refused, Settings, Visit, message_frame};
 use tertulia::transport::listener::Listeners;
 use tertulia::transport::upgrade::{Refusal, UpgradeHandler, Verdict};
 
+use sockets::Talkers;
+
 const MAX_MESSAGE: usize = 32 * 1024 * 1024;
 
-/// Echoes text and binary messages: at /echo over WebSocket, up to 32 MiB each, and at /engine.io/ over Engine.IO.
+/// Echoes text and binary messages: at /echo over WebSocket, up to 32 MiB each, at /engine.io/ over Engine.IO. Has sockets
+/// at /socket.io/ that send back what they are told.
 #[derive(Parser)]
 struct Arguments {
     /// The address to listen on.
@@ -70,13 +76,13 @@ impl Peer for Messages {
 
 /// An engine with the timings that the published suites expect.
 fn engine(path: &str, host: Arc<dyn Host>) -> Arc<Engine> {
-    let settings = EngineSettings {
+    let settings = Settings {
         path: path.into(),
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         max_payload: 1_000_000,
         cors: Cors::Any,
-        ..EngineSettings::default()
+        ..Settings::default()
     };
     let sessions = Sessions::new(settings.limits(SessionLimits::default()));
     Engine::new(settings, sessions, host)
@@ -95,7 +101,7 @@ async fn main() -> std::io::Result<()> {
         ..SessionLimits::default()
     });
     // One for each path of the protocol.
-    let engines = [engine("/engine.io/", Arc::new(EngineEcho))];
+    let engines = [engine("/engine.io/", Arc::new(EngineEcho)), engine("/socket.io/", Arc::new(Talkers::new()))];
     let upgrading = engines.clone();
     let handler: UpgradeHandler = Arc::new(move |request| {
         let verdict = if request.path() == "/echo" {

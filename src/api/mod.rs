@@ -77,10 +77,18 @@ pub struct Context {
     pub serve_metrics: bool,
     /// Where dialects answer WebSocket upgrades.
     pub sockets: Vec<&'static str>,
+    /// Where Engine.IO is served, which has words of its own for pages that may not ask. Without a slash at the end.
+    pub engines: Vec<Box<str>>,
     /// The name of this process among others.
     pub node: Box<str>,
     pub started: Timestamp,
     pub health: health::Memory,
+}
+
+impl Context {
+    fn is_engine(&self, path: &str) -> bool {
+        self.engines.iter().any(|it| path.strip_prefix(&**it).is_some_and(|rest| matches!(rest, "" | "/")))
+    }
 }
 
 /// The whole of what is served over plain HTTP. Without `chat` there are no rooms and no people; `pages` adds what is

@@ -2,12 +2,12 @@
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
     HeaderValue, ORIGIN, VARY,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpResponse, ResponseError as _};
@@ -30,14 +30,27 @@ pub(super) async fn share(
     let (Some(origin), Some(context)) = (origin, request.app_data::<Data<Context>>()) else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    if let Err(refusal) = context.authenticator.check_origin(&knock(request.head())) {
+    let is_engine = context.is_engine(request.path());
+    if !is_engine && let Err(refusal) = context.authenticator.check_origin(&knock(request.head())) {
         let problem = refused(context, request.head(), refusal);
         return Ok(request.into_response(problem.error_response()));
     }
     let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response =
-        if is_preflight { request.into_response(preflight()) } else { next.call(request).await?.map_into_boxed_body() };
+    let mut response = if is_preflight && !is_engine {
+        request.into_response(preflight())
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
+    if is_engine {
+        // It asks by the same rule, and answers in its own words.
+        if response.status() == StatusCode::FORBIDDEN {
+            return Ok(response);
+        }
+        if is_preflight {
+            response = response.into_response(preflight()).map_into_boxed_body();
+        }
+    }
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));

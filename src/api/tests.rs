@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -73,6 +74,7 @@ fn fixture_with(change: impl FnOnce(&mut Context)) -> Fixture {
         trust_loopback: false,
         serve_metrics: true,
         sockets: vec!["/api/v1/ws/messages"],
+        engines: vec!["/engine.io".into()],
         node: "node-1".into(),
         started: clock::now(),
         health: health::Memory::default(),
@@ -99,7 +101,10 @@ impl Answer {
 
 impl Fixture {
     async fn ask(&self, request: TestRequest) -> Answer {
-        let app = init_service(app(self.context.clone(), None, |_| ())).await;
+        let app = init_service(app(self.context.clone(), None, |routes| {
+            routes.route("/engine.io/", web::to(engine));
+        }))
+        .await;
         let response = call_service(&app, request.to_request()).await;
         let (status, headers) = (response.status(), response.headers().clone());
         Answer { status, headers, body: read_body(response).await.to_vec() }
@@ -107,6 +112,14 @@ impl Fixture {
 
     async fn get(&self, path: &str) -> Answer {
         self.ask(TestRequest::get().uri(path)).await
+    }
+}
+
+/// Refuses every page but one, in its own words, and tells all others more than a kilobyte.
+async fn engine(request: HttpRequest) -> HttpResponse {
+    match request.headers().get("Origin") {
+        Some(origin) if origin != "https://app.example.com" => HttpResponse::Forbidden().body("in its own words"),
+        _ => HttpResponse::Ok().content_type("text/plain; charset=UTF-8").body("4".repeat(2_000)),
     }
 }
 
@@ -386,4 +399,32 @@ async fn the_description_can_be_browsed_without_scripts_in_the_page() {
     assert_eq!(fixture.ask(known).await.status, StatusCode::NOT_MODIFIED);
     let description = fixture.get("/openapi.json").await;
     assert_eq!(description.json()["info"]["title"], "Tertulia");
+}
+
+#[actix::test]
+async fn an_engine_says_itself_which_pages_it_refuses_and_the_rest_is_as_everywhere() {
+    let fixture = fixture();
+    let asked = |origin: &'static str| TestRequest::get().uri("/engine.io/").insert_header(("Origin", origin));
+    let refused = fixture.ask(asked("https://evil.example.com")).await;
+    assert_eq!((refused.status, &refused.body[..]), (StatusCode::FORBIDDEN, &b"in its own words"[..]));
+    assert_eq!(refused.header("access-control-allow-origin"), "");
+
+    let served = fixture.ask(asked("https://app.example.com")).await;
+    assert_eq!(served.status, StatusCode::OK);
+    assert_eq!(served.header("access-control-allow-origin"), "https://app.example.com");
+    assert_eq!(served.header("access-control-allow-credentials"), "true");
+
+    let preflight = |origin: &'static str| {
+        let request = TestRequest::default().method(actix_web::http::Method::OPTIONS).uri("/engine.io/");
+        request.insert_header(("Origin", origin)).insert_header(("Access-Control-Request-Method", "POST"))
+    };
+    let refused = fixture.ask(preflight("https://evil.example.com")).await;
+    assert_eq!((refused.status, refused.header("access-control-allow-methods")), (StatusCode::FORBIDDEN, ""));
+    let allowed = fixture.ask(preflight("https://app.example.com")).await;
+    assert_eq!((allowed.status, allowed.body.len()), (StatusCode::NO_CONTENT, 0));
+    assert!(allowed.header("access-control-allow-methods").contains("POST"));
+
+    let zipped = fixture.ask(asked("https://app.example.com").insert_header(("Accept-Encoding", "gzip"))).await;
+    assert_eq!(zipped.header("content-encoding"), "gzip");
+    assert!(zipped.body.len() < 200, "{} bytes", zipped.body.len());
 }

@@ -155,6 +155,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
         };
         reception::engine(&config, &sessions, reception)
     });
+    let engine_paths = engine.iter().map(|it| it.settings().path.as_str().into()).collect();
     let sockets = registry.iter().map(|it| it.dialect).filter(|it| it.carrier() == Carrier::WebSocket);
     let sockets = sockets.map(Dialect::path).collect();
     let door = Arc::new(Door {
@@ -182,6 +183,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
         trust_loopback: config.server.dev,
         serve_metrics: config.server.metrics_listen.is_none(),
         sockets,
+        engines: engine_paths,
         node: Uuid::from_bytes(clock::message_id().0.into_bytes()).simple().to_string().into(),
         started: clock::now(),
         health: Memory::default(),

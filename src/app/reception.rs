@@ -14,7 +14,7 @@ use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::hub::handle::Hub;
 use crate::session::member::Provenance;
 use crate::session::{Peer, Sessions};
-use crate::socketio::{Client, ClientSettings, Engine, EngineSettings, Host, Refused, Visit};
+use crate::socketio::{Client, ClientSettings, Engine, Host, Refused, Settings, Visit};
 
 pub(super) struct Reception {
     pub(super) authenticator: Arc<Authenticator>,
@@ -27,22 +27,22 @@ pub(super) struct Reception {
 
 /// What the configuration says of clients.
 pub(super) fn clients(config: &Config) -> Arc<ClientSettings> {
-    let namespaces = config.socketio.namespaces.iter();
-    let mut settings =
-        namespaces.fold(ClientSettings::default(), |settings, namespace| settings.with_namespace(namespace.as_str()));
-    settings.connect_timeout = config.socketio.connect_timeout.0;
-    settings.max_payload = config.limits.max_frame_bytes.0;
-    Arc::new(settings)
+    Arc::new(ClientSettings {
+        namespaces: config.socketio.namespaces.iter().map(|it| it.as_str().into()).collect(),
+        connect_timeout: config.socketio.connect_timeout.0,
+        max_payload: config.limits.max_frame_bytes.0,
+        ..ClientSettings::default()
+    })
 }
 
 /// The engine at the path of the configuration. `sessions`: those of the other dialects.
 pub(super) fn engine(config: &Config, sessions: &Sessions, reception: Reception) -> Arc<Engine> {
-    let settings = EngineSettings {
+    let settings = Settings {
         path: config.socketio.path.as_str().to_owned(),
         ping_interval: config.socketio.ping_interval.0,
         ping_timeout: config.socketio.ping_timeout.0,
         max_payload: config.limits.max_frame_bytes.0,
-        ..EngineSettings::default()
+        ..Settings::default()
     };
     let sessions = sessions.beside(settings.limits(*sessions.limits()));
     Engine::new(settings, sessions, Arc::new(reception))

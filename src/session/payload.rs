@@ -24,8 +24,8 @@ const BINARY: u8 = b'b';
 
 /// The answer to a poll: what these frames tell, each piece one or several whole frames. WebSocket's own Pings and Pongs
 /// mean nothing here.
-pub(super) fn encode<'a>(pieces: impl Iterator<Item = &'a Bytes>, bytes: usize) -> Bytes {
-    let mut payload = Vec::with_capacity(bytes);
+pub(super) fn encode<'a>(pieces: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
+    let mut payload = Vec::with_capacity(pieces.clone().map(Bytes::len).sum());
     for (opcode, packet) in pieces.flat_map(|piece| frames(piece)) {
         if matches!(opcode, Opcode::Ping | Opcode::Pong) {
             continue;
@@ -49,6 +49,25 @@ fn encode_binary(packet: &[u8], payload: &mut Vec<u8>) {
     // There is room for all of it.
     let written = STANDARD.encode_slice(packet, &mut payload[start..]).unwrap_or(0);
     payload.truncate(start + written);
+}
+
+/// How many packets an answer to a poll should have at most: python-engineio reads no more, and takes more for an error.
+const FEW: usize = 16;
+
+/// Where so many pieces wait, the client is behind, and to be served some at a time would be its end.
+const MANY: usize = 256;
+
+/// How many of the pieces that wait the next poll should take.
+pub(super) fn share<'a>(pieces: impl ExactSizeIterator<Item = &'a Bytes>) -> usize {
+    let waiting = pieces.len();
+    if waiting >= MANY {
+        return waiting;
+    }
+    let sums = pieces.scan(0, |packets, piece| {
+        *packets += frames(piece).count();
+        Some(*packets)
+    });
+    sums.take_while(|&packets| packets <= FEW).count().clamp(1.min(waiting), waiting)
 }
 
 /// What a client posted, read packet by packet.
@@ -90,7 +109,7 @@ mod tests {
     }
 
     fn encoded(pieces: &[Bytes]) -> Bytes {
-        encode(pieces.iter(), 0)
+        encode(pieces.iter())
     }
 
     #[test]
@@ -105,6 +124,19 @@ mod tests {
     fn what_only_a_socket_has_is_left_out_and_its_end_is_a_packet() {
         let pieces = [PING, frame(Opcode::Text, b"4a"), PING, close_frame(CloseReason::Kicked)];
         assert_eq!(encoded(&pieces)[..], b"4a\x1e1"[..]);
+    }
+
+    #[test]
+    fn a_poll_takes_a_few_packets_or_all_of_very_many() {
+        let one = frame(Opcode::Text, b"4a");
+        let three: Bytes = [&one[..]; 3].concat().into();
+        let twenty: Bytes = [&one[..]; 20].concat().into();
+        let of = |pieces: &[Bytes]| share(pieces.iter());
+        assert_eq!((of(&[]), of(&[one.clone()])), (0, 1));
+        assert_eq!((of(&vec![one.clone(); 16]), of(&vec![one.clone(); 17])), (16, 16));
+        assert_eq!(of(&vec![three; 6]), 5);
+        assert_eq!(of(&[twenty, one.clone()]), 1, "what belongs together stays together");
+        assert_eq!((of(&vec![one.clone(); 255]), of(&vec![one; 256])), (16, 256));
     }
 
     #[test]

@@ -163,9 +163,9 @@ impl Link<'_> {
         self.wishes.close.get_or_insert(reason);
     }
 
-    /// Whether the connection is to be closed when the call is over. Nothing more is to be taken from the client then.
+    /// Whether the connection ends when the call is over. Nothing more is to be taken from the client then.
     pub fn is_closing(&self) -> bool {
-        self.wishes.close.is_some()
+        self.wishes.is_the_end()
     }
 
     /// Ends the connection when the call is over: the client has said that it leaves.

@@ -75,15 +75,13 @@ impl Queue {
     }
 
     /// What waits, in order.
-    pub(super) fn frames(&self) -> impl Iterator<Item = &Bytes> {
+    pub(super) fn frames(&self) -> impl ExactSizeIterator<Item = &Bytes> + Clone {
         self.frames.iter()
     }
 
-    /// Forgets all that waits.
-    pub(super) fn clear(&mut self) {
-        self.frames.clear();
-        self.bytes = 0;
-        self.begun = false;
+    /// Forgets the first that wait. Nothing of them may have been begun.
+    pub(super) fn forget(&mut self, count: usize) {
+        self.bytes -= self.frames.drain(..count).map(|frame| frame.len()).sum::<usize>();
     }
 
     /// How many frames wait.

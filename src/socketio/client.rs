@@ -30,9 +30,9 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// What all clients of one Engine.IO path share.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// `/` is always the first.
-    namespaces: Vec<Box<str>>,
+pub struct ClientSettings {
+    /// The namespaces that exist beside `/`. Each begins with `/`.
+    pub namespaces: Vec<Box<str>>,
     /// A session that is connected to no namespace is closed after this.
     pub connect_timeout: Duration,
     /// How many attachments a packet may have.
@@ -51,10 +51,10 @@ pub struct Settings {
 const CONNECTS: Rate =
     Rate { events: NonZeroU32::MIN, period: Duration::from_secs(1), burst: NonZeroU32::MIN.saturating_add(99) };
 
-impl Default for Settings {
+impl Default for ClientSettings {
     fn default() -> Self {
         Self {
-            namespaces: vec![packet::MAIN.into()],
+            namespaces: Vec::new(),
             connect_timeout: Duration::from_secs(45),
             max_attachments: 10,
             max_payload: 1_000_000,
@@ -65,28 +65,25 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// Has `name`, which begins with `/`, beside `/`.
-    #[must_use]
-    pub fn with_namespace(mut self, name: &str) -> Self {
-        if self.number(name).is_none() {
-            self.namespaces.push(name.into());
-        }
-        self
-    }
-
+impl ClientSettings {
+    /// The number of a namespace, by which a seat knows it.
     fn number(&self, name: &str) -> Option<u16> {
-        self.namespaces.iter().position(|it| **it == *name).and_then(|it| u16::try_from(it).ok())
+        if name == packet::MAIN {
+            return Some(0);
+        }
+        let index = self.namespaces.iter().position(|it| **it == *name)?;
+        u16::try_from(index + 1).ok()
     }
 
     fn name(&self, number: u16) -> &str {
-        self.namespaces.get(usize::from(number)).map_or(packet::MAIN, |it| it)
+        let index = usize::from(number).checked_sub(1);
+        index.and_then(|index| self.namespaces.get(index)).map_or(packet::MAIN, |name| name)
     }
 }
 
 /// A client, which is there for as long as its session. There are as many as sessions, so every field counts.
 pub struct Client {
-    settings: Arc<Settings>,
+    settings: Arc<ClientSettings>,
     visitor: Box<dyn Visitor>,
     seats: SmallVec<[Seat; 1]>,
     /// When the session ends if there is no seat by then.
@@ -110,7 +107,7 @@ struct Seat {
 }
 
 impl Client {
-    pub fn new(settings: &Arc<Settings>, visitor: Box<dyn Visitor>) -> Self {
+    pub fn new(settings: &Arc<ClientSettings>, visitor: Box<dyn Visitor>) -> Self {
         Self {
             settings: settings.clone(),
             visitor,
@@ -138,7 +135,7 @@ impl Client {
         if self.partial.is_some() {
             return link.close(CloseReason::ProtocolError);
         }
-        let Ok(packet::Text { namespace, body }) = packet::read(text, self.settings.max_attachments) else {
+        let Ok(packet::Inbound { namespace, body }) = packet::read(text, self.settings.max_attachments) else {
             return link.close(CloseReason::ProtocolError);
         };
         match (self.seat(namespace), body) {
@@ -199,7 +196,7 @@ impl Client {
         if self.seats.len() >= self.settings.max_namespaces {
             return refuse(link, &error("Too many namespaces"));
         }
-        let Ok(sid) = Sid::draw() else { return link.close(CloseReason::Internal) };
+        let Some(sid) = Sid::fresh() else { return link.close(CloseReason::Internal) };
         let mut said = Said::default();
         let mut line = Line { link: &mut *link, namespace: name, sid: sid.as_str(), said: &mut said };
         match self.visitor.connect(auth, &mut line) {
@@ -282,7 +279,7 @@ impl Client {
 
     /// Keeps a message for later if it must wait, or takes it in.
     fn queue(&mut self, message: Message<'_>, link: &mut Link<'_>) {
-        if self.draining {
+        if self.draining || link.is_closing() {
             return;
         }
         if self.held.is_none() && !self.is_waiting() {

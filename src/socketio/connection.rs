@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::engine::Engine;
@@ -51,6 +50,8 @@ pub(super) struct Connection {
     pinged: bool,
     /// The time for the Pong was lengthened, as the client said something else meanwhile.
     lengthened: bool,
+    /// By how many milliseconds the last Ping was late: a session's clock is coarse. The next makes up for it.
+    late: u8,
     /// When the next Ping is due, or the Pong was.
     due: Instant,
 }
@@ -58,20 +59,19 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(engine: Arc<Engine>, peer: Box<dyn Peer>, sid: Sid, listed: bool) -> Self {
         let due = Instant::now() + engine.settings().ping_interval;
-        Self { engine, peer, sid, listed, pinged: false, lengthened: false, due }
+        Self { engine, peer, sid, listed, pinged: false, lengthened: false, late: 0, due }
     }
 
     fn open_packet(&self) -> String {
         let settings = self.engine.settings();
-        let upgrades: &[&str] = if self.listed { &["websocket"] } else { &[] };
-        let packet = json!({
-            "sid": self.sid.as_str(),
-            "upgrades": upgrades,
-            "pingInterval": millis(settings.ping_interval),
-            "pingTimeout": millis(settings.ping_timeout),
-            "maxPayload": settings.max_payload,
-        });
-        format!("0{packet}")
+        let upgrades = if self.listed { r#"["websocket"]"# } else { "[]" };
+        format!(
+            r#"0{{"sid":"{}","upgrades":{upgrades},"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
+            self.sid.as_str(),
+            settings.ping_interval.as_millis(),
+            settings.ping_timeout.as_millis(),
+            settings.max_payload,
+        )
     }
 
     /// The client has said something, whatever it is: its line may only be slow.
@@ -85,7 +85,8 @@ impl Connection {
     fn take_pong(&mut self, link: &mut Link<'_>) {
         if self.pinged {
             self.pinged = false;
-            self.due = Instant::now() + self.engine.settings().ping_interval;
+            let interval = self.engine.settings().ping_interval;
+            self.due = Instant::now() + interval.saturating_sub(Duration::from_millis(self.late.into()));
             link.tick_soon();
         }
     }
@@ -95,6 +96,7 @@ impl Connection {
         let timeout = self.engine.settings().ping_timeout;
         if !self.pinged && now >= self.due {
             (self.pinged, self.lengthened) = (true, false);
+            self.late = u8::try_from(now.duration_since(self.due).as_millis()).unwrap_or(u8::MAX);
             // One that is not there to hear it now would not have heard it earlier.
             self.due = if link.is_listening() { now } else { self.due } + timeout;
             link.text("2");
@@ -171,8 +173,4 @@ impl Peer for Connection {
     fn ended(&mut self, ending: Ending) {
         self.peer.ended(ending);
     }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

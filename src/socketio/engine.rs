@@ -151,7 +151,7 @@ impl Engine {
             return Err(Wrong::UnsupportedVersion);
         }
         let peer = self.host.open(visit)?;
-        let sid = Sid::draw().map_err(|_| Wrong::Restarting)?;
+        let sid = Sid::fresh().ok_or(Wrong::Restarting)?;
         let connection = Connection::new(self.clone(), peer, sid, listed);
         Ok((sid, Opening { peer: Box::new(connection), dialect: None, sessions: self.sessions.clone() }))
     }

@@ -52,19 +52,20 @@ impl Engine {
         let visit = Visit { headers: request.headers(), query: request.uri().query().unwrap_or_default(), peer };
         let Wanted { transport, session } = self.wanted(&visit)?;
         let caller = request.conn_data::<Caller>().cloned().unwrap_or_default();
+        let is_polling = transport == Transport::Polling;
         match (session, request.method()) {
-            (Some(_), _) if transport != Transport::Polling => Err(Wrong::BadRequest),
-            (Some(entry), &Method::GET) => wait(entry.session.poll(), &caller).await,
-            (Some(entry), &Method::POST) => self.post(&entry, request, payload, &caller).await,
-            (Some(_), _) => Err(Wrong::BadRequest),
-            (None, &Method::GET) if transport == Transport::Polling => {
+            (None, &Method::GET) if is_polling => {
                 let (sid, opening) = self.open(&visit, true)?;
                 let (session, answered) = start_polled(opening);
                 self.list(sid, session);
                 wait(async { answered.await.unwrap_or(Err(Unserved::Ended)) }, &caller).await
             }
-            (None, &Method::GET) => Err(Wrong::BadRequest),
-            (None, _) => Err(Wrong::BadHandshakeMethod),
+            // Whoever sees to CORS puts in the rest.
+            (_, &Method::OPTIONS) => Ok(HttpResponse::NoContent().finish()),
+            (None, method) if method != Method::GET => Err(Wrong::BadHandshakeMethod),
+            (Some(entry), &Method::GET) if is_polling => wait(entry.session.poll(), &caller).await,
+            (Some(entry), &Method::POST) if is_polling => self.post(&entry, request, payload, &caller).await,
+            _ => Err(Wrong::BadRequest),
         }
     }
 

@@ -16,9 +16,8 @@ mod refusal;
 mod sid;
 mod socket;
 
-pub use client::{Client, Settings as ClientSettings};
+pub use client::{Client, ClientSettings};
 pub use connection::{message_frame, message_frame_with};
-pub use engine::{Cors, Engine, Settings as EngineSettings};
+pub use engine::{Cors, Engine, Settings};
 pub use host::{Host, Refused, Visit};
-pub use sid::{NoRandomness, Sid};
 pub use socket::{ConnectError, Line, Packet, Socket, Visitor};

@@ -26,9 +26,9 @@ const RESERVED: [&str; 6] =
 /// Answers to a CONNECT fit; a longer one costs another allocation.
 const SHORT: usize = 118;
 
-/// A client's message that is text.
+/// A client's packet. Attachments that it announces come behind it.
 #[derive(Clone, Copy, Debug)]
-pub struct Text<'a> {
+pub struct Inbound<'a> {
     /// Begins with `/`; without the query string that old clients put behind it.
     pub namespace: &'a str,
     pub body: Body<'a>,
@@ -59,7 +59,7 @@ pub struct Payload<'a> {
 pub struct Invalid;
 
 /// Reads a message, without Engine.IO's type. It may announce `max_attachments`.
-pub fn read(message: &str, max_attachments: usize) -> Result<Text<'_>, Invalid> {
+pub fn read(message: &str, max_attachments: usize) -> Result<Inbound<'_>, Invalid> {
     let kind = message.bytes().next().ok_or(Invalid)?;
     let rest = message.get(1..).ok_or(Invalid)?;
     let (attachments, rest) = match kind {
@@ -82,7 +82,7 @@ pub fn read(message: &str, max_attachments: usize) -> Result<Text<'_>, Invalid> 
         b'3' | b'6' => Body::Ack(payload()?),
         _ => return Err(Invalid),
     };
-    Ok(Text { namespace, body })
+    Ok(Inbound { namespace, body })
 }
 
 /// `2-`

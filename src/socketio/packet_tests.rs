@@ -9,7 +9,7 @@ const MAX: usize = 10;
 
 /// What a message says, short enough to compare: namespace, kind, id, arguments, attachments.
 fn read_as(message: &str) -> Option<(String, &'static str, Option<u64>, String, usize)> {
-    let Text { namespace, body } = read(message, MAX).ok()?;
+    let Inbound { namespace, body } = read(message, MAX).ok()?;
     let (kind, id, args, attachments) = match body {
         Body::Connect(auth) => ("connect", None, auth.map_or("", RawValue::get), 0),
         Body::Disconnect => ("disconnect", None, "", 0),

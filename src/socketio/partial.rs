@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::client::Settings;
+use super::client::ClientSettings;
 use super::packet::Payload;
 use super::socket::Packet;
 use crate::clock;
@@ -28,7 +28,7 @@ pub(super) struct Partial {
 pub(super) struct TooBig;
 
 impl Partial {
-    pub(super) fn new(namespace: u16, is_event: bool, payload: Payload<'_>, settings: &Settings) -> Self {
+    pub(super) fn new(namespace: u16, is_event: bool, payload: Payload<'_>, settings: &ClientSettings) -> Self {
         Self {
             namespace,
             is_event,
@@ -42,7 +42,7 @@ impl Partial {
     }
 
     /// Takes the next attachment. True: it was the last.
-    pub(super) fn add(&mut self, data: &[u8], settings: &Settings) -> Result<bool, TooBig> {
+    pub(super) fn add(&mut self, data: &[u8], settings: &ClientSettings) -> Result<bool, TooBig> {
         self.bytes = self.bytes.saturating_add(data.len());
         if self.bytes > settings.max_payload {
             return Err(TooBig);

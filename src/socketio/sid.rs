@@ -1,6 +1,4 @@
-//! The ids by which a client knows its sessions and sockets: random, so that nobody guesses another's.
-
-use std::fmt;
+//! The ids of sessions: random, so that only those know one to whom it was told.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -11,20 +9,15 @@ const BYTES: usize = 15;
 const LEN: usize = BYTES / 3 * 4;
 
 /// 15 random bytes in base64, in the alphabet that needs no escapes in URLs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Sid([u8; LEN]);
-
-/// The system has no random numbers to give.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NoRandomness;
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Sid([u8; LEN]);
 
 impl Sid {
-    pub fn draw() -> Result<Self, NoRandomness> {
-        let random = clock::random::<BYTES>().ok_or(NoRandomness)?;
-        let mut text = [0; LEN];
-        // It fits: four characters for three bytes.
-        let _ = BASE64.encode_slice(random, &mut text);
-        Ok(Self(text))
+    /// `None`: the system has no random numbers to give.
+    pub(super) fn fresh() -> Option<Self> {
+        let mut sid = [0; LEN];
+        BASE64.encode_slice(clock::random::<BYTES>()?, &mut sid).ok()?;
+        Some(Self(sid))
     }
 
     /// What may be one, by its length.
@@ -32,15 +25,9 @@ impl Sid {
         text.as_bytes().try_into().ok().map(Self)
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         // What came from outside is text, too.
-        str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Sid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -49,11 +36,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twenty_characters_that_need_no_escaping_and_no_two_alike() {
-        let (one, other) = (Sid::draw().unwrap(), Sid::draw().unwrap());
-        assert_eq!(one.as_str().len(), LEN);
-        assert!(one.as_str().bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_')));
+    fn ids_are_twenty_letters_and_no_two_are_the_same() {
+        let (one, other) = (Sid::fresh().unwrap(), Sid::fresh().unwrap());
         assert_ne!(one, other);
-        assert_eq!((Sid::of(one.as_str()), Sid::of("short")), (Some(one), None));
+        assert!(
+            one.as_str().len() == 20 && one.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        );
+        assert_eq!(Sid::of(one.as_str()), Some(one));
+        assert_eq!(Sid::of("short"), None);
     }
 }

@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use actix_http::body::MessageBody;
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, Protocol, Request, Response};
+use actix_http::{ConnectionType, HttpService, Protocol, Request, Response};
 use actix_server::{Server, ServerBuilder};
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, boxed, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, boxed, fn_service, map_config,
+};
 use actix_tls::accept::TlsError;
 use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::Error;
@@ -109,7 +111,8 @@ impl Listeners {
                     })
                     .upgrade(fn_service(move |(request, framed)| upgrade(handler.clone(), request, framed)))
                     .finish(map_config(
-                        app().into_factory().map_err(|error| -> Response<_> { error.into().error_response().into() }),
+                        apply_fn_factory(app(), tell_of_the_end)
+                            .map_err(|error| -> Response<_> { error.into().error_response().into() }),
                         |()| AppConfig::default(),
                     ))
             }};
@@ -143,6 +146,24 @@ impl Listeners {
 impl fmt::Debug for Listeners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listeners").finish_non_exhaustive()
+    }
+}
+
+/// Serves a request. The HTTP stack closes the connection behind one that speaks of an upgrade, even of an upgrade to
+/// nothing as some proxies do on every request: its answer must say so, or a proxy would use the connection again.
+fn tell_of_the_end<S, B>(request: Request, app: &S) -> impl Future<Output = Result<Response<B>, S::Error>> + use<S, B>
+where
+    S: Service<Request>,
+    S::Response: Into<Response<B>>,
+{
+    let is_last = request.head().connection_type() == ConnectionType::Upgrade;
+    let answer = app.call(request);
+    async move {
+        let mut response = answer.await?.into();
+        if is_last {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        Ok(response)
     }
 }
 

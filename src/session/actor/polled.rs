@@ -164,21 +164,16 @@ impl Handler<Posted> for Session {
             let _ = answer.send(Err(Unserved::Ended));
             return;
         }
-        match &mut self.polling {
-            Some(polling) if polling.post.is_none() => match String::from_utf8(body.into()) {
-                Ok(text) => {
-                    self.heard_at = Moment::now();
-                    polling.post = Some(Post { packets: Packets::new(text), answer });
-                }
-                Err(_) => {
-                    let _ = answer.send(Err(Unserved::Unexpected));
-                    self.close(CloseReason::InvalidUtf8);
-                }
-            },
-            _ => {
-                let _ = answer.send(Err(Unserved::Unexpected));
-                self.misused();
-            }
+        let Some(polling) = self.polling.as_mut().filter(|polling| polling.post.is_none()) else {
+            let _ = answer.send(Err(Unserved::Unexpected));
+            return self.misused();
+        };
+        if let Ok(text) = String::from_utf8(body.into()) {
+            polling.post = Some(Post { packets: Packets::new(text), answer });
+            self.heard_at = Moment::now();
+        } else {
+            let _ = answer.send(Err(Unserved::Unexpected));
+            self.close(CloseReason::InvalidUtf8);
         }
     }
 }

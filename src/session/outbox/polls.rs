@@ -9,7 +9,7 @@ use tokio::sync::oneshot::Sender;
 
 use super::{Carrier, Fault, Inner, Outbox};
 use crate::session::dialect::Registered;
-use crate::session::payload::encode;
+use crate::session::payload::{encode, share};
 use crate::session::queue::Queue;
 use crate::session::settings::Sessions;
 use crate::transport::io::Io;
@@ -88,13 +88,17 @@ impl Inner {
         }
     }
 
-    /// Gives the poll that waits all that there is to tell.
+    /// Gives the poll that waits what there is to tell.
     pub(super) fn answer_poll(&mut self) {
-        let Carrier::Polls(waiting) = &mut self.carrier else { return };
-        let Some(mut queue) = self.queue.take_if(|_| waiting.is_some()) else { return };
-        let payload = encode(queue.frames(), queue.bytes());
-        queue.clear();
-        queue.give_back();
+        let Some(queue) = self.queue.as_mut().filter(|_| matches!(self.carrier, Carrier::Polls(Some(_)))) else {
+            return;
+        };
+        let count = share(queue.frames());
+        let payload = encode(queue.frames().take(count));
+        queue.forget(count);
+        if let Some(queue) = self.queue.take_if(|queue| queue.is_empty()) {
+            queue.give_back();
+        }
         // Where all that waited was a WebSocket's own.
         if !payload.is_empty() {
             self.end_poll(|_| Ok(payload));
