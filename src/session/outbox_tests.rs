@@ -96,6 +96,69 @@ async fn read(outbox: &Outbox, client: &mut TcpStream, len: usize) -> Vec<u8> {
 }
 
 #[test]
+fn that_there_are_polls_costs_a_socket_nothing() {
+    assert_eq!(size_of::<Carrier>(), size_of::<Option<Io>>());
+}
+
+/// What is told to a session without a socket, and what its polls get of it.
+#[test]
+fn polls_fetch_what_was_told_and_a_socket_takes_over_in_the_middle() {
+    run(async {
+        let (registered, _) = Names::registered();
+        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
+        let flush = || poll_fn(|cx| Poll::Ready(outbox.poll_flush(cx).is_ready()));
+        outbox.send(&pong());
+        assert!(outbox.queue(&pong()) && !outbox.queue(&typing()), "one between two polls is not behind");
+        outbox.flush();
+        assert!(!flush().await, "no poll waits");
+        let (answer, mut first) = tokio::sync::oneshot::channel();
+        outbox.wait(answer, false).unwrap();
+        assert!(flush().await);
+        assert_eq!(first.try_recv().unwrap().unwrap()[..], b"pong\x1epong\x1etyping"[..]);
+        assert!(outbox.inner.borrow().queue.is_none());
+        // A poll that waits gets all that a turn brings.
+        let (answer, mut second) = tokio::sync::oneshot::channel();
+        outbox.wait(answer, false).unwrap();
+        outbox.queue(&pong());
+        outbox.queue(&pong());
+        outbox.flush();
+        assert_eq!(second.try_recv().unwrap().unwrap()[..], b"pong\x1epong"[..]);
+        // What nobody fetched goes over the socket, behind what is said there first.
+        outbox.send(&pong());
+        let (other, mut client) = pair(limits()).await;
+        let Carrier::Socket(io) = mem::replace(&mut other.inner.borrow_mut().carrier, Carrier::Gone) else { panic!() };
+        outbox.move_to(io, b"first".to_vec(), "6");
+        assert_eq!(read(&outbox, &mut client, 11).await, b"first\x81\x04pong");
+        assert_eq!(outbox.take_fault(), None);
+    });
+}
+
+#[test]
+fn a_poll_that_is_gone_breaks_the_session_and_one_that_is_behind_misses_what_it_may() {
+    run(async {
+        let (registered, _) = Names::registered();
+        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
+        for _ in 0..25 {
+            outbox.queue(&pong());
+        }
+        assert_eq!(outbox.backlog(), Backlog::Heavy);
+        let before = outbox.queued_bytes();
+        outbox.send(&typing());
+        assert_eq!(outbox.queued_bytes(), before);
+        for _ in 25..101 {
+            outbox.queue(&pong());
+        }
+        assert_eq!((outbox.backlog(), outbox.take_fault()), (Backlog::Gone, Some(Fault::SlowConsumer)));
+        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
+        let (answer, gone) = tokio::sync::oneshot::channel();
+        outbox.wait(answer, false).unwrap();
+        drop(gone);
+        poll_fn(|cx| outbox.poll_flush(cx)).await;
+        assert_eq!(outbox.take_fault(), Some(Fault::Broken));
+    });
+}
+
+#[test]
 fn what_the_socket_takes_is_written_at_once_and_nothing_is_kept() {
     run(async {
         let (outbox, mut client) = pair(limits()).await;

@@ -16,6 +16,8 @@ struct Shared {
     left: Notify,
     /// How many answers it waits for.
     kept: Cell<usize>,
+    /// It has waited, and its time begins anew.
+    released: Cell<bool>,
 }
 
 /// While this lives, it is the client who waits.
@@ -41,6 +43,10 @@ impl Caller {
         self.0.kept.get() > 0
     }
 
+    pub(super) fn take_release(&self) -> bool {
+        self.0.released.take()
+    }
+
     pub(super) fn note_end(&self) {
         self.0.gone.set(true);
         self.0.left.notify_waiters();
@@ -51,5 +57,6 @@ impl Drop for Kept {
     fn drop(&mut self) {
         let kept = &self.0.0.kept;
         kept.set(kept.get().saturating_sub(1));
+        self.0.0.released.set(true);
     }
 }

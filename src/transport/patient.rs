@@ -47,6 +47,10 @@ impl<T> Patient<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.caller.take_release() {
+            let end = Instant::now() + self.patience;
+            self.end.as_mut().reset(end);
+        }
         while self.end.as_mut().poll(cx).is_ready() {
             if !self.caller.is_kept() {
                 self.caller.note_end();
@@ -142,6 +146,8 @@ mod tests {
             assert_eq!(server.read(&mut piece).await.unwrap(), 0);
             caller.gone().await;
             drop(kept);
+            sleep(Duration::from_millis(40)).await;
+            assert_eq!(server.read(&mut piece).await.unwrap(), 0, "its time begins when it has waited");
             sleep(Duration::from_millis(40)).await;
             assert_eq!(server.read(&mut piece).await.unwrap_err().kind(), ErrorKind::TimedOut);
         });

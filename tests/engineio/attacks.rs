@@ -80,13 +80,13 @@ fn a_payload_of_very_many_packets_leaves_others_their_turn() {
     let other = Polled::open(&server);
     let polled = Polled::open(&server);
     // Answered, they are more than may wait.
-    polled.post(&["4"; 500_000].join("\u{1e}")).expect(200, "ok");
+    polled.post(&vec!["4"; 500_000].join("\u{1e}")).expect(200, "ok");
     assert_eq!(server.ending().ours, Some(CloseReason::SlowConsumer));
     expect_prompt(&other);
     // Not answered, they are only work.
     let polled = Polled::open(&server);
     let mut client = Client::dial(server.address);
-    client.send(post(&polled.target(), &["6"; 500_000].join("\u{1e}")).as_bytes());
+    client.send(post(&polled.target(), &vec!["6"; 500_000].join("\u{1e}")).as_bytes());
     expect_prompt(&other);
     Answer::of(&mut client).expect(200, "ok");
     polled.say("4hello");

@@ -43,6 +43,23 @@ fn a_poll_waits_until_there_is_something_to_tell() {
     }
 }
 
+/// The server waits only so long for what clients say; here it is they who wait.
+#[test]
+fn a_poll_may_wait_longer_than_a_client_may_take_over_a_request() {
+    let server =
+        Server::with(Settings { ping_interval: Duration::from_secs(31), ..calm() }, SessionLimits::default(), 1);
+    let polled = Polled::open(&server);
+    let mut client = Client::dial(server.address);
+    client.stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    client.send(get(&polled.target()).as_bytes());
+    Answer::of(&mut client).expect(200, "2");
+    // And its connection is as good as before.
+    client.send(post(&polled.target(), "3\u{1e}4hello").as_bytes());
+    Answer::of(&mut client).expect(200, "ok");
+    client.send(get(&polled.target()).as_bytes());
+    Answer::of(&mut client).expect(200, "4hello");
+}
+
 #[test]
 fn of_many_packets_a_poll_brings_sixteen() {
     let server = Server::start();

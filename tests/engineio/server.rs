@@ -1,5 +1,6 @@
 //! An engine on a port of its own, a host that tells what became of its guests, and what clients do.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use actix_server::ServerHandle;
 use actix_web::App;
 use actix_web::middleware::Compress;
+use rustls::ServerConfig;
 use tertulia::domain::CloseReason;
 use tertulia::session::{Ending, Link, Peer, SessionLimits, Sessions};
 use tertulia::socketio::{Cors, Engine, Host, Refused, Settings, Visit, message_frame};
@@ -50,6 +52,10 @@ impl Server {
     }
 
     pub fn with(settings: Settings, limits: SessionLimits, workers: usize) -> Self {
+        Self::over(None, settings, limits, workers)
+    }
+
+    pub fn over(tls: Option<Arc<ServerConfig>>, settings: Settings, limits: SessionLimits, workers: usize) -> Self {
         let sessions = Sessions::new(settings.limits(limits));
         let house = Arc::new(House::default());
         let engine = Engine::new(settings, sessions.clone(), Arc::new(Front(house.clone())));
@@ -69,7 +75,7 @@ impl Server {
                     Box::pin(std::future::ready(verdict)) as _
                 };
                 let any_port = ([127, 0, 0, 1], 0).into();
-                let address = listeners.bind(any_port, None, app, Arc::new(handler)).expect("a free port");
+                let address = listeners.bind(any_port, tls.as_ref(), app, Arc::new(handler)).expect("a free port");
                 let server = listeners.run();
                 ready.send((address, server.handle())).expect("the test waits");
                 server.await.expect("a server that runs");
@@ -129,7 +135,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn of(client: &mut Client) -> Self {
+    pub fn of<S: Read + Write>(client: &mut Client<S>) -> Self {
         let (head, body) = client.response();
         let status = head[9..12].parse().unwrap();
         Self { status, head: head.to_lowercase(), body }
@@ -210,7 +216,7 @@ impl<'a> Polled<'a> {
 }
 
 #[track_caller]
-pub fn expect_text(client: &mut Client, text: &str) {
+pub fn expect_text<S: Read + Write>(client: &mut Client<S>, text: &str) {
     client.expect(FIN | TEXT, text.as_bytes());
 }
 

@@ -1,5 +1,6 @@
 //! The outbox of a session that is polled: what waits is handed to a poll, or to the socket that takes its place.
 
+use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::sync::oneshot::Sender;
 
-use super::{Carrier, Fault, Inner, Outbox};
+use super::{Carrier, Fault, Inner, Outbox, State};
 use crate::session::dialect::Registered;
 use crate::session::payload::{encode, share};
 use crate::session::queue::Queue;
@@ -63,14 +64,16 @@ impl Outbox {
 
     /// Ends the poll that waits with a packet that says nothing.
     pub(in crate::session) fn end_poll(&self, packet: &'static str) {
-        self.inner.borrow_mut().end_poll(|_| Ok(Bytes::from_static(packet.as_bytes())));
+        self.inner.borrow_mut().end_poll(Bytes::from_static(packet.as_bytes()));
     }
 
     /// From now on a socket brings what is told, `first` before all of it. A poll that waits has waited in vain.
     pub(in crate::session) fn move_to(&self, io: Io, first: Vec<u8>, noop: &'static str) {
         let mut inner = self.inner.borrow_mut();
-        inner.end_poll(|late| if late { Err(Unserved::Unexpected) } else { Ok(Bytes::from_static(noop.as_bytes())) });
-        inner.carrier = Carrier::Socket(io);
+        if let Carrier::Polls(Some(Waiting { answer, late })) = mem::replace(&mut inner.carrier, Carrier::Socket(io)) {
+            // If it is gone, so what: it is the socket that counts.
+            let _ = answer.send(if late { Err(Unserved::Unexpected) } else { Ok(Bytes::from_static(noop.as_bytes())) });
+        }
         if !first.is_empty() {
             inner.queue.get_or_insert_with(Queue::take).push_front(first.into());
         }
@@ -78,10 +81,10 @@ impl Outbox {
 }
 
 impl Inner {
-    fn end_poll(&mut self, answer: impl FnOnce(bool) -> PollAnswer) {
+    fn end_poll(&mut self, payload: Bytes) {
         if let Carrier::Polls(waiting) = &mut self.carrier
-            && let Some(Waiting { answer: to, late }) = waiting.take()
-            && to.send(answer(late)).is_err()
+            && let Some(waiting) = waiting.take()
+            && waiting.answer.send(Ok(payload)).is_err()
         {
             self.fault = Some(Fault::Broken);
             self.wake();
@@ -93,7 +96,8 @@ impl Inner {
         let Some(queue) = self.queue.as_mut().filter(|_| matches!(self.carrier, Carrier::Polls(Some(_)))) else {
             return;
         };
-        let count = share(queue.frames());
+        // There may be no other poll for the rest of a session that is closed.
+        let count = if self.state == State::Open { share(queue.frames()) } else { queue.len() };
         let payload = encode(queue.frames().take(count));
         queue.forget(count);
         if let Some(queue) = self.queue.take_if(|queue| queue.is_empty()) {
@@ -101,7 +105,7 @@ impl Inner {
         }
         // Where all that waited was a WebSocket's own.
         if !payload.is_empty() {
-            self.end_poll(|_| Ok(payload));
+            self.end_poll(payload);
         }
     }
 
