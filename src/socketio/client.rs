@@ -33,7 +33,7 @@ const RETRY: Duration = Duration::from_millis(50);
 pub struct ClientSettings {
     /// The namespaces that exist beside `/`. Each begins with `/`.
     pub namespaces: Vec<Box<str>>,
-    /// A session that is connected to no namespace is closed after this, and so is one whose CONNECT nobody answers.
+    /// A session that is connected to no namespace is closed after this.
     pub connect_timeout: Duration,
     /// How many attachments a packet may have.
     pub max_attachments: usize,
@@ -86,7 +86,7 @@ pub struct Client {
     settings: Arc<ClientSettings>,
     visitor: Box<dyn Visitor>,
     seats: SmallVec<[Seat; 1]>,
-    /// When the session ends if there is no seat by then, or one whose CONNECT is not answered.
+    /// When the session ends if there is no seat by then.
     connect_by: Timestamp,
     connects: Bucket,
     /// A packet whose attachments are still to come.
@@ -203,9 +203,6 @@ impl Client {
             Ok(socket) => {
                 let is_pending = !said.accept && socket.is_congested();
                 self.seats.push(Seat { socket, sid, namespace, is_pending });
-                if is_pending {
-                    self.connect_by = clock::now() + self.settings.connect_timeout;
-                }
                 link.tick_soon();
                 self.settle(self.seats.len() - 1, said, link);
             }
@@ -309,11 +306,8 @@ impl Client {
         self.held.take_if(|held| held.is_empty());
     }
 
-    /// When the session ends, and why, if nothing happens until then that is waited for.
-    fn deadline(&mut self) -> Option<(Timestamp, CloseReason)> {
-        if self.is_waiting() {
-            return Some((self.connect_by, CloseReason::Internal));
-        }
+    /// When the client will have been too slow, if it is waited for.
+    fn deadline(&self) -> Option<(Timestamp, CloseReason)> {
         match &self.partial {
             Some(partial) => Some((partial.due_by, CloseReason::ProtocolError)),
             None if self.seats.is_empty() => Some((self.connect_by, CloseReason::Idle)),

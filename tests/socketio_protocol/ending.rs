@@ -1,6 +1,5 @@
 //! How sockets and sessions end: who is told what, and what stays.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tertulia::domain::{CloseReason, ConnId};
@@ -68,27 +67,6 @@ fn a_session_that_never_connects_is_closed_and_one_that_did_is_not() {
     refused.expect_close(4408);
     visitor.send(r#"2["echo"]"#);
     visitor.expect(r#"42["echo"]"#);
-}
-
-#[test]
-fn a_connect_that_nobody_answers_ends_the_session() {
-    let (server, notes) = obedient(|settings| settings.connect_timeout = Duration::from_millis(200));
-    let mut visitor = Visitor::connected(&server);
-    visitor.send(r#"0/a,{"wait":true}"#);
-    visitor.send(r#"2["echo"]"#);
-    visitor.expect_close(1011);
-    assert_eq!(endings(&notes, 2)[1].1, Ending::closed(CloseReason::Internal));
-    // One that is answered late, but in time, has no such end.
-    let (server, notes) = obedient(|settings| settings.connect_timeout = Duration::from_millis(400));
-    let mut visitor = Visitor::connected(&server);
-    visitor.send(r#"0/a,{"wait":true}"#);
-    super::eventually(|| notes.asked() == 2);
-    notes.open.store(true, Ordering::Relaxed);
-    assert!(visitor.packet().starts_with("40/a,"));
-    visitor.send(r#"2/a,["tick",12]"#);
-    for left in (0..=12).rev() {
-        visitor.expect(&format!(r#"42/a,["tick",{left}]"#));
-    }
 }
 
 #[test]
