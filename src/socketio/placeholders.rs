@@ -72,7 +72,7 @@ impl<'a> Scan<'a> {
     /// Takes note of a member of an object, at whose value the scan is.
     fn member(&self, key: &[u8], object: &mut Option<Object>) -> Option<()> {
         let value = self.json.get(self.at..)?;
-        if is(key, "_placeholder") {
+        if says(key, "_placeholder") {
             let is_placeholder = value.starts_with(b"true");
             match object {
                 Some(object) => object.is_placeholder = is_placeholder,
@@ -81,7 +81,7 @@ impl<'a> Scan<'a> {
                 None => {}
             }
         } else if let Some(object) = object
-            && is(key, "num")
+            && says(key, "num")
         {
             object.num = number(value);
         }
@@ -114,11 +114,11 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Whether `key`, in its quotes, is `name`.
-fn is(key: &[u8], name: &str) -> bool {
-    match key {
-        [b'"', plain @ .., b'"'] if plain == name.as_bytes() => true,
-        _ => key.contains(&b'\\') && serde_json::from_slice::<String>(key).is_ok_and(|it| it == name),
+/// Whether a string, in its quotes, says `text`, with escapes or without.
+pub(super) fn says(string: &[u8], text: &str) -> bool {
+    match string {
+        [b'"', plain @ .., b'"'] if plain == text.as_bytes() => true,
+        _ => string.contains(&b'\\') && serde_json::from_slice::<String>(string).is_ok_and(|it| it == text),
     }
 }
 

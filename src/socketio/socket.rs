@@ -17,7 +17,8 @@ pub trait Visitor {
     ///
     /// `Ok`: the socket that serves it there from now on. It answers the CONNECT with [`Line::accept`], at once or, if it
     /// has to wait for something, later through the session's outbox ([`super::packet::connected`]); until then it says
-    /// that it is congested, and what the client says meanwhile is kept for it.
+    /// that it is congested, and what the client says meanwhile is kept for it. That it does not wait for ever is its own
+    /// to see to: nothing is read from the client meanwhile.
     fn connect(&mut self, auth: Option<&RawValue>, line: &mut Line<'_, '_>) -> Result<Box<dyn Socket>, ConnectError>;
 }
 

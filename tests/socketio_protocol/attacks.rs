@@ -158,7 +158,7 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
         r#"2(/[a-c],)?[0-9]{0,2}\["(echo|leave|none)",[0-9]{1,3}\]"#,
         r#"2(/[a-c],)?\["close","(banned|idle|rate_limited|session_ended)"\]"#,
         r#"5[0-2]-(/a,)?\["echo",\{"_placeholder":true,"num":[01]\}\]"#,
-        r#"3(/[a-c],)?[0-9]{0,2}\[[0-9]?\]"#,
+        r"3(/[a-c],)?[0-9]{0,2}\[[0-9]?\]",
         r#"[0-7][-/a,0-9]{0,4}[\[{]?["a-z_:,]{0,10}[\]}]?"#,
     ];
     prop_oneof![
