@@ -5,7 +5,7 @@ import { afterEach } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, test } from "../browser/support/limits.mjs";
 import { Client, closeAll } from "./support/client.mjs";
-import { Hub, people } from "./support/hub.mjs";
+import { Hub, Person, people } from "./support/hub.mjs";
 import { Scene, ids } from "./support/scene.mjs";
 
 let hub, scene;
@@ -48,9 +48,7 @@ test("what belongs to somebody else is not taken up by others", async () => {
   await client.disconnected();
   await hub.send(ana, rooms[0], "missed");
 
-  const [stranger] = people("Eva");
-  const colleague = new stranger.constructor("Ivo", { org: rui.org });
-  for (const person of [colleague, stranger]) {
+  for (const person of [new Person("Ivo", { org: rui.org }), new Person("Eva")]) {
     const thief = pretender(person, pid, offset);
     assert.equal(await thief.connected(), false);
     await thief.ask("ping", {});
@@ -98,7 +96,6 @@ test("after the time that is given", async () => {
   await hub.send(ana, rooms[0], "heard");
   await client.hears("message:new");
   await scene.away(async () => {
-    await client.disconnected();
     await hub.send(ana, rooms[0], "missed");
     await sleep(2_600); // the window itself
   });
@@ -114,8 +111,6 @@ test("within the time that is given it is", async () => {
   const { ana, client, rooms } = scene;
   await scene.survives("a second away", () =>
     scene.away(async () => {
-      await client.disconnected();
-      client.journal.add({ event: "#disconnect" });
       await hub.send(ana, rooms[0], "missed");
       await sleep(800);
     }),
@@ -141,8 +136,8 @@ for (const transports of [["websocket"], ["polling"]]) {
 
 test("a room that one may not enter any more is not told, the others are", async () => {
   scene = await Scene.set(hub);
-  const { ana, rui, client, proxy } = scene;
-  const room = await hub.room(ana, { kind: "private", members: [] });
+  const { ana, rui, client } = scene;
+  const room = await hub.room(ana, { kind: "private" });
   await hub.as(ana, "POST", `/api/v1/chat/rooms/${room}/members`, { user_id: rui.id });
   await client.joins(room);
   await hub.send(ana, room, "heard");
@@ -150,8 +145,6 @@ test("a room that one may not enter any more is not told, the others are", async
   const before = client.journal.entries.length;
   await scene.survives("being put out", () =>
     scene.away(async () => {
-      await client.disconnected();
-      client.journal.add({ event: "#disconnect" });
       await hub.send(ana, room, "said before, and missed");
       await hub.as(ana, "DELETE", `/api/v1/chat/rooms/${room}/members/${rui.id}`);
       await hub.send(ana, room, "a secret");
@@ -164,8 +157,7 @@ test("a room that one may not enter any more is not told, the others are", async
   await client.ask("ping", {});
   const since = client.journal.entries.slice(before).filter((it) => JSON.stringify(it.data ?? null).includes("secret"));
   assert.deepEqual(since, []);
-  assert.deepEqual(ids(client, room).length, 1, "only what was heard at the time");
-  assert.ok(proxy.isOpen);
+  assert.equal(ids(client, room).length, 1, "only what was heard at the time");
 });
 
 test("who wants none of it gets no name and no offsets", async () => {

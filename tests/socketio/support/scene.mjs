@@ -67,10 +67,12 @@ export class Scene {
     return stored;
   }
 
-  /** Whoever comes is turned away, until `ms` are over or what `doing` does is done. */
+  /** The connection is cut, and whoever comes is turned away until `doing` is done. */
   async away(doing) {
     this.proxy.isOpen = false;
     this.proxy.drop();
+    const { journal } = this.client;
+    await journal.until("the client knows", () => journal.entries.some((it) => it.event === "#disconnect" && !it.taken));
     await doing();
     this.proxy.isOpen = true;
   }
