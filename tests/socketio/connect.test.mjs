@@ -59,7 +59,6 @@ for (const [way, transports] of Object.entries(WAYS)) {
     const root = await Client.open(hub, ana, { transports });
     const desk = root.socket.io.socket("/desk", { auth: { token: rui.token() } });
     const welcome = soon("the welcome in /desk", new Promise((resolve) => desk.once("connected", resolve)));
-    desk.connect();
     assert.equal((await welcome).user_id, rui.id, "each namespace has a token of its own");
     assert.notEqual(desk.id, root.socket.id);
 
@@ -72,7 +71,6 @@ for (const [way, transports] of Object.entries(WAYS)) {
 
     const unknown = root.socket.io.socket("/nowhere", { auth: { token: ana.token() } });
     const refusal = soon("the refusal", new Promise((resolve) => unknown.once("connect_error", resolve)));
-    unknown.connect();
     assert.equal((await refusal).message, "Invalid namespace");
 
     // One namespace is left; the other stays.

@@ -157,7 +157,6 @@ test("one connection that carries two namespaces recovers both", async () => {
     desk.on("message:new", (it) => heard.push(it.id));
     const connected = () => new Promise((resolve) => desk.once("connect", () => resolve(states.push(desk.recovered))));
     const first = connected();
-    desk.connect();
     await first;
     await desk.timeout(5_000).emitWithAck("join_conversation", { conversation_id: scene.rooms[0] });
     const second = connected();

@@ -56,8 +56,8 @@ export class Journal {
       };
       const timer = setTimeout(() => {
         done();
-        const last = inspect(this.entries.slice(-8), { depth: 4, breakLength: 160 });
-        reject(new Error(`not within ${ms} ms: ${what}; of ${this.entries.length} entries the last are ${last}`));
+        const last = this.entries.slice(-6).map((it) => inspect(it, { depth: 3, breakLength: Infinity }).slice(0, 240));
+        reject(new Error(`not within ${ms} ms: ${what}; of ${this.entries.length} entries the last are\n  ${last.join("\n  ")}`));
       }, ms);
       this.#waiting.add(look);
     });

@@ -4,7 +4,8 @@ import { connect, createServer } from "node:net";
 export class Proxy {
   #server;
   #pairs = new Set();
-  #cutNext = false;
+  #cut = null;
+  #asked = null;
   /** How many connections were cut in the middle of what the hub said. */
   cuts = 0;
   /** While it is false, whoever comes is turned away. */
@@ -22,44 +23,68 @@ export class Proxy {
     client.on("error", () => {});
     if (!this.isOpen) return client.destroy();
     const hub = connect(port, "127.0.0.1");
-    const pair = { client, hub };
+    const pair = { client, hub, isOver: false };
     this.#pairs.add(pair);
     hub.on("error", () => client.destroy());
-    client.on("data", (data) => hub.write(data));
-    hub.on("data", (data) => {
-      if (this.#cutNext && data.length > 8) {
-        this.#cutNext = false;
-        this.cuts++;
-        client.write(data.subarray(0, data.length >> 1), () => this.drop());
-      } else {
-        client.write(data);
-      }
+    const asked = this.#asked;
+    this.#asked = null;
+    client.on("data", (data) => {
+      hub.write(data);
+      asked?.(pair);
     });
-    client.on("close", () => pair.isKept || hub.destroy());
-    hub.on("close", () => (client.destroy(), this.#pairs.delete(pair)));
+    hub.on("data", (data) => {
+      if (pair.isOver) return;
+      const cut = this.#cut;
+      if (cut && data.length > 8) this.#cut = null;
+      if (!cut || data.length <= 8 || cut(pair, data)) client.write(data);
+    });
+    client.on("close", () => pair.isOver || hub.destroy());
+    hub.on("close", () => {
+      this.#pairs.delete(pair);
+      if (!pair.isOver) client.destroy();
+    });
+  }
+
+  #reset(pair) {
+    pair.isOver = true;
+    pair.client.resetAndDestroy();
+    pair.hub.resetAndDestroy();
+  }
+
+  /** Every connection; or, as between two polls there is none, the next one as soon as it has asked for something. */
+  #each(how) {
+    const present = [...this.#pairs].filter((it) => !it.isOver && !it.hub.destroyed);
+    present.forEach(how);
+    if (!present.length && this.isOpen) this.#asked = how;
   }
 
   /** Both sides of every connection are reset. */
   drop() {
-    for (const { client, hub } of this.#pairs) client.resetAndDestroy(), hub.resetAndDestroy();
+    this.#each((pair) => this.#reset(pair));
   }
 
   /** Only the clients' sides are reset: the hub goes on talking to nobody. */
   abandon() {
-    for (const pair of this.#pairs) {
-      pair.isKept = true;
-      pair.client.removeAllListeners("data").resetAndDestroy();
-    }
+    this.#each((pair) => {
+      pair.isOver = true;
+      pair.client.resetAndDestroy();
+    });
   }
 
-  /** The next thing that the hub says gets through by half; then everything is reset. */
+  /** The next thing that the hub says gets through by half; then everything ends. */
   dropMidFrame() {
-    this.#cutNext = true;
+    this.#cut = (pair, data) => {
+      this.cuts++;
+      pair.isOver = true;
+      // The half has to arrive, so this side is ended in an orderly way; a reset may overtake it.
+      pair.client.end(data.subarray(0, data.length >> 1));
+      pair.hub.resetAndDestroy();
+    };
   }
 
   async close() {
     this.isOpen = false;
-    this.drop();
+    for (const pair of this.#pairs) this.#reset(pair);
     await new Promise((resolve) => this.#server.close(resolve));
   }
 }
