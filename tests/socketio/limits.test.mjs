@@ -39,8 +39,9 @@ for (const transports of [["websocket"], ["polling"]]) {
     const { room, a, b } = await meeting(transports);
     const bytes = Buffer.from(Array.from({ length: 2_000 }, (_, i) => i % 256));
     const answer = await a.ask("picture", bytes, { nested: [bytes, "text", bytes] });
-    assert.equal(answer.code, "unknown_type");
-    assert.equal((await a.hears("error")).code, "unknown_type");
+    assert.equal(answer.code, "invalid_payload");
+    assert.match(answer.message, /binary/u);
+    assert.deepEqual(await a.hears("error"), answer);
     const refused = await a.ask("send_message", { conversation_id: room, text: bytes });
     assert.equal(refused.code, "invalid_payload");
     await a.does("send_message", { conversation_id: room, text: "still here" });
@@ -78,9 +79,6 @@ test("volatile and compressed events, acknowledgements with a time, and several 
   assert.equal((await b.hears("user_typing")).typing, false);
   const { timestamp } = await a.socket.timeout(5_000).emitWithAck("ping", {});
   assert.ok(timestamp);
-  // An acknowledgement that nobody waits for any more does no harm.
-  const late = a.socket.timeout(0).emitWithAck("ping", {});
-  await assert.rejects(late, /timed out/u);
   const answer = await soon("a callback", new Promise((resolve) => a.socket.emit("send_message", { conversation_id: room, text: "hi" }, resolve)));
   assert.equal(answer.status, "sent");
 });

@@ -15,7 +15,7 @@ const SCRIPT = fileURLToPath(new URL("python_client.py", import.meta.url));
 
 let hub, proxy;
 before(async () => {
-  hub = await Hub.start("--set", 'socketio.namespaces=["/desk"]');
+  hub = await Hub.start("--set", "socketio.namespaces=/desk");
   proxy = await Proxy.to(hub);
 });
 after(async () => {

@@ -6,10 +6,14 @@
  */
 import assert from "node:assert/strict";
 import { afterEach } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, test } from "../browser/support/limits.mjs";
 import { closeAll } from "./support/client.mjs";
 import { Hub } from "./support/hub.mjs";
-import { Scene } from "./support/scene.mjs";
+import { Scene, ids } from "./support/scene.mjs";
+
+/** By then what is kept of a connection is on the disk, and nobody is told when. */
+const KEPT_MS = 300;
 
 let hub, scene;
 before(async () => {
@@ -84,14 +88,13 @@ test("the connection is lost again while the past is being told", async () => {
 
 test("the hub is killed before anything was heard, and killed while the client is away", async () => {
   scene = await Scene.set(hub);
-  // What is kept reaches the disk a moment after the last join was answered; that moment is given here, and not promised.
-  await scene.client.ask("ping", {});
-  await hub.send(scene.rui, await hub.room(scene.rui), "elsewhere");
+  await sleep(KEPT_MS);
   await scene.survives("a kill with nothing heard", () => hub.kill().then(() => hub.run()));
   await scene.survives("a kill while away", () =>
     scene.away(async () => {
       await scene.talk();
       await scene.crowd.spoke(60);
+      await sleep(KEPT_MS);
       await hub.kill();
       await hub.run();
       await scene.crowd.spoke(60);
@@ -99,6 +102,43 @@ test("the hub is killed before anything was heard, and killed while the client i
   );
   await scene.hearsMore();
   await scene.heardAll();
+});
+
+test("a hub that is killed right behind a join forgets it only together with the whole connection", async () => {
+  for (let joins = 1; joins <= 5; joins++) {
+    scene = await Scene.set(hub);
+    const { client, ana } = scene;
+    await sleep(KEPT_MS);
+    const rooms = [];
+    for (let i = 0; i < joins; i++) rooms.push(await hub.room(ana));
+    for (const room of rooms) await client.joins(room);
+    await hub.kill();
+    await hub.run();
+    await client.disconnected();
+    const recovered = await client.connected();
+    for (const room of rooms) await hub.send(ana, room, "behind the kill");
+    await client.ask("ping", {});
+    const heard = rooms.map((room) => ids(client, room).length);
+    assert.deepEqual(heard, rooms.map(() => (recovered ? 1 : 0)), `recovered: ${recovered}; messages heard in each room`);
+    client.close();
+    await scene.close();
+  }
+  scene = null;
+});
+
+test("a message that is told in both vocabularies is missed in neither", async () => {
+  scene = await Scene.set(hub);
+  const { ana, client, proxy, rooms } = scene;
+  await client.enters(rooms[0]);
+  proxy.dropBehindFrame();
+  const { id } = await hub.send(ana, rooms[0], "told twice");
+  assert.equal(await client.connected(), true);
+  assert.equal(proxy.cuts, 1, "between the two");
+  await hub.send(ana, rooms[0], "and the next");
+  await client.hears("message_received", (it) => it.content === "and the next");
+  for (const event of ["message:new", "message_received"]) {
+    assert.deepEqual(client.heard(event).filter((it) => it.id === id).length, 1, event);
+  }
 });
 
 test("an orderly restart of the hub is survived, too", async () => {
@@ -148,7 +188,7 @@ test("what was changed meanwhile is told as it is now", async () => {
 });
 
 test("one connection that carries two namespaces recovers both", async () => {
-  const own = await Hub.start("--set", 'socketio.namespaces=["/desk"]');
+  const own = await Hub.start("--set", "socketio.namespaces=/desk");
   try {
     scene = await Scene.set(own);
     const desk = scene.client.socket.io.socket("/desk", { auth: { token: scene.rui.token() } });

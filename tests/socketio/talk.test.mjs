@@ -257,7 +257,7 @@ test("a private room is closed to those without a place in it", async () => {
     const { message, code } = await b.ask(event, { [field]: room });
     assert.deepEqual([message, code], ["Forbidden", "forbidden"]);
   }
-  await hub.as(ana, "POST", `/api/v1/chat/rooms/${room}/members`, { user_id: rui.id });
+  await hub.admit(ana, room, rui);
   await b.joins(room);
   // Who loses the place is told so, and hears nothing more.
   await hub.as(ana, "DELETE", `/api/v1/chat/rooms/${room}/members/${rui.id}`);

@@ -138,7 +138,7 @@ test("a room that one may not enter any more is not told, the others are", async
   scene = await Scene.set(hub);
   const { ana, rui, client } = scene;
   const room = await hub.room(ana, { kind: "private" });
-  await hub.as(ana, "POST", `/api/v1/chat/rooms/${room}/members`, { user_id: rui.id });
+  await hub.admit(ana, room, rui);
   await client.joins(room);
   await hub.send(ana, room, "heard");
   await client.hears("message:new");

@@ -1,6 +1,7 @@
 /** A hub of its own for each test file, with tokens for whoever is needed. No account is made: a token is enough. */
 import { createHmac, randomUUID } from "node:crypto";
 import { Hub as Base } from "../../browser/support/hub.mjs";
+import { until } from "./journal.mjs";
 
 const SECRET = "a secret for tests, thirty-two bytes and more";
 const encoded = (object) => Buffer.from(JSON.stringify(object)).toString("base64url");
@@ -42,6 +43,13 @@ export class Hub extends Base {
   /** The id of a new room. */
   async room(person, { kind = "public", ...more } = {}) {
     return (await this.as(person, "POST", "/api/v1/chat/rooms", { name: "A room", kind, ...more })).id;
+  }
+
+  /** A room that this person may enter, too, which the hub has to know by then. */
+  async admit(owner, room, person) {
+    await this.room(person);
+    await until(`the hub knows ${person.name}`, () => this.as(owner, "GET", `/api/v1/users/${person.id}`).catch(() => null));
+    await this.as(owner, "POST", `/api/v1/chat/rooms/${room}/members`, { user_id: person.id });
   }
 
   /** Sends over HTTP; the stored message. */

@@ -1,5 +1,6 @@
 /** What somebody has heard so far, and a way to wait for what is to come that says what it waited for. */
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 
 const PATIENCE_MS = 10_000;
@@ -11,6 +12,13 @@ export async function soon(what, promise, ms = PATIENCE_MS) {
     timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** Asks again and again, where nobody tells, until the answer is yes. */
+export async function until(what, ask, ms = PATIENCE_MS) {
+  for (const end = Date.now() + ms; !(await ask()); await sleep(20)) {
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+  }
 }
 
 export class Journal {

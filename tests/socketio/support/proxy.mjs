@@ -51,6 +51,15 @@ export class Proxy {
     pair.hub.resetAndDestroy();
   }
 
+  #cutAt(pair, data, end) {
+    this.cuts++;
+    pair.isOver = true;
+    // This much has to arrive, so this side is ended in an orderly way; a reset may overtake it.
+    pair.client.end(data.subarray(0, end));
+    pair.hub.resetAndDestroy();
+    return false;
+  }
+
   /** Every connection; or, as between two polls there is none, the next one as soon as it has asked for something. */
   #each(how) {
     const present = [...this.#pairs].filter((it) => !it.isOver && !it.hub.destroyed);
@@ -73,13 +82,21 @@ export class Proxy {
 
   /** The next thing that the hub says gets through by half; then everything ends. */
   dropMidFrame() {
-    this.#cut = (pair, data) => {
-      this.cuts++;
-      pair.isOver = true;
-      // The half has to arrive, so this side is ended in an orderly way; a reset may overtake it.
-      pair.client.end(data.subarray(0, data.length >> 1));
-      pair.hub.resetAndDestroy();
+    this.#cut = (pair, data) => this.#cutAt(pair, data, data.length >> 1);
+  }
+
+  /** Of the next two WebSocket frames that the hub says in one breath, only the first gets through. */
+  dropBehindFrame() {
+    const cut = (pair, data) => {
+      const [header, length] = (data[1] & 127) === 126 ? [4, data.readUInt16BE(2)] : [2, data[1] & 127];
+      const end = header + length;
+      if (end >= data.length) {
+        this.#cut = cut;
+        return true;
+      }
+      return this.#cutAt(pair, data, end);
     };
+    this.#cut = cut;
   }
 
   async close() {
