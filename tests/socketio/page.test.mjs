@@ -7,7 +7,9 @@ import { chromium } from "playwright-core";
 import { after, before, test } from "../browser/support/limits.mjs";
 import { Client, closeAll } from "./support/client.mjs";
 import { Hub, people } from "./support/hub.mjs";
+import { until } from "./support/journal.mjs";
 import { browserPath } from "./support/places.mjs";
+import { Proxy } from "./support/proxy.mjs";
 import { ids } from "./support/scene.mjs";
 
 const BUNDLE = readFileSync(new URL("node_modules/socket.io-client/dist/socket.io.min.js", import.meta.url));
@@ -41,7 +43,7 @@ after(async () => {
 });
 
 /** A page there that has a socket, and remembers what it hears. */
-async function visit({ origin }, person, options = {}) {
+async function visit({ origin }, person, { from = hub, ...options } = {}) {
   context = await browser.newContext();
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
@@ -55,7 +57,7 @@ async function visit({ origin }, person, options = {}) {
       socket.on("connect_error", ({ message, data }) => heard.push(["#connect_error", message, data?.code]));
       socket.onAny((event, data) => heard.push([event, data]));
     },
-    [hub.url, person.token(), options],
+    [from.url, person.token(), options],
   );
   return page;
 }
@@ -135,6 +137,29 @@ for (const transports of [["polling", "websocket"], ["websocket"], ["polling"]])
     assert.deepEqual(await page.evaluate(() => heard.map(([event]) => event)), ["#connect_error"]);
   });
 }
+
+test("the answer of a poll that never arrives is not lost, although browsers ask again by themselves", async () => {
+  const [ana] = people("Ana");
+  const room = await hub.room(ana);
+  const proxy = await Proxy.to(hub);
+  try {
+    const page = await visit(allowed, ana, { from: proxy, transports: ["polling"] });
+    await hears(page, "connected");
+    await ask(page, "join_conversation", { conversation_id: room });
+    for (let i = 1; i <= 6; i++) {
+      if (i % 2 === 0) proxy.swallow();
+      await hub.send(ana, room, `message ${i}`);
+      if (i % 2 === 0) await until("an answer is swallowed", () => proxy.cuts === i / 2);
+      else await hears(page, "message:new", i);
+    }
+    await hears(page, "message:new", 6);
+    const stored = (await hub.history(ana, room)).map((it) => it.id);
+    assert.deepEqual(await page.evaluate(() => heard.filter(([event]) => event === "message:new").map(([, it]) => it.id)), stored);
+  } finally {
+    await context.close();
+    await proxy.close();
+  }
+});
 
 test("what a forbidden page is answered tells it nothing, and a forged preflight neither", async () => {
   const path = `${hub.url}/socket.io/?EIO=4&transport=polling`;

@@ -85,6 +85,15 @@ export class Proxy {
     this.#cut = (pair, data) => this.#cutAt(pair, data, data.length >> 1);
   }
 
+  /** The next thing that the hub says never arrives; then everything ends. */
+  swallow() {
+    this.#cut = (pair) => {
+      this.cuts++;
+      this.#reset(pair);
+      return false;
+    };
+  }
+
   /** Of the next two WebSocket frames that the hub says in one breath, only the first gets through. */
   dropBehindFrame() {
     const cut = (pair, data) => {
