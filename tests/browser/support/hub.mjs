@@ -18,7 +18,7 @@ async function freePort() {
 
 export class Hub {
   static async start(...flags) {
-    const hub = new Hub();
+    const hub = new this();
     hub.folder = mkdtempSync(join(tmpdir(), "tertulia-page-"));
     hub.port = await freePort();
     hub.url = `http://127.0.0.1:${hub.port}`;

@@ -1,0 +1,58 @@
+/** PyPI's `python-socketio`, its asynchronous client: python_client.py, told here when its connection is cut. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { after, before, test } from "../browser/support/limits.mjs";
+import { Client, closeAll } from "./support/client.mjs";
+import { Hub, people } from "./support/hub.mjs";
+import { Journal, soon } from "./support/journal.mjs";
+import { pythonPath } from "./support/places.mjs";
+import { Proxy } from "./support/proxy.mjs";
+
+const SCRIPT = fileURLToPath(new URL("python_client.py", import.meta.url));
+
+let hub, proxy;
+before(async () => {
+  hub = await Hub.start("--set", "socketio.namespaces=/desk");
+  proxy = await Proxy.to(hub);
+});
+after(async () => {
+  closeAll();
+  await proxy?.close();
+  await hub?.stop();
+});
+
+for (const transport of ["websocket", "polling", "upgrade"]) {
+  test(`python-socketio over ${transport}`, async () => {
+    const [ana, rui] = people("Ana", "Rui");
+    const room = await hub.room(ana);
+    const script = JSON.stringify({ url: proxy.url, transport, room, ana: ana.id, token: ana.token(), expired: ana.token(-60) });
+    const python = spawn(pythonPath, [SCRIPT], { env: { ...process.env, TERTULIA_TEST: script }, stdio: ["pipe", "pipe", "inherit"] });
+    const said = new Journal("the test");
+    createInterface({ input: python.stdout }).on("line", (line) => said.add({ line }));
+    const ended = once(python, "exit");
+    ended.then(() => said.add({ line: "it has ended" }));
+    const says = async (line) => {
+      const { line: found } = await said.take(`python say: ${line}`, (it) => it.line === line || it.line === "it has ended", 30_000);
+      assert.equal(found, line);
+    };
+    try {
+      const other = await Client.open(hub, rui);
+      await other.joins(room);
+      await says("ready to hear");
+      const hello = await other.does("send_message", { conversation_id: room, text: "hello Python" });
+      assert.equal((await other.hears("message:new", (it) => it.sender_id === ana.id)).content.text, "hello JavaScript");
+      other.say("mark_read", { conversation_id: room, message_id: hello.id });
+      await says("cut me off");
+      proxy.drop();
+      await says("back again");
+      await other.does("send_message", { conversation_id: room, text: "welcome back" });
+      const [status] = await soon("the end of the Python client", ended, 30_000);
+      assert.equal(status, 0, "its tests passed");
+    } finally {
+      python.kill("SIGKILL");
+    }
+  });
+}
