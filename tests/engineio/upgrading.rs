@@ -6,7 +6,7 @@ use tertulia::domain::CloseReason;
 use tertulia::session::SessionLimits;
 use tertulia::socketio::Settings;
 
-use crate::client::{BINARY, CLOSE, Client, FIN, PING, PONG, frame, handshake, text};
+use crate::client::{BINARY, CLOSE, Client, FIN, PING, PONG, close_payload, frame, handshake, text};
 use crate::server::{Answer, PATH, Polled, Server, calm, expect_text, post};
 
 /// Asks over an offered socket whether it works.
@@ -42,7 +42,7 @@ fn a_session_moves_with_all_that_it_was_told() {
         polled.post("4four").expect_bad();
         socket.send(&frame(FIN | BINARY, &[3]));
         socket.expect(FIN | BINARY, &[3]);
-        socket.send(&text("1"));
+        socket.send(&[text("1"), frame(FIN | CLOSE, &close_payload(1000, b""))].concat());
         socket.expect_close(1000);
     }
     server.expect_empty();
