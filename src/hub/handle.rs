@@ -145,6 +145,10 @@ impl Hub {
         self.shared.store.keep(connection);
     }
 
+    pub async fn kept(&self, id: RecoveryId) -> Result<(), Unavailable> {
+        self.shared.store.kept(id).await
+    }
+
     pub fn forget(&self, id: RecoveryId) {
         self.shared.store.forget(id);
     }

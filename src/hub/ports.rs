@@ -269,8 +269,12 @@ pub trait Store: Send + Sync + 'static {
     fn heads(&self, rooms: Vec<RoomId>) -> Reply<Vec<Head>>;
 
     /// Keeps a connection for recovery, in place of what was kept of it before; dropped by the store some time after it was
-    /// lost, or when too many wait. Nobody waits for it.
+    /// lost, or when too many wait.
     fn keep(&self, connection: Recoverable);
+
+    /// Resolves when the last [`keep`](Self::keep) of a connection, if there was one, is stored: from then on a crash does
+    /// not undo it.
+    fn kept(&self, id: RecoveryId) -> Reply<()>;
 
     /// A connection that will not be taken up again.
     fn forget(&self, id: RecoveryId);

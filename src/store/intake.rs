@@ -210,6 +210,13 @@ impl Intake {
         self.recovery(|waiting| waiting.keep(connection))
     }
 
+    /// Resolves when the table says of a connection what waits now.
+    pub(crate) fn when_kept(&self, id: RecoveryId) -> oneshot::Receiver<()> {
+        let (waiter, written) = oneshot::channel();
+        lock(&self.state).connections.when_written(id, waiter);
+        written
+    }
+
     pub(crate) fn forget_connection(&self, id: RecoveryId) {
         let now = clock::now();
         self.recovery(|waiting| waiting.forget(id, now));

@@ -195,6 +195,11 @@ impl Store for SqlStore {
         self.metrics.recovery_dropped.inc_by(dropped as u64);
     }
 
+    fn kept(&self, id: RecoveryId) -> Reply<()> {
+        let written = self.intake.when_kept(id);
+        Box::pin(async { written.await.map_err(|_| Unavailable) })
+    }
+
     fn forget(&self, id: RecoveryId) {
         self.intake.forget_connection(id);
     }

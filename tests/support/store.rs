@@ -67,6 +67,10 @@ impl Store for EasyStore {
         self.kept.lock().unwrap().insert(connection.id, connection);
     }
 
+    fn kept(&self, _: RecoveryId) -> Reply<()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn forget(&self, id: RecoveryId) {
         self.kept.lock().unwrap().remove(&id);
     }

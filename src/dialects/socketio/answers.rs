@@ -74,6 +74,7 @@ impl Ear {
                     keeping.past_begins();
                 }
                 self.keep(None);
+                self.settle();
                 match view {
                     View::Conversation => both("joined_conversation", ack, |p| {
                         encode::room(p, room, View::Conversation);

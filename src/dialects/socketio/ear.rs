@@ -2,12 +2,14 @@
 //! client that wants to be taken up again after a drop, in an order in which it can name where it stopped.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::WeakRecipient;
 use bytes::Bytes;
 use smallvec::SmallVec;
+use tokio::time::timeout;
 
 use super::Desk;
 use super::answers::left;
@@ -16,6 +18,7 @@ use super::encode::{self, emit};
 use super::keeping::Keeping;
 use super::merge::Merge;
 use super::namespace;
+use super::offset::Offset;
 use super::rooms::Rooms;
 use super::wording;
 use crate::domain::{
@@ -25,7 +28,11 @@ use crate::hub::handle::{Backlog, Broadcast, End, Outlet, WireForm};
 use crate::session::dialect::{Inbound, Misread, Request};
 use crate::session::{Outbox, Speaker};
 
+/// How long a join waits for the store at most.
+const SETTLING: Duration = Duration::from_secs(1);
+
 pub(super) struct Ear {
+    own: Weak<Self>,
     outbox: Rc<Outbox>,
     desk: Arc<Desk>,
     conn: ConnId,
@@ -48,6 +55,9 @@ enum Stage {
     /// The last of that, from several rooms at once, is put in order.
     Merging(Box<Merge>),
     Open,
+    /// So many joins are being stored; what is told behind them waits for that, so that nobody believes to be in a room
+    /// that is not known after a crash.
+    Settling(usize, Vec<Bytes>),
 }
 
 /// Frames for one client, each with the `pos` of what it tells.
@@ -62,7 +72,8 @@ impl Ear {
         namespace: &str,
         keeping: Option<Keeping>,
     ) -> Rc<Self> {
-        Rc::new(Self {
+        Rc::new_cyclic(|own| Self {
+            own: own.clone(),
             outbox,
             desk,
             conn,
@@ -96,7 +107,40 @@ impl Ear {
 
     /// Whether nothing is to be taken from the client yet.
     pub(super) fn is_busy(&self) -> bool {
-        !matches!(*self.stage.borrow(), Stage::Open)
+        !matches!(*self.stage.borrow(), Stage::Open | Stage::Settling(..))
+    }
+
+    /// The client is about to hear that it is in a room: it shall not before that is kept.
+    pub(super) fn settle(&self) {
+        let Some(keeping) = &self.keeping else { return };
+        match &mut *self.stage.borrow_mut() {
+            Stage::Settling(joins, _) => *joins += 1,
+            stage @ Stage::Open => *stage = Stage::Settling(1, Vec::new()),
+            _ => return,
+        }
+        let (ear, hub, id) = (self.own.clone(), self.desk.hub().clone(), keeping.id());
+        actix_rt::spawn(async move {
+            // Whoever was there while the database was away is not taken up again, whatever is kept of it.
+            let _ = timeout(SETTLING, hub.kept(id)).await;
+            if let Some(ear) = ear.upgrade() {
+                ear.settled();
+            }
+        });
+    }
+
+    fn settled(&self) {
+        let mut stage = self.stage.borrow_mut();
+        let Stage::Settling(joins, _) = &mut *stage else { return };
+        *joins -= 1;
+        if *joins > 0 {
+            return;
+        }
+        let Stage::Settling(_, held) = std::mem::replace(&mut *stage, Stage::Open) else { return };
+        drop(stage);
+        for frame in held {
+            self.list(frame, false);
+        }
+        self.outbox.flush();
     }
 
     /// The rooms are about to be joined again; what is told from here on is put in order until all have come up to date.
@@ -127,10 +171,11 @@ impl Ear {
         self.keeping.as_deref()
     }
 
-    /// Tells what was missed of a room.
-    pub(super) fn replay(&self, event: &Event, pos: u64, at: Timestamp) {
+    /// Tells what was missed of a room. `half`: it was heard in the words of conversations.
+    pub(super) fn replay(&self, event: &Event, pos: u64, half: bool, at: Timestamp) {
         let Some(room) = event.room() else { return };
         let views = self.rooms.borrow().views(room);
+        let views = if half { views.without(View::Conversation) } else { views };
         for (pos, frame) in self.told(event, views, Some(pos), at) {
             self.note(pos);
             self.list(frame, false);
@@ -175,8 +220,8 @@ impl Ear {
             p.plain("message", wording::farewell(reason));
             p.plain("code", reason.as_str());
         });
+        // It leaves together with the end.
         self.put(None, why, false);
-        self.outbox.flush();
     }
 
     /// The connection is over. `is_resumable`: the client may come back and go on where it stopped.
@@ -193,7 +238,11 @@ impl Ear {
     }
 
     pub(super) fn backlog(&self) -> Backlog {
-        self.outbox.backlog()
+        match (self.outbox.backlog(), &*self.stage.borrow()) {
+            // A room's past can wait as well.
+            (Backlog::Light, Stage::Settling(..)) => Backlog::Heavy,
+            (backlog, _) => backlog,
+        }
     }
 
     pub(super) fn keep(&self, lost_at: Option<Timestamp>) {
@@ -216,24 +265,34 @@ impl Ear {
         self.keeping.as_ref().zip(pos).is_some_and(|(keeping, pos)| keeping.has_told(pos))
     }
 
-    /// What the client is to name if it hears of nothing later.
-    fn offset(&self, pos: Option<u64>) -> Option<u64> {
-        pos.filter(|pos| self.keeping.as_ref().is_some_and(|keeping| keeping.is_offered(*pos)))
+    /// What the client is to name if it hears of nothing later than this in this view. Where it is told in both, it has heard
+    /// of it only with the second.
+    fn offset(&self, event: &Event, pos: Option<u64>, view: View, views: Views) -> Option<Offset> {
+        let pos = pos.filter(|pos| self.keeping.as_ref().is_some_and(|keeping| keeping.is_offered(*pos)))?;
+        let half = view == View::Conversation && views.has(View::Room) && encode::is_told(event, View::Room);
+        Some(Offset { pos, half })
     }
 
-    fn form(&self, view: View, with_offset: bool) -> WireForm {
-        WireForm(self.desk.registered.form.0 + 2 * u8::from(view == View::Room) + u8::from(with_offset))
+    fn form(&self, view: View, offset: Option<Offset>) -> WireForm {
+        let form = match (view, offset) {
+            (View::Conversation, None) => 0,
+            (View::Conversation, Some(Offset { half: false, .. })) => 1,
+            (View::Conversation, Some(Offset { half: true, .. })) => 2,
+            (View::Room, None) => 3,
+            (View::Room, Some(_)) => 4,
+        };
+        WireForm(self.desk.registered.form.0 + form)
     }
 
-    /// The frames of a broadcast in one view, shared with all connections of its form. Empty: it has no word for it.
-    fn shared<'a>(&self, broadcast: &'a Broadcast, view: View) -> &'a Bytes {
-        let offset = self.offset(broadcast.pos);
-        broadcast.form(self.form(view, offset.is_some()), |it| encode::told(&it.event, view, offset, it.at))
+    /// The frames of a broadcast in one view of these, shared with all connections of its form. Empty: it has no word for it.
+    fn shared<'a>(&self, broadcast: &'a Broadcast, view: View, views: Views) -> &'a Bytes {
+        let offset = self.offset(&broadcast.event, broadcast.pos, view, views);
+        broadcast.form(self.form(view, offset), |it| encode::told(&it.event, view, offset, it.at))
     }
 
     pub(super) fn told(&self, event: &Event, views: Views, pos: Option<u64>, at: Timestamp) -> Frames {
-        let offset = self.offset(pos);
-        views.iter().map(|view| (pos, encode::told(event, view, offset, at))).collect()
+        let told = |view| encode::told(event, view, self.offset(event, pos, view, views), at);
+        views.iter().map(|view| (pos, told(view))).collect()
     }
 
     pub(super) fn left(&self, room: RoomId, view: View) -> Bytes {
@@ -258,6 +317,11 @@ impl Ear {
             (Stage::Waiting(_), _) if volatile => return false,
             (Stage::Waiting(held), _) => {
                 held.push(frame);
+                return false;
+            }
+            (Stage::Settling(_, held), _) => {
+                held.push(frame);
+                self.note(pos);
                 return false;
             }
             (Stage::Merging(merge), Some(pos)) => {
@@ -296,7 +360,7 @@ impl Outlet for Ear {
         let is_plain = self.namespace.is_none() && matches!(*self.stage.borrow(), Stage::Open);
         let volatile = broadcast.event.is_volatile();
         for view in views.iter() {
-            let frame = self.shared(broadcast, view);
+            let frame = self.shared(broadcast, view, views);
             if frame.is_empty() {
                 continue;
             }
@@ -315,7 +379,7 @@ impl Outlet for Ear {
         let volatile = broadcast.event.is_volatile();
         let mut is_first = false;
         for view in views.iter() {
-            is_first |= self.put(broadcast.pos, self.shared(broadcast, view).clone(), volatile);
+            is_first |= self.put(broadcast.pos, self.shared(broadcast, view, views).clone(), volatile);
         }
         is_first
     }
@@ -350,7 +414,7 @@ impl Outlet for Ear {
     }
 
     fn backlog(&self) -> Backlog {
-        self.outbox.backlog()
+        Ear::backlog(self)
     }
 }
 

@@ -4,10 +4,10 @@
 //! What people wrote goes out as it is stored.
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::super::object::Object;
 use super::asked::View;
+use super::offset::Offset;
 use super::wording;
 use crate::domain::{
     Deletion, Event, Identity, Mark, MarkKind, Member, Message, MessageStatus, Reaction, Reactions, Reject, Room,
@@ -24,7 +24,7 @@ const REACTORS_NAMED: usize = 50;
 
 /// The frames that tell a room's event in one view; empty where it has no word for it. `offset`: the event's place among
 /// all stored changes, for a client that wants to be taken up again there.
-pub(super) fn told(event: &Event, view: View, offset: Option<u64>, at: Timestamp) -> Bytes {
+pub(super) fn told(event: &Event, view: View, offset: Option<Offset>, at: Timestamp) -> Bytes {
     match (event, view) {
         // Clients of either habit listen for one of them.
         (Event::Typing(_), View::Room) => {
@@ -36,7 +36,7 @@ pub(super) fn told(event: &Event, view: View, offset: Option<u64>, at: Timestamp
 }
 
 /// An event for one client alone.
-pub(super) fn emit(name: &str, offset: Option<u64>, write: impl FnOnce(&mut Object<'_>)) -> Bytes {
+pub(super) fn emit(name: &str, offset: Option<Offset>, write: impl FnOnce(&mut Object<'_>)) -> Bytes {
     packet(|out| {
         out.extend_from_slice(b"42[\"");
         out.extend_from_slice(name.as_bytes());
@@ -44,7 +44,7 @@ pub(super) fn emit(name: &str, offset: Option<u64>, write: impl FnOnce(&mut Obje
         Object::write(out, write);
         if let Some(offset) = offset {
             out.extend_from_slice(b",\"");
-            base36(offset, out);
+            offset.write(out);
             out.push(b'"');
         }
         out.push(b']');
@@ -70,23 +70,9 @@ fn packet(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     frame.unwrap_or_default()
 }
 
-/// A number as clients carry it; see [`offset`].
-fn base36(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = SmallVec::<[u8; 13]>::new();
-    loop {
-        let digit = u8::try_from(number % 36).unwrap_or_default();
-        digits.push(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
-        number /= 36;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend(digits.iter().rev());
-}
-
-/// Reads what a client carried.
-pub(super) fn offset(text: &str) -> Option<u64> {
-    u64::from_str_radix(text, 36).ok().filter(|_| !text.starts_with('+'))
+/// Whether a room's event is told in a view.
+pub(super) fn is_told(event: &Event, view: View) -> bool {
+    name(event, view).is_some()
 }
 
 fn name(event: &Event, view: View) -> Option<&'static str> {

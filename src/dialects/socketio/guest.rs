@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::Desk;
 use super::ear::Ear;
-use super::encode::offset;
 use super::keeping::Keeping;
+use super::offset::Offset;
 use super::recovery::{self, Attempt};
 use super::socket::HubSocket;
 use crate::clock;
@@ -83,10 +83,10 @@ impl Visitor for Guest {
     fn connect(&mut self, auth: Option<&RawValue>, line: &mut Line<'_, '_>) -> Result<Box<dyn Socket>, ConnectError> {
         let shown: Shown<'_> = auth.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let identity = self.identify(text(shown.token).as_deref())?;
-        let named = text(shown.offset).as_deref().and_then(offset);
+        let named = text(shown.offset).as_deref().and_then(Offset::parse);
         // Whoever belongs to no organization is in no room.
         let keeping = (self.recovers && identity.organization.is_some())
-            .then(|| Keeping::new(RecoveryId(clock::fresh_id()), named));
+            .then(|| Keeping::new(RecoveryId(clock::fresh_id()), named.map(|it| it.pos)));
         let kept = text(shown.pid).and_then(|pid| Uuid::try_parse(&pid).ok()).map(RecoveryId);
         let attempt = kept.filter(|_| keeping.is_some()).map(|id| Attempt { id, offset: named });
 

@@ -14,6 +14,7 @@ mod holders;
 mod keeping;
 mod merge;
 mod namespace;
+mod offset;
 mod recovery;
 mod rooms;
 mod socket;
@@ -39,8 +40,8 @@ use holders::Holders;
 /// How long after it was lost a connection can be taken up again, unless the configuration says otherwise.
 pub const RECOVERY_WINDOW: Duration = Duration::from_mins(2);
 
-/// A connection hears of a room in either view, with or without offsets.
-const FORMS: u8 = 4;
+/// A connection hears of a room in either view, with or without offsets; and in the first view of two, with half of one.
+const FORMS: u8 = 5;
 
 pub struct SocketIo {
     rules: decode::Rules,

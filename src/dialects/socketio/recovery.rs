@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::Desk;
 use super::asked::{Asked, Verb, Views};
 use super::ear::{Ear, stay};
+use super::offset::Offset;
 use crate::clock;
 use crate::domain::{ConnId, Event, Identity, Recoverable, RecoverableRoom, RecoveryId, Reject, RejectCode, Resume};
 use crate::hub::handle::{Backlog, Outlet as _, Page, Unavailable};
@@ -37,7 +38,7 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(super) struct Attempt {
     pub(super) id: RecoveryId,
     /// The last offset that it heard. `None`: it heard of no change.
-    pub(super) offset: Option<u64>,
+    pub(super) offset: Option<Offset>,
 }
 
 /// The connection that is to take its place.
@@ -81,20 +82,21 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
             Err(reject) => lost.push((*room, reject)),
         }
     }
-    let start = attempt.offset.unwrap_or(0);
+    let start = attempt.offset.map_or(0, |offset| offset.pos);
     if start > end && !rooms.is_empty() {
         // Never told here: it is from before somebody put an older database in this one's place.
         return returning.begin_anew();
     }
     returning.go_on(&kept, &lost);
-    let Some(reached) = returning.replay(&rooms, start, end).await else { return };
+    let half = attempt.offset.filter(|offset| offset.half).map(|offset| offset.pos);
+    let Some(reached) = returning.replay(&rooms, (start, half), end).await else { return };
     returning.join(&rooms, reached);
 }
 
 /// Whether what was kept is for this client, and the place that it names says enough.
-fn is_for(kept: &Recoverable, identity: &Identity, offset: Option<u64>) -> bool {
+fn is_for(kept: &Recoverable, identity: &Identity, offset: Option<Offset>) -> bool {
     let is_own = Some(kept.organization) == identity.organization && kept.user == identity.user;
-    is_own && (kept.barrier == 0 || offset.is_some_and(|offset| offset > kept.barrier))
+    is_own && (kept.barrier == 0 || offset.is_some_and(|offset| offset.pos > kept.barrier))
 }
 
 impl Returning {
@@ -121,14 +123,16 @@ impl Returning {
         self.outbox.post(&packet::connected(&self.namespace, &self.sid, pid.as_slice()), false);
     }
 
-    /// Tells what was missed, up to where the rooms stand by then, but for a little. `None`: the client has gone.
-    async fn replay(&self, rooms: &[RecoverableRoom], start: u64, end: u64) -> Option<u64> {
-        let (mut reached, mut end) = (start, end);
+    /// Tells what was missed after `start`, up to where the rooms stand by then, but for a little. `half`: a change that was
+    /// heard in one view of two. `None`: the client has gone.
+    async fn replay(&self, rooms: &[RecoverableRoom], (start, half): (u64, Option<u64>), end: u64) -> Option<u64> {
+        let mut reached = half.map_or(start, |half| half.saturating_sub(1));
+        let mut end = end;
         for _ in 0..ROUNDS {
             let mut sources: Vec<_> = rooms.iter().map(|room| Source::new(*room, reached)).collect();
             while let Some((pos, event)) = self.next(&mut sources, end).await? {
                 self.wait_for_room().await?;
-                self.ear.replay(&event, pos, clock::now());
+                self.ear.replay(&event, pos, half == Some(pos), clock::now());
             }
             self.ear.flush();
             reached = reached.max(end);

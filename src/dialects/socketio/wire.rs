@@ -44,11 +44,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Call<'a> {
     }
 }
 
+/// A room's id. An empty one counts as none, as with those that clients come from.
+fn room<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RoomId>, D::Error> {
+    match Option::<Text<'de>>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Text(text)) if text.is_empty() => Ok(None),
+        Some(Text(text)) => text.parse().map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
 /// `join_conversation`, `join_room`, `leave_conversation`, `leave_room`
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Join {
+    #[serde(deserialize_with = "room")]
     pub conversation_id: Option<RoomId>,
+    #[serde(deserialize_with = "room")]
     pub room_id: Option<RoomId>,
     pub after_seq: Option<u64>,
 }
@@ -57,7 +68,9 @@ pub(super) struct Join {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Send<'a> {
+    #[serde(deserialize_with = "room")]
     pub conversation_id: Option<RoomId>,
+    #[serde(deserialize_with = "room")]
     pub room_id: Option<RoomId>,
     #[serde(borrow)]
     pub text: Option<Text<'a>>,
@@ -95,7 +108,9 @@ pub(super) struct Said<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct TypingNotice {
+    #[serde(deserialize_with = "room")]
     pub conversation_id: Option<RoomId>,
+    #[serde(deserialize_with = "room")]
     pub room_id: Option<RoomId>,
     pub contact_id: Option<ContactId>,
     pub is_typing: Option<bool>,
@@ -105,7 +120,9 @@ pub(super) struct TypingNotice {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Mark {
+    #[serde(deserialize_with = "room")]
     pub conversation_id: Option<RoomId>,
+    #[serde(deserialize_with = "room")]
     pub room_id: Option<RoomId>,
     pub message_id: Option<MessageId>,
     pub up_to_seq: Option<u64>,
@@ -115,7 +132,9 @@ pub(super) struct Mark {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Change<'a> {
+    #[serde(deserialize_with = "room")]
     pub conversation_id: Option<RoomId>,
+    #[serde(deserialize_with = "room")]
     pub room_id: Option<RoomId>,
     pub message_id: Option<MessageId>,
     #[serde(borrow)]

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::Kept;
 use crate::domain::{Recoverable, RecoveryId, Timestamp};
 
@@ -55,6 +57,8 @@ struct Entry {
     wish: Wish,
     /// Where it stands in the line. `None`: it is being written.
     place: Option<u64>,
+    /// Those who want to know when the table says this, or something newer.
+    waiters: Vec<oneshot::Sender<()>>,
 }
 
 pub(crate) struct Waiting {
@@ -114,6 +118,15 @@ impl Waiting {
         self.shrink(now);
     }
 
+    /// Tells `waiter` when the table says of a connection what waits now, or something newer.
+    pub(crate) fn when_written(&mut self, id: RecoveryId, waiter: oneshot::Sender<()>) {
+        match self.entries.get_mut(&id) {
+            Some(entry) => entry.waiters.push(waiter),
+            // Whoever wanted to know may have gone.
+            None => drop(waiter.send(())),
+        }
+    }
+
     pub(crate) fn sight(&self, id: RecoveryId) -> Sight {
         let wish = self.entries.get(&id).map(|entry| entry.wish.clone());
         Sight { wish, floor: self.spilled.unwrap_or_default() }
@@ -150,8 +163,12 @@ impl Waiting {
     /// They stand in the table.
     pub(crate) fn written(&mut self, steps: &[Step], spilled: Option<Timestamp>) {
         for step in steps {
-            if self.is_taken(step.id) {
-                self.entries.remove(&step.id);
+            if self.is_taken(step.id)
+                && let Some(entry) = self.entries.remove(&step.id)
+            {
+                for waiter in entry.waiters {
+                    let _ = waiter.send(());
+                }
             }
         }
         if self.spilled == spilled {
@@ -206,7 +223,8 @@ impl Waiting {
             self.rooms -= self.entries.get(&id).map_or(0, |before| before.wish.rooms());
         }
         self.forgotten.remove(&place);
-        self.entries.insert(id, Entry { wish, place: None });
+        let waiters = self.entries.remove(&id).map(|before| before.waiters).unwrap_or_default();
+        self.entries.insert(id, Entry { wish, place: None, waiters });
         self.line_up(id, place);
     }
 
@@ -380,6 +398,30 @@ mod tests {
         assert_eq!(told(&steps), [(2, None), (3, None), (4, Some(5)), (5, Some(5)), (6, Some(5))]);
         waiting.written(&steps, waiting.spilled());
         assert_eq!((waiting.entries.len(), waiting.rooms), (0, 0));
+    }
+
+    #[test]
+    fn whoever_waits_is_told_when_the_table_says_no_less() {
+        let mut waiting = Waiting::default();
+        let wait = |waiting: &mut Waiting| {
+            let (waiter, written) = oneshot::channel();
+            waiting.when_written(id(1), waiter);
+            written
+        };
+        assert!(wait(&mut waiting).try_recv().is_ok(), "nothing waits");
+        waiting.keep(connection(1, 5, 1));
+        let mut first = wait(&mut waiting);
+        let steps = waiting.take(10);
+        waiting.keep(connection(1, 6, 1));
+        let mut second = wait(&mut waiting);
+        waiting.written(&steps, None);
+        assert!(first.try_recv().is_err() && second.try_recv().is_err(), "something newer waits");
+        let steps = waiting.take(10);
+        waiting.put_back(&steps);
+        assert!(second.try_recv().is_err(), "it could not be written");
+        let steps = waiting.take(10);
+        waiting.written(&steps, None);
+        assert!(first.try_recv().is_ok() && second.try_recv().is_ok());
     }
 
     #[test]

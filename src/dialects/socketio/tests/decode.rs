@@ -115,6 +115,7 @@ fn what_is_wrong_is_said_in_the_words_that_clients_know() {
     for (name, payload, message) in [
         ("join_conversation", json!({}), "conversation_id required"),
         ("join_conversation", json!(null), "conversation_id required"),
+        ("join_conversation", json!({"conversation_id": ""}), "conversation_id required"),
         ("join_conversation", json!({"conversation_id": "x"}), "Invalid conversation_id"),
         ("join_conversation", json!({"conversation_id": 7}), "Invalid conversation_id"),
         ("join_room", json!({}), "room_id required"),
