@@ -99,6 +99,11 @@ export class Proxy {
     this.#cut = cut;
   }
 
+  /** Nothing more is cut. */
+  calm() {
+    this.#cut = null;
+  }
+
   async close() {
     this.isOpen = false;
     for (const pair of this.#pairs) this.#reset(pair);
