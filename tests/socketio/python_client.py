@@ -115,6 +115,7 @@ async def main():
     # The connection is cut, and the client comes back by itself. It knows of no recovery: it joins again, from where it was.
     back = asyncio.Event()
     sio.on("connect", lambda: back.set())
+    sio.on("disconnect", lambda reason: say("lost"))
     say("cut me off")
     await asyncio.wait_for(back.wait(), PATIENCE)
     await heard.next("connected")

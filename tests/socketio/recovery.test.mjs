@@ -34,7 +34,7 @@ for (const [way, transports] of Object.entries(WAYS)) {
     await scene.talk();
     for (let i = 0; i < 5; i++) {
       await scene.hearsMore();
-      await scene.survives(`drop ${i + 1}`, () => (i % 2 ? scene.proxy.dropMidFrame() : scene.proxy.drop()));
+      await scene.survives(`drop ${i + 1}`, () => (i % 2 ? scene.proxy.dropMidFrame() : scene.drop()));
     }
     assert.equal(scene.proxy.cuts, 2);
     await scene.hearsMore();
@@ -43,7 +43,7 @@ for (const [way, transports] of Object.entries(WAYS)) {
 
   test(`over ${way}: before anything was heard, and again before anything was heard`, async () => {
     scene = await Scene.set(hub, { transports });
-    await scene.survives("a drop with nothing heard", () => scene.proxy.drop());
+    await scene.survives("a drop with nothing heard", () => scene.drop());
     await scene.survives("another", () =>
       scene.away(async () => {
         await scene.talk();
@@ -59,7 +59,7 @@ for (const [way, transports] of Object.entries(WAYS)) {
     await scene.talk();
     for (let i = 0; i < 3; i++) {
       await scene.hearsMore();
-      await scene.survives(`silence ${i + 1}`, () => scene.proxy.abandon());
+      await scene.survives(`silence ${i + 1}`, () => scene.cut(() => scene.proxy.abandon()));
     }
     await scene.heardAll();
   });

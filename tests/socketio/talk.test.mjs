@@ -204,6 +204,19 @@ test("one socket in both vocabularies hears both, and a message is still one mes
   assert.equal((await hub.history(ana, room)).length, 2);
 });
 
+test("typing is acknowledged, too, where somebody waits for that", async () => {
+  const { room, a, b } = await meeting(["websocket"]);
+  await a.joins(room);
+  await b.enters(room);
+  for (const [client, event, payload] of [
+    [a, "typing_start", { conversation_id: room }],
+    [a, "typing_stop", { conversation_id: room }],
+    [b, "typing", { room_id: room, is_typing: true }],
+  ]) {
+    await client.does(event, payload);
+  }
+});
+
 test("who joins late asks for what was said, and hears it before what is new", async () => {
   const { ana, room, a, b } = await meeting(["websocket"]);
   for (let i = 1; i <= 250; i++) await hub.send(ana, room, `message ${i}`);

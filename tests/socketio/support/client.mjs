@@ -93,7 +93,8 @@ export class Client {
 
   close() {
     open.delete(this);
-    this.socket.disconnect();
+    // All of its namespaces: while one is wanted, it goes on trying to connect.
+    for (const socket of Object.values(this.socket.io.nsps)) socket.disconnect();
   }
 }
 

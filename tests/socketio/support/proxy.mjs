@@ -5,7 +5,6 @@ export class Proxy {
   #server;
   #pairs = new Set();
   #cut = null;
-  #asked = null;
   /** How many connections were cut in the middle of what the hub said. */
   cuts = 0;
   /** While it is false, whoever comes is turned away. */
@@ -26,12 +25,7 @@ export class Proxy {
     const pair = { client, hub, isOver: false };
     this.#pairs.add(pair);
     hub.on("error", () => client.destroy());
-    const asked = this.#asked;
-    this.#asked = null;
-    client.on("data", (data) => {
-      hub.write(data);
-      asked?.(pair);
-    });
+    client.on("data", (data) => hub.write(data));
     hub.on("data", (data) => {
       if (pair.isOver) return;
       const cut = this.#cut;
@@ -60,11 +54,8 @@ export class Proxy {
     return false;
   }
 
-  /** Every connection; or, as between two polls there is none, the next one as soon as it has asked for something. */
   #each(how) {
-    const present = [...this.#pairs].filter((it) => !it.isOver && !it.hub.destroyed);
-    present.forEach(how);
-    if (!present.length && this.isOpen) this.#asked = how;
+    [...this.#pairs].filter((it) => !it.isOver).forEach(how);
   }
 
   /** Both sides of every connection are reset. */
@@ -106,6 +97,11 @@ export class Proxy {
       return this.#cutAt(pair, data, end);
     };
     this.#cut = cut;
+  }
+
+  /** Nothing more is cut. */
+  calm() {
+    this.#cut = null;
   }
 
   async close() {

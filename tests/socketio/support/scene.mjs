@@ -6,6 +6,7 @@ import { people } from "./hub.mjs";
 import { Proxy } from "./proxy.mjs";
 
 const LATE_MS = 30_000;
+const AGAIN_MS = 200;
 
 /** The ids of a room's messages, as the client heard them. */
 export function ids(client, room) {
@@ -67,12 +68,23 @@ export class Scene {
     return stored;
   }
 
+  /** Cuts the connection by `how`. Between two polls there is nothing to be cut: then it is tried again. */
+  async cut(how) {
+    const { journal } = this.client;
+    const isCut = () => journal.entries.some((it) => it.event === "#disconnect" && !it.taken);
+    do {
+      how();
+    } while (!(await journal.until("the client knows", isCut, AGAIN_MS).catch(() => false)));
+  }
+
+  drop() {
+    return this.cut(() => this.proxy.drop());
+  }
+
   /** The connection is cut, and whoever comes is turned away until `doing` is done. */
   async away(doing) {
     this.proxy.isOpen = false;
-    this.proxy.drop();
-    const { journal } = this.client;
-    await journal.until("the client knows", () => journal.entries.some((it) => it.event === "#disconnect" && !it.taken));
+    await this.drop();
     await doing();
     this.proxy.isOpen = true;
   }
