@@ -118,10 +118,10 @@ impl Member {
         }
     }
 
-    /// Takes in what was made of a frame.
-    pub fn hear(&mut self, decoded: Result<Inbound, Misread>, link: &mut Link<'_>) {
+    /// Takes in what was made of a frame. Returns whether it was understood, and within what the connection may say.
+    pub fn hear(&mut self, decoded: Result<Inbound, Misread>, link: &mut Link<'_>) -> bool {
         if self.draining {
-            return;
+            return false;
         }
         self.club.metrics.messages_in.inc();
         let now = clock::now();
@@ -130,11 +130,15 @@ impl Member {
             let tag = match decoded {
                 Ok(Inbound { tag, .. }) | Err(Misread { tag, .. }) => tag,
             };
-            return self.slow_down(wait, &tag, now, link);
+            self.slow_down(wait, &tag, now, link);
+            return false;
         }
         match decoded {
             Ok(inbound) => self.take(inbound, now, link),
-            Err(misread) => self.misread(misread, now, link),
+            Err(misread) => {
+                self.misread(misread, now, link);
+                false
+            }
         }
     }
 
@@ -142,16 +146,16 @@ impl Member {
         self.conn
     }
 
-    fn take(&mut self, Inbound { request, tag }: Inbound, now: Timestamp, link: &mut Link<'_>) {
+    fn take(&mut self, Inbound { request, tag }: Inbound, now: Timestamp, link: &mut Link<'_>) -> bool {
         match request {
             Request::Command(command) => {
                 if matches!(command, Command::Typing { .. })
                     && let Err(wait) = self.typing.take(self.club.typing, now)
                 {
                     self.slow_down(wait, &tag, now, link);
-                } else {
-                    self.club.hub.command(self.conn, command, tag);
+                    return false;
                 }
+                self.club.hub.command(self.conn, command, tag);
             }
             Request::Watch => self.club.hub.watch(self.conn, tag),
             Request::Ping => link.tell(&Event::Pong, &tag, now),
@@ -163,6 +167,7 @@ impl Member {
                 Err(reject) => link.tell(&Event::Rejected(reject), &tag, now),
             },
         }
+        true
     }
 
     fn renew(&mut self, token: &str, now: Timestamp) -> Result<(), Reject> {

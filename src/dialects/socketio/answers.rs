@@ -48,6 +48,14 @@ impl Ear {
         }
     }
 
+    /// Whoever types in a room that it is in is told that it was heard, if it wants to know.
+    pub(super) fn acknowledge_typing(&self, room: RoomId, ack: u64) {
+        if !self.rooms.borrow().views(room).is_empty() {
+            self.put(None, acknowledge(ack, |_| ()), false);
+            self.outbox.flush();
+        }
+    }
+
     /// What is told to a room, to one connection alone: a piece of its past, or what it did itself.
     fn of_a_room(
         &self,

@@ -33,7 +33,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 
 pub(super) struct Ear {
     own: Weak<Self>,
-    outbox: Rc<Outbox>,
+    pub(super) outbox: Rc<Outbox>,
     desk: Arc<Desk>,
     conn: ConnId,
     session: WeakRecipient<End>,
@@ -309,7 +309,7 @@ impl Ear {
     }
 
     /// As [`Ear::list`], in its place where things are put in order.
-    fn put(&self, pos: Option<u64>, frame: Bytes, volatile: bool) -> bool {
+    pub(super) fn put(&self, pos: Option<u64>, frame: Bytes, volatile: bool) -> bool {
         if frame.is_empty() {
             return false;
         }

@@ -8,8 +8,8 @@ use super::Desk;
 use super::asked::{Asked, Verb, View};
 use super::ear::Ear;
 use crate::clock;
-use crate::domain::{CloseReason, ConnId, Reject};
-use crate::session::dialect::Misread;
+use crate::domain::{CloseReason, Command, ConnId, Reject, RoomId};
+use crate::session::dialect::{Inbound, Misread, Request};
 use crate::session::member::Member;
 use crate::session::{Ending, Link, Peer as _, Speaker};
 use crate::socketio::{Line, Packet, Socket};
@@ -45,7 +45,12 @@ impl Socket for HubSocket {
             let tag = Asked { verb: Verb::Other(View::Conversation), ack: packet.ack }.tag();
             Err(Misread { reject: Reject::field("payload", "no binary data: no event here takes any"), tag })
         };
-        self.with(line, |member, link| member.hear(decoded, link));
+        let typing = decoded.as_ref().ok().and_then(typing_in).zip(packet.ack);
+        let is_taken = self.with(line, |member, link| member.hear(decoded, link));
+        // The hub answers typing only where it is refused.
+        if let Some((room, ack)) = typing.filter(|_| is_taken) {
+            self.ear.acknowledge_typing(room, ack);
+        }
     }
 
     fn conn(&self) -> Option<ConnId> {
@@ -74,5 +79,12 @@ impl Socket for HubSocket {
     fn ended(&mut self, ending: Ending) {
         self.ear.ended(ending.is_resumable(), clock::now());
         self.member.ended(ending);
+    }
+}
+
+fn typing_in(inbound: &Inbound) -> Option<RoomId> {
+    match inbound.request {
+        Request::Command(Command::Typing { room, .. }) => Some(room),
+        _ => None,
     }
 }
