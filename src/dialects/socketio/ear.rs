@@ -269,7 +269,7 @@ impl Ear {
     /// of it only with the second.
     fn offset(&self, event: &Event, pos: Option<u64>, view: View, views: Views) -> Option<Offset> {
         let pos = pos.filter(|pos| self.keeping.as_ref().is_some_and(|keeping| keeping.is_offered(*pos)))?;
-        let half = view == View::Conversation && views.has(View::Room) && encode::is_told(event, View::Room);
+        let half = view == View::Conversation && views.has(View::Room) && encode::name(event, View::Room).is_some();
         Some(Offset { pos, half })
     }
 
@@ -287,7 +287,13 @@ impl Ear {
     /// The frames of a broadcast in one view of these, shared with all connections of its form. Empty: it has no word for it.
     fn shared<'a>(&self, broadcast: &'a Broadcast, view: View, views: Views) -> &'a Bytes {
         let offset = self.offset(&broadcast.event, broadcast.pos, view, views);
-        broadcast.form(self.form(view, offset), |it| encode::told(&it.event, view, offset, it.at))
+        broadcast.form(self.form(view, offset), |it| {
+            if let Some((name, room)) = encode::name(&it.event, view).zip(it.event.room()) {
+                // Those who come from servers of their own look for these words.
+                log::debug!("Emitted {name} to room conversation:{room}");
+            }
+            encode::told(&it.event, view, offset, it.at)
+        })
     }
 
     pub(super) fn told(&self, event: &Event, views: Views, pos: Option<u64>, at: Timestamp) -> Frames {

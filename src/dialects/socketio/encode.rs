@@ -70,12 +70,8 @@ fn packet(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     frame.unwrap_or_default()
 }
 
-/// Whether a room's event is told in a view.
-pub(super) fn is_told(event: &Event, view: View) -> bool {
-    name(event, view).is_some()
-}
-
-fn name(event: &Event, view: View) -> Option<&'static str> {
+/// The name under which a room's event is told in a view, if it is.
+pub(super) fn name(event: &Event, view: View) -> Option<&'static str> {
     let (in_conversation, in_room) = match event {
         Event::Message(_) => (Some("message:new"), Some("message_received")),
         Event::Typing(_) => (Some("user_typing"), Some("typing")),
