@@ -21,6 +21,7 @@ impl Ear {
             Event::Rejected(reject) => {
                 match verb {
                     Some(Verb::Join { view, room, .. }) => self.rooms.borrow_mut().refused(room, view),
+                    Some(Verb::Leave(_)) => self.rooms.borrow_mut().stay(),
                     Some(Verb::Rejoin(room)) => {
                         self.lose(room, reject, at);
                         return Frames::new();

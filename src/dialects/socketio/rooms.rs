@@ -82,6 +82,13 @@ impl Rooms {
         self.drop_if_unused(room);
     }
 
+    /// A leave was refused: it goes on hearing what it hears.
+    pub(super) fn stay(&mut self) {
+        for seat in &mut self.seats {
+            seat.wanted = Views::from_bits(seat.wanted.bits() | seat.views.bits());
+        }
+    }
+
     /// A join was answered. `pos`: where the room stood. `catching`: its past is told first.
     pub(super) fn joined(&mut self, room: RoomId, view: View, pos: u64, catching: bool) {
         let seat = self.seat_for(room);
@@ -202,6 +209,9 @@ mod tests {
         rooms.joined(room(1), View::Room, 1, false);
         rooms.refused(room(1), View::Room);
         assert!(rooms.views(room(1)).has(View::Room), "another join of the same was refused");
+        assert_eq!(rooms.give_up(room(1), View::Room), Some(Views::default()));
+        rooms.stay();
+        assert_eq!(rooms.give_up(room(1), View::Room), Some(Views::default()), "a leave was refused");
     }
 
     #[test]
