@@ -3,13 +3,14 @@
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
 use crate::api::one_host;
-use crate::session::member::{Lobby, Place};
+use crate::session::member::{Lobby, Provenance};
 
 /// Counts the connections that were let in and have not ended.
 #[derive(Debug)]
@@ -25,9 +26,9 @@ impl Admission {
         Arc::new(Self { max_total, max_per_ip, total: AtomicUsize::new(0), per_ip: Mutex::default() })
     }
 
-    /// A place for a connection from `ip`. `None`: there are too many.
-    pub(super) fn place(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
-        self.admit(ip).then(|| Place::new(self.clone(), ip))
+    /// Lets a connection from `ip` in. `None`: there are too many.
+    pub(super) fn let_in(self: &Arc<Self>, ip: IpAddr, origin: Option<Box<str>>) -> Option<Rc<Provenance>> {
+        self.admit(ip).then(|| Rc::new(Provenance::new(ip, origin, self.clone())))
     }
 
     /// Lets a connection from `ip` in, until [`Lobby::left`], or not.

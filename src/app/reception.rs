@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::dialects::socketio::{Arrival, Desk, Guest};
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::hub::handle::Hub;
-use crate::session::member::Provenance;
 use crate::session::{Peer, Sessions};
 use crate::socketio::{Client, ClientSettings, Engine, Host, Refused, Settings, Visit};
 
@@ -80,14 +79,12 @@ impl Host for Reception {
             self.refused(visit, address, "restarting");
             return Err(Refused::Restarting);
         }
-        let Some(place) = self.admission.place(address) else {
+        let Some(provenance) = self.admission.let_in(address, origin(visit)) else {
             self.refused(visit, address, "too_many_connections");
             return Err(Refused::TooMany);
         };
         let token = knock.token();
-        let provenance = Provenance { address, origin: origin(visit) };
-        let arrival =
-            Arrival { headers: visit.headers, query: visit.query, token: token.as_deref(), provenance, place };
+        let arrival = Arrival { headers: visit.headers, query: visit.query, token: token.as_deref(), provenance };
         Ok(Box::new(Client::new(&self.clients, Box::new(Guest::new(self.desk.clone(), arrival)))))
     }
 }

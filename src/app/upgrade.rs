@@ -13,7 +13,7 @@ use crate::clock;
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::{Identity, Reject, Timestamp};
 use crate::session::dialect::{Carrier, Gatekeeper, Registered};
-use crate::session::member::{Club, Member, Provenance};
+use crate::session::member::{Club, Member};
 use crate::session::{Opening, Sessions};
 use crate::socketio::Engine;
 use crate::transport::upgrade::{Refusal, UpgradeHandler, UpgradeRequest, Verdict};
@@ -72,12 +72,11 @@ impl Door {
             Ok(identity) => identity,
             Err(refusal) => return refuse(refusal.reason(), unauthorized(refusal)),
         };
-        let Some(place) = self.admission.place(address) else {
+        let Some(provenance) = self.admission.let_in(address, origin) else {
             let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", "Too many connections");
             return refuse("too_many_connections", refusal.header("retry-after", FULL_RETRY_SECS));
         };
-        let provenance = Provenance { address, origin };
-        let member = Member::new(self.club.clone(), registered, identity, provenance, Some(place));
+        let member = Member::new(self.club.clone(), registered, identity, provenance);
         Verdict::Accept(Opening { peer: Box::new(member), dialect: Some(registered), sessions: self.sessions.clone() })
     }
 

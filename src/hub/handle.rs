@@ -15,7 +15,8 @@ pub use super::server::{Place, Snapshot, start};
 pub use super::state::Rules;
 use crate::domain::audit::AuditEntry;
 use crate::domain::{
-    Command, ConnId, Event, Identity, LoginId, OrgId, Recoverable, RecoveryId, Reject, RoomId, Tag, UserId, UserStatus,
+    CloseReason, Command, ConnId, Event, Identity, LoginId, OrgId, Recoverable, RecoveryId, Reject, RoomId, Tag,
+    UserId, UserStatus,
 };
 use crate::metrics::Metrics;
 use actix::{Addr, Arbiter, ArbiterHandle, WeakRecipient};
@@ -186,6 +187,11 @@ impl Hub {
     pub fn renew(&self, conn: ConnId, identity: Arc<Identity>) {
         self.shared.store.provision(&identity);
         self.post(FromSession::Renew { conn, identity });
+    }
+
+    /// Ends a connection.
+    pub fn end(&self, conn: ConnId, reason: CloseReason) {
+        self.post(FromSession::End { conn, reason });
     }
 
     pub fn disconnect(&self, conn: ConnId, departure: Departure) {

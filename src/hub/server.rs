@@ -259,6 +259,7 @@ pub(super) enum FromSession {
     Status { organization: OrgId, user: UserId, status: UserStatus },
     Renew { conn: ConnId, identity: Arc<Identity> },
     EndLogin { organization: OrgId, user: UserId, login: Option<LoginId> },
+    End { conn: ConnId, reason: CloseReason },
     Unregister { conn: ConnId, departure: Departure },
 }
 
@@ -284,6 +285,7 @@ impl Handler<FromSession> for ChatServer {
             FromSession::Status { organization, user, status } => Input::Status { organization, user, status },
             FromSession::Renew { conn, identity } => Input::Renew { conn, identity },
             FromSession::EndLogin { organization, user, login } => Input::EndLogin { organization, user, login },
+            FromSession::End { conn, reason } => return self.end(conn, End::Close(conn, reason)),
             FromSession::Unregister { conn, departure } => {
                 self.sessions.remove(&conn);
                 Input::Disconnect { conn, departure }

@@ -1,6 +1,7 @@
 //! A client of the hub: decodes what it says, keeps it within its limits, and looks after its token.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,29 +48,25 @@ pub trait Lobby: Send + Sync + 'static {
     fn left(&self, address: IpAddr);
 }
 
-/// The place of a socket among those that were let in, given back when it is dropped.
-pub struct Place {
-    lobby: Arc<dyn Lobby>,
-    address: IpAddr,
-}
-
-impl Place {
-    pub fn new(lobby: Arc<dyn Lobby>, address: IpAddr) -> Self {
-        Self { lobby, address }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.lobby.left(self.address);
-    }
-}
-
-/// Where a client comes from, for the audit log.
-#[derive(Clone, Debug)]
+/// Where the client of a socket comes from, for the audit log, and its place among those that were let in: given back when
+/// this is dropped.
 pub struct Provenance {
     pub address: IpAddr,
     pub origin: Option<Box<str>>,
+    lobby: Arc<dyn Lobby>,
+}
+
+impl Provenance {
+    /// Of a client that `lobby` has let in.
+    pub fn new(address: IpAddr, origin: Option<Box<str>>, lobby: Arc<dyn Lobby>) -> Self {
+        Self { address, origin, lobby }
+    }
+}
+
+impl Drop for Provenance {
+    fn drop(&mut self) {
+        self.lobby.left(self.address);
+    }
 }
 
 /// A client of the hub, the peer of its session, or one of several connections that a session carries.
@@ -78,9 +75,8 @@ pub struct Member {
     registered: &'static Registered,
     conn: ConnId,
     identity: Arc<Identity>,
-    provenance: Provenance,
-    /// `None`: the socket is another's to count.
-    _place: Option<Place>,
+    /// Shared by all connections that a session carries.
+    provenance: Rc<Provenance>,
     opened_at: Timestamp,
     last_frame_at: Timestamp,
     events: Bucket,
@@ -96,8 +92,7 @@ impl Member {
         club: Arc<Club>,
         registered: &'static Registered,
         identity: Arc<Identity>,
-        provenance: Provenance,
-        place: Option<Place>,
+        provenance: Rc<Provenance>,
     ) -> Self {
         let now = clock::now();
         Self {
@@ -106,7 +101,6 @@ impl Member {
             registered,
             identity,
             provenance,
-            _place: place,
             opened_at: now,
             last_frame_at: now,
             events: Bucket::default(),

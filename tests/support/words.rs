@@ -2,7 +2,8 @@
 //!
 //! A socket opens at `/words?user=1&ttl=60`: who it is, and for how many seconds its token holds (none: for ever).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tertulia::domain::{
 use tertulia::hub::handle::{Hub, Place, Rules, WireForm, start};
 use tertulia::metrics::Metrics;
 use tertulia::session::dialect::{Dialect, Gatekeeper, Inbound, Misread, Registered, Request};
-use tertulia::session::member::{Club, Member, Provenance};
+use tertulia::session::member::{Club, Lobby, Member, Provenance};
 use tertulia::session::{Opening, SessionLimits, Sessions};
 use tertulia::transport::listener::Listeners;
 use tertulia::transport::upgrade::{Refusal, UpgradeHandler, Verdict};
@@ -80,6 +81,10 @@ impl Gatekeeper for Trusting {
             .ok_or_else(|| Reject::new(RejectCode::InvalidToken, "Two numbers"))?;
         Ok(identity(user.parse().unwrap(), Some(ttl.parse().unwrap()), now))
     }
+}
+
+impl Lobby for Trusting {
+    fn left(&self, _: IpAddr) {}
 }
 
 /// `ttl` in seconds, below zero for a token that has ended.
@@ -158,10 +163,10 @@ fn handler(club: Arc<Club>, sessions: Arc<Sessions>) -> UpgradeHandler {
         let verdict = match parameter("user") {
             Some(user) if request.path() == REGISTERED.dialect.path() => {
                 let ttl = parameter("ttl").map(|ttl| ttl.parse().unwrap());
-                let provenance =
-                    Provenance { address: request.peer().ip(), origin: request.header("origin").map(Into::into) };
+                let origin = request.header("origin").map(Into::into);
+                let provenance = Rc::new(Provenance::new(request.peer().ip(), origin, Arc::new(Trusting)));
                 let identity = identity(user.parse().unwrap(), ttl, clock::now());
-                let member = Member::new(club.clone(), &REGISTERED, identity, provenance, None);
+                let member = Member::new(club.clone(), &REGISTERED, identity, provenance);
                 Verdict::Accept(Opening {
                     peer: Box::new(member),
                     dialect: Some(&REGISTERED),

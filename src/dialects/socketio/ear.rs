@@ -6,7 +6,6 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::WeakRecipient;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::time::timeout;
@@ -24,7 +23,7 @@ use super::wording;
 use crate::domain::{
     CloseReason, Command, ConnId, Event, Identity, RecoverableRoom, Reject, Resume, RoomId, RoomKind, Tag, Timestamp,
 };
-use crate::hub::handle::{Backlog, Broadcast, End, Outlet, WireForm};
+use crate::hub::handle::{Backlog, Broadcast, Outlet, WireForm};
 use crate::session::dialect::{Inbound, Misread, Request};
 use crate::session::{Outbox, Speaker};
 
@@ -36,7 +35,6 @@ pub(super) struct Ear {
     pub(super) outbox: Rc<Outbox>,
     desk: Arc<Desk>,
     conn: ConnId,
-    session: WeakRecipient<End>,
     pub(super) identity: Arc<Identity>,
     /// `None`: `/`, whose frames are everyone's.
     namespace: Option<Box<str>>,
@@ -46,10 +44,11 @@ pub(super) struct Ear {
     pub(super) keeping: Option<Box<Keeping>>,
 }
 
-/// How far the connection has come.
+/// How far the connection has come. Small, because nearly all are open.
+#[allow(clippy::box_collection, reason = "a connection is in this stage for a moment")]
 enum Stage {
     /// The client has yet to hear that it is connected; this is what it hears behind that.
-    Waiting(Vec<Bytes>),
+    Waiting(Box<Vec<Bytes>>),
     /// It is told what it missed while it was away.
     Recovering,
     /// The last of that, from several rooms at once, is put in order.
@@ -57,7 +56,12 @@ enum Stage {
     Open,
     /// So many joins are being stored; what is told behind them waits for that, so that nobody believes to be in a room
     /// that is not known after a crash.
-    Settling(usize, Vec<Bytes>),
+    Settling(Box<Settling>),
+}
+
+struct Settling {
+    joins: usize,
+    held: Vec<Bytes>,
 }
 
 /// Frames for one client, each with the `pos` of what it tells.
@@ -65,7 +69,7 @@ pub(super) type Frames = SmallVec<[(Option<u64>, Bytes); 3]>;
 
 impl Ear {
     pub(super) fn new(
-        (outbox, session): (Rc<Outbox>, WeakRecipient<End>),
+        outbox: Rc<Outbox>,
         desk: Arc<Desk>,
         conn: ConnId,
         identity: Arc<Identity>,
@@ -77,11 +81,10 @@ impl Ear {
             outbox,
             desk,
             conn,
-            session,
             identity,
             namespace: (namespace != "/").then(|| namespace.into()),
             rooms: RefCell::default(),
-            stage: RefCell::new(Stage::Waiting(Vec::new())),
+            stage: RefCell::new(Stage::Waiting(Box::default())),
             keeping: keeping.map(Box::new),
         })
     }
@@ -92,17 +95,24 @@ impl Ear {
         for room in rooms.unwrap_or_default() {
             self.rooms.borrow_mut().recover(*room);
         }
-        if let Some(keeping) = &self.keeping {
-            self.desk.holders.take(keeping.id(), self.conn, self.session.clone());
+        if let Some(keeping) = &self.keeping
+            && let Some(old) = self.desk.holders.take(keeping.id(), self.conn)
+        {
+            // Its client has gone, as it is here.
+            self.desk.hub().end(old, CloseReason::HeartbeatTimeout);
         }
         let next = if rooms.is_some() { Stage::Recovering } else { Stage::Open };
         if let Stage::Waiting(held) = self.stage.replace(next) {
-            for frame in held {
+            for frame in *held {
                 self.list(frame, false);
             }
         }
         self.outbox.flush();
         self.keep(None);
+    }
+
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// Whether nothing is to be taken from the client yet.
@@ -114,8 +124,8 @@ impl Ear {
     pub(super) fn settle(&self) {
         let Some(keeping) = &self.keeping else { return };
         match &mut *self.stage.borrow_mut() {
-            Stage::Settling(joins, _) => *joins += 1,
-            stage @ Stage::Open => *stage = Stage::Settling(1, Vec::new()),
+            Stage::Settling(settling) => settling.joins += 1,
+            stage @ Stage::Open => *stage = Stage::Settling(Box::new(Settling { joins: 1, held: Vec::new() })),
             _ => return,
         }
         let (ear, hub, id) = (self.own.clone(), self.desk.hub().clone(), keeping.id());
@@ -130,12 +140,13 @@ impl Ear {
 
     fn settled(&self) {
         let mut stage = self.stage.borrow_mut();
-        let Stage::Settling(joins, _) = &mut *stage else { return };
-        *joins -= 1;
-        if *joins > 0 {
+        let Stage::Settling(settling) = &mut *stage else { return };
+        settling.joins -= 1;
+        if settling.joins > 0 {
             return;
         }
-        let Stage::Settling(_, held) = std::mem::replace(&mut *stage, Stage::Open) else { return };
+        let held = std::mem::take(&mut settling.held);
+        *stage = Stage::Open;
         drop(stage);
         for frame in held {
             self.list(frame, false);
@@ -325,8 +336,8 @@ impl Ear {
                 held.push(frame);
                 return false;
             }
-            (Stage::Settling(_, held), _) => {
-                held.push(frame);
+            (Stage::Settling(settling), _) => {
+                settling.held.push(frame);
                 self.note(pos);
                 return false;
             }

@@ -1,5 +1,6 @@
 //! A client that has opened a session and has yet to say who it is: a token admits it to each namespace that it asks for.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_http::header::{HeaderMap, ORIGIN, USER_AGENT};
@@ -18,7 +19,7 @@ use super::socket::HubSocket;
 use crate::clock;
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::{Identity, RecoveryId, Reject};
-use crate::session::member::{Member, Place, Provenance};
+use crate::session::member::{Member, Provenance};
 use crate::socketio::{ConnectError, Line, Socket, Visitor};
 
 /// The request that opened a client's session.
@@ -28,18 +29,15 @@ pub struct Arrival<'a> {
     pub query: &'a str,
     /// The token that it shows, if it shows one: that which a namespace is asked for with goes before it.
     pub token: Option<&'a str>,
-    pub provenance: Provenance,
-    /// Given back when the session is over.
-    pub place: Place,
+    pub provenance: Rc<Provenance>,
 }
 
 pub struct Guest {
     desk: Arc<Desk>,
     token: Option<Box<str>>,
-    provenance: Provenance,
+    provenance: Rc<Provenance>,
     /// Whether it takes offsets.
     recovers: bool,
-    _place: Place,
 }
 
 /// What a client shows when it asks to connect. What is of another type counts as absent.
@@ -58,7 +56,7 @@ impl Guest {
     pub fn new(desk: Arc<Desk>, arrival: Arrival<'_>) -> Self {
         let recovers = desk.recovers && takes_offsets(arrival.headers, arrival.query);
         let token = arrival.token.map(Box::from);
-        Self { desk, token, provenance: arrival.provenance, recovers, _place: arrival.place }
+        Self { desk, token, provenance: arrival.provenance, recovers }
     }
 
     fn identify(&self, shown: Option<&str>) -> Result<Arc<Identity>, ConnectError> {
@@ -90,11 +88,11 @@ impl Visitor for Guest {
         let kept = text(shown.pid).and_then(|pid| Uuid::try_parse(&pid).ok()).map(RecoveryId);
         let attempt = kept.filter(|_| keeping.is_some()).map(|id| Attempt { id, offset: named });
 
-        let (outbox, session, desk) = (line.link().outbox().clone(), line.link().session(), self.desk.clone());
-        let member = Member::new(desk.club.clone(), desk.registered, identity.clone(), self.provenance.clone(), None);
+        let (outbox, desk) = (line.link().outbox().clone(), self.desk.clone());
+        let member = Member::new(desk.club.clone(), desk.registered, identity.clone(), self.provenance.clone());
         let conn = member.conn();
-        let ear = Ear::new((outbox.clone(), session), desk.clone(), conn, identity.clone(), line.namespace(), keeping);
-        let mut socket = HubSocket::new(member, ear.clone(), desk.clone());
+        let ear = Ear::new(outbox.clone(), desk.clone(), conn, identity.clone(), line.namespace(), keeping);
+        let mut socket = HubSocket::new(member, ear.clone());
         match attempt {
             None => {
                 let pid = ear.keeping().map(|it| it.id().0.simple().to_string());

@@ -5,39 +5,32 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use actix::WeakRecipient;
 use rustc_hash::FxHashMap;
 
-use crate::domain::{CloseReason, ConnId, RecoveryId};
-use crate::hub::handle::End;
+use crate::domain::{ConnId, RecoveryId};
 
 #[derive(Default)]
-pub(super) struct Holders(Mutex<FxHashMap<RecoveryId, (ConnId, WeakRecipient<End>)>>);
+pub(super) struct Holders(Mutex<FxHashMap<RecoveryId, ConnId>>);
 
 impl Holders {
-    fn lock(&self) -> MutexGuard<'_, FxHashMap<RecoveryId, (ConnId, WeakRecipient<End>)>> {
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<RecoveryId, ConnId>> {
         // A panic elsewhere leaves nothing half done in here.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `conn` is the one from now on. The one before it ends, as one that was lost.
-    pub(super) fn take(&self, id: RecoveryId, conn: ConnId, session: WeakRecipient<End>) {
-        let before = self.lock().insert(id, (conn, session));
-        if let Some((old, session)) = before.filter(|(old, _)| *old != conn)
-            && let Some(session) = session.upgrade()
-        {
-            session.do_send(End::Close(old, CloseReason::HeartbeatTimeout));
-        }
+    /// `conn` is the one from now on. Returns the one before it, which is to end.
+    pub(super) fn take(&self, id: RecoveryId, conn: ConnId) -> Option<ConnId> {
+        self.lock().insert(id, conn).filter(|before| *before != conn)
     }
 
     pub(super) fn is_held_by(&self, id: RecoveryId, conn: ConnId) -> bool {
-        self.lock().get(&id).is_some_and(|(holder, _)| *holder == conn)
+        self.lock().get(&id) == Some(&conn)
     }
 
     /// `conn` is over.
     pub(super) fn release(&self, id: RecoveryId, conn: ConnId) {
         let mut holders = self.lock();
-        if holders.get(&id).is_some_and(|(holder, _)| *holder == conn) {
+        if holders.get(&id) == Some(&conn) {
             holders.remove(&id);
         }
     }

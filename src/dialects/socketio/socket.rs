@@ -1,10 +1,8 @@
 //! A client in one namespace: what it says goes to the hub, after it is noted what it wants of which room.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::Desk;
 use super::asked::{Asked, Verb, View};
 use super::ear::Ear;
 use crate::clock;
@@ -17,30 +15,28 @@ use crate::socketio::{Line, Packet, Socket};
 pub(super) struct HubSocket {
     member: Member,
     ear: Rc<Ear>,
-    /// The same, as the session knows it.
-    speaker: Rc<dyn Speaker>,
-    desk: Arc<Desk>,
 }
 
 impl HubSocket {
-    pub(super) fn new(member: Member, ear: Rc<Ear>, desk: Arc<Desk>) -> Self {
-        Self { member, speaker: ear.clone(), ear, desk }
+    pub(super) fn new(member: Member, ear: Rc<Ear>) -> Self {
+        Self { member, ear }
     }
 
     pub(super) fn opened(&mut self, line: &mut Line<'_, '_>) {
         self.with(line, Member::opened);
-        self.desk.hub().watch(self.member.conn(), None);
+        self.ear.desk().hub().watch(self.member.conn(), None);
     }
 
     fn with<T>(&mut self, line: &mut Line<'_, '_>, call: impl FnOnce(&mut Member, &mut Link<'_>) -> T) -> T {
-        call(&mut self.member, &mut line.link().through(&self.speaker))
+        let speaker: Rc<dyn Speaker> = self.ear.clone();
+        call(&mut self.member, &mut line.link().through(&speaker))
     }
 }
 
 impl Socket for HubSocket {
     fn event(&mut self, packet: Packet<'_>, line: &mut Line<'_, '_>) {
         let decoded = if packet.attachments.is_empty() {
-            self.desk.decode(packet.args, packet.ack).and_then(|inbound| self.ear.expect(inbound))
+            self.ear.desk().decode(packet.args, packet.ack).and_then(|inbound| self.ear.expect(inbound))
         } else {
             let tag = Asked { verb: Verb::Other(View::Conversation), ack: packet.ack }.tag();
             Err(Misread { reject: Reject::field("payload", "no binary data: no event here takes any"), tag })
