@@ -266,6 +266,10 @@ impl Peer for Member {
         self.club.hub.is_congested()
     }
 
+    fn is_known_to_hub(&self) -> bool {
+        true
+    }
+
     fn drain(&mut self, link: &mut Link<'_>) {
         self.draining = true;
         // Multiples of the golden ratio spread evenly, however many there are.

@@ -23,6 +23,6 @@ pub use actor::polled::{GivenUp, Polled, start_polled};
 pub use actor::{Opening, start};
 pub use context::SessionContext;
 pub use outbox::{Outbox, PollAnswer, Unserved};
-pub use peer::{Ending, Link, Peer, Speaker};
+pub use peer::{Drainer, Ending, Link, Peer, Speaker};
 pub use settings::{SessionLimits, Sessions};
 pub use voice::Voice;

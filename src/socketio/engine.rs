@@ -13,6 +13,7 @@ use super::connection::Connection;
 use super::host::{Host, Visit};
 use super::refusal::Wrong;
 use super::sid::Sid;
+use super::strangers::Strangers;
 use crate::session::{Opening, Polled, SessionLimits, Sessions};
 use crate::transport::upgrade::{UpgradeRequest, Verdict};
 
@@ -68,6 +69,7 @@ pub struct Engine {
     host: Arc<dyn Host>,
     /// Sessions that began without a socket, until they end.
     listed: RwLock<HashMap<Sid, Arc<Entry>, FxBuildHasher>>,
+    pub(super) strangers: Strangers,
 }
 
 /// A session that requests may name.
@@ -81,7 +83,7 @@ impl Engine {
     /// `sessions` are to have [`Settings::limits`].
     pub fn new(mut settings: Settings, sessions: Arc<Sessions>, host: Arc<dyn Host>) -> Arc<Self> {
         settings.path.truncate(settings.path.trim_end_matches('/').len());
-        Arc::new(Self { settings, sessions, host, listed: RwLock::default() })
+        Arc::new(Self { settings, sessions, host, listed: RwLock::default(), strangers: Strangers::default() })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -96,6 +98,11 @@ impl Engine {
     /// How many sessions there are that began without a socket.
     pub fn listed(&self) -> usize {
         self.listed.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Ends the sessions that the hub does not know of, and those that come after this: the process is ending.
+    pub fn drain(&self) {
+        self.strangers.drain();
     }
 
     /// Decides about a request for a socket at the engine's path.
