@@ -22,7 +22,7 @@ mod wheel;
 pub use actor::polled::{GivenUp, Polled, start_polled};
 pub use actor::{Opening, start};
 pub use context::SessionContext;
-pub use outbox::{Outbox, PollAnswer, Unserved};
+pub use outbox::{Outbox, PollAnswer, PollName, Unserved};
 pub use peer::{Drainer, Ending, Link, Peer, Speaker};
 pub use settings::{SessionLimits, Sessions};
 pub use voice::Voice;

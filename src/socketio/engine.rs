@@ -14,7 +14,7 @@ use super::host::{Host, Visit};
 use super::refusal::Wrong;
 use super::sid::Sid;
 use super::strangers::Strangers;
-use crate::session::{Opening, Polled, SessionLimits, Sessions};
+use crate::session::{Opening, PollName, Polled, SessionLimits, Sessions};
 use crate::transport::upgrade::{UpgradeRequest, Verdict};
 
 /// How an Engine.IO path behaves.
@@ -149,7 +149,7 @@ impl Engine {
                 Some(entry)
             }
         };
-        Ok(Wanted { transport, session })
+        Ok(Wanted { transport, session, name: query.t.as_deref().and_then(PollName::of) })
     }
 
     /// Makes a session for a new client. `listed`: requests may name it.
@@ -187,6 +187,8 @@ pub(super) enum Transport {
 pub(super) struct Wanted {
     pub(super) transport: Transport,
     pub(super) session: Option<Arc<Entry>>,
+    /// Which poll it is, if it is one.
+    pub(super) name: Option<PollName>,
 }
 
 /// What the protocol puts into a query.
@@ -194,6 +196,8 @@ pub(super) struct Wanted {
 struct Query<'a> {
     transport: Option<Cow<'a, str>>,
     sid: Option<Cow<'a, str>>,
+    /// Another one for each request, so that no cache answers it.
+    t: Option<Cow<'a, str>>,
     is_version_4: bool,
 }
 
@@ -203,6 +207,7 @@ impl<'a> Query<'a> {
         form_urlencoded::parse(query.as_bytes()).fold(Self::default(), |query, (name, value)| match &*name {
             "transport" => Self { transport: Some(value), ..query },
             "sid" => Self { sid: Some(value), ..query },
+            "t" => Self { t: Some(value), ..query },
             "EIO" => Self { is_version_4: value == "4", ..query },
             _ => query,
         })
