@@ -35,6 +35,7 @@ use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::session::dialect::{Carrier, Dialect};
 use crate::session::member::Club;
+use crate::socketio::Engine;
 use crate::store::{OpenError, SqlStore};
 use crate::transport::listener::Listeners;
 use crate::web::{self, Pages};
@@ -208,7 +209,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
     }
     draining.store(true, Ordering::Relaxed);
     tokio::select! {
-        () = wind_down(&hub, store.as_ref(), &sessions, &stop) => {}
+        () = wind_down(&hub, door.engine.as_deref(), store.as_ref(), &sessions, &stop) => {}
         _ = terminate.recv() => log::warn!("a second signal: stopping at once"),
         _ = interrupt.recv() => log::warn!("a second signal: stopping at once"),
     }
@@ -276,9 +277,12 @@ fn bind_each(
 
 /// Ends in an order in which nothing acknowledged is lost and everyone is told: no new connections, what is being
 /// written is acknowledged, sockets are closed, what is queued is stored.
-async fn wind_down(hub: &Hub, store: &SqlStore, sessions: &Sessions, server: &ServerHandle) {
+async fn wind_down(hub: &Hub, engine: Option<&Engine>, store: &SqlStore, sessions: &Sessions, server: &ServerHandle) {
     server.pause().await;
     let open = sessions.live();
+    if let Some(engine) = engine {
+        engine.drain();
+    }
     hub.drain().await;
     let closed = async {
         while sessions.live() > 0 {

@@ -272,6 +272,7 @@ impl Handler<FromSession> for ChatServer {
             FromSession::Register { conn, dialect, identity, seat, session } => {
                 self.sessions.insert(conn, session);
                 if self.shared.draining.load(Ordering::Relaxed) {
+                    self.end(conn, End::Drain);
                     self.end(conn, End::Close(conn, CloseReason::Restarting));
                 }
                 Input::Connect { conn, dialect, identity, seat }

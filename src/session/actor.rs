@@ -109,8 +109,8 @@ struct Closing {
     /// This side of the socket has ended.
     finished: bool,
     discarded: usize,
-    /// The client did what the protocol does not allow.
-    misused: bool,
+    /// Why, where this side decided it.
+    ours: Option<CloseReason>,
 }
 
 impl Actor for Session {
@@ -232,8 +232,11 @@ impl Session {
         if paused && !self.is_paused() {
             cx.waker().wake_by_ref();
         }
+        if self.closing.is_some() && flushed && self.is_fetched() {
+            return Poll::Ready(());
+        }
         if let Some(closing) = &mut self.closing {
-            if Moment::now() >= closing.until || (flushed && self.outbox.is_polled()) {
+            if Moment::now() >= closing.until {
                 return Poll::Ready(());
             }
             if flushed && !closing.listening && !closing.finished {
@@ -350,8 +353,8 @@ impl Session {
         match &mut self.closing {
             None => {
                 let until = Moment::now() + CLOSING;
-                let misused = ending.ours.is_some_and(polled::is_misuse);
-                self.closing = Some(Box::new(Closing { until, listening, finished: false, discarded: 0, misused }));
+                let closing = Closing { until, listening, finished: false, discarded: 0, ours: ending.ours };
+                self.closing = Some(Box::new(closing));
                 self.peer.ended(ending);
             }
             Some(closing) => closing.listening &= listening,

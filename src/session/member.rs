@@ -242,11 +242,12 @@ impl Peer for Member {
     fn opened(&mut self, link: &mut Link<'_>) {
         self.club.metrics.connections.get_or_create(&self.label()).inc();
         self.audit(self.opened_at, AuditAction::Opened);
+        // First the hub, then the client: one that has heard that it is connected comes before whatever happens after that.
+        let (dialect, identity) = (self.registered.dialect.name(), self.identity.clone());
+        self.club.hub.connect(self.conn, dialect, identity, link.outlet(), link.session());
         let heartbeat_secs = link.heartbeat_interval().map_or(0, |interval| interval.as_secs());
         let connected = Event::Connected { conn: self.conn, user: self.identity.user, heartbeat_secs };
         link.tell(&connected, &None, self.opened_at);
-        let (dialect, identity) = (self.registered.dialect.name(), self.identity.clone());
-        self.club.hub.connect(self.conn, dialect, identity, link.outlet(), link.session());
     }
 
     fn text(&mut self, text: &str, link: &mut Link<'_>) {
@@ -262,6 +263,10 @@ impl Peer for Member {
 
     fn is_congested(&self) -> bool {
         self.club.hub.is_congested()
+    }
+
+    fn is_known_to_hub(&self) -> bool {
+        true
     }
 
     fn drain(&mut self, link: &mut Link<'_>) {

@@ -28,8 +28,9 @@ use crate::domain::{CloseReason, Event, Tag, Timestamp};
 use crate::hub::handle::{Backlog, Broadcast, Outlet};
 use crate::transport::io::Io;
 use crate::transport::ws::writer::close_frame;
-use polls::Waiting;
-pub use polls::{PollAnswer, Unserved};
+use polls::Polls;
+pub(super) use polls::Waiting;
+pub use polls::{PollAnswer, PollName, Unserved};
 
 pub struct Outbox {
     inner: RefCell<Inner>,
@@ -58,8 +59,7 @@ enum State {
 /// What brings frames to the client.
 enum Carrier {
     Socket(Io),
-    /// A poll, whenever one waits.
-    Polls(Option<Waiting>),
+    Polls(Box<Polls>),
     Gone,
 }
 

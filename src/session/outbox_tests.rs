@@ -56,7 +56,8 @@ async fn pair(limits: SessionLimits) -> (Rc<Outbox>, TcpStream) {
 }
 
 fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, test);
 }
 
 fn pong() -> Arc<Broadcast> {
@@ -112,13 +113,13 @@ fn polls_fetch_what_was_told_and_a_socket_takes_over_in_the_middle() {
         outbox.flush();
         assert!(!flush().await, "no poll waits");
         let (answer, mut first) = tokio::sync::oneshot::channel();
-        outbox.wait(answer, false).unwrap();
+        assert!(outbox.wait(Waiting { answer, name: None, late: false }).is_ok());
         assert!(flush().await);
         assert_eq!(first.try_recv().unwrap().unwrap()[..], b"pong\x1epong\x1etyping"[..]);
         assert!(outbox.inner.borrow().queue.is_none());
         // A poll that waits gets all that a turn brings.
         let (answer, mut second) = tokio::sync::oneshot::channel();
-        outbox.wait(answer, false).unwrap();
+        assert!(outbox.wait(Waiting { answer, name: None, late: false }).is_ok());
         outbox.queue(&pong());
         outbox.queue(&pong());
         outbox.flush();
@@ -151,10 +152,41 @@ fn a_poll_that_is_gone_breaks_the_session_and_one_that_is_behind_misses_what_it_
         assert_eq!((outbox.backlog(), outbox.take_fault()), (Backlog::Gone, Some(Fault::SlowConsumer)));
         let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
         let (answer, gone) = tokio::sync::oneshot::channel();
-        outbox.wait(answer, false).unwrap();
+        assert!(outbox.wait(Waiting { answer, name: None, late: false }).is_ok());
         drop(gone);
         poll_fn(|cx| outbox.poll_flush(cx)).await;
         assert_eq!(outbox.take_fault(), Some(Fault::Broken));
+    });
+}
+
+#[test]
+fn an_answer_is_kept_until_the_next_poll_comes_and_no_longer() {
+    run(async {
+        let (registered, _) = Names::registered();
+        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
+        let poll = |name: &str| {
+            let (answer, answered) = tokio::sync::oneshot::channel();
+            let poll = Waiting { answer, name: PollName::of(name), late: false };
+            (outbox.wait(poll).map_err(|(_, why)| why), answered)
+        };
+        let told = |mut answered: tokio::sync::oneshot::Receiver<PollAnswer>| answered.try_recv().unwrap().unwrap();
+        outbox.send(&pong());
+        let (_, first) = poll("a");
+        outbox.flush();
+        let first = told(first);
+        let (taken, again) = poll("a");
+        assert_eq!((taken, told(again) == first), (Ok(()), true));
+        assert!(!first.is_unique());
+        let (taken, _waits) = poll("b");
+        assert_eq!((taken, first.is_unique()), (Ok(()), true));
+        assert_eq!(poll("a").0, Err(Unserved::Unexpected));
+        // Without a name nothing is kept.
+        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
+        let (answer, unnamed) = tokio::sync::oneshot::channel();
+        assert!(outbox.wait(Waiting { answer, name: None, late: false }).is_ok());
+        outbox.send(&pong());
+        outbox.flush();
+        assert!(told(unnamed).is_unique());
     });
 }
 

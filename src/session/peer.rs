@@ -45,6 +45,11 @@ pub trait Peer {
     /// Called once for each connection that the socket carries.
     fn drain(&mut self, _link: &mut Link<'_>) {}
 
+    /// Whether the hub knows of it, and ends it when the process does.
+    fn is_known_to_hub(&self) -> bool {
+        false
+    }
+
     /// The last call, as soon as it is decided; a closing handshake may follow.
     fn ended(&mut self, _ending: Ending) {}
 }
@@ -111,6 +116,17 @@ impl Wishes {
     /// The client shall not be listened to any more.
     pub(super) fn is_the_end(&self) -> bool {
         self.close.is_some() || self.left
+    }
+}
+
+/// Where a session is told that the process is ending. It does not keep the session.
+pub struct Drainer(WeakRecipient<End>);
+
+impl Drainer {
+    pub fn drain(&self) {
+        if let Some(session) = self.0.upgrade() {
+            session.do_send(End::Drain);
+        }
     }
 }
 
@@ -204,6 +220,11 @@ impl Link<'_> {
     /// Where the hub asks this session to end.
     pub fn session(&self) -> WeakRecipient<End> {
         self.context.address().downgrade().recipient()
+    }
+
+    /// The same, for whoever ends those that the hub does not know of.
+    pub fn drainer(&self) -> Drainer {
+        Drainer(self.session())
     }
 
     /// Since when the connection has been in no room, the epoch if it has never been in one. `None`: it is in one.

@@ -371,6 +371,10 @@ impl Peer for Client {
         }
     }
 
+    fn is_known_to_hub(&self) -> bool {
+        self.seats.iter().any(|seat| seat.socket.conn().is_some())
+    }
+
     fn ended(&mut self, ending: Ending) {
         self.partial = None;
         self.held = None;

@@ -39,6 +39,16 @@ pub fn message_frame_with(hint: usize, write: impl FnOnce(&mut Vec<u8>)) -> Byte
     frame.unwrap_or_default()
 }
 
+/// Who ends a session when the process ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Keeper {
+    /// It is about to open.
+    Nobody,
+    /// The hub does not know of it.
+    Engine,
+    Hub,
+}
+
 /// What a session does with what its client says, below the messages themselves.
 pub(super) struct Connection {
     engine: Arc<Engine>,
@@ -46,6 +56,7 @@ pub(super) struct Connection {
     sid: Sid,
     /// It began without a socket, so requests with its sid may come.
     listed: bool,
+    keeper: Keeper,
     /// A Ping was sent and waits for its Pong.
     pinged: bool,
     /// The time for the Pong was lengthened, as the client said something else meanwhile.
@@ -59,7 +70,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(engine: Arc<Engine>, peer: Box<dyn Peer>, sid: Sid, listed: bool) -> Self {
         let due = Instant::now() + engine.settings().ping_interval;
-        Self { engine, peer, sid, listed, pinged: false, lengthened: false, late: 0, due }
+        Self { engine, peer, sid, listed, keeper: Keeper::Nobody, pinged: false, lengthened: false, late: 0, due }
     }
 
     fn open_packet(&self) -> String {
@@ -72,6 +83,21 @@ impl Connection {
             settings.ping_timeout.as_millis(),
             settings.max_payload,
         )
+    }
+
+    /// Sees to it that somebody ends it when the process does: the hub, if that knows of it.
+    fn find_keeper(&mut self, link: &mut Link<'_>) {
+        let keeper = if self.peer.is_known_to_hub() { Keeper::Hub } else { Keeper::Engine };
+        if keeper == self.keeper || link.is_closing() {
+            return;
+        }
+        if self.keeper == Keeper::Engine {
+            self.engine.strangers.remove(&self.sid);
+        }
+        self.keeper = keeper;
+        if keeper == Keeper::Engine && !self.engine.strangers.add(self.sid, link.drainer()) {
+            link.close(CloseReason::Restarting);
+        }
     }
 
     /// The client has said something, whatever it is: its line may only be slow.
@@ -117,6 +143,9 @@ impl Drop for Connection {
         if self.listed {
             self.engine.forget(&self.sid);
         }
+        if self.keeper == Keeper::Engine {
+            self.engine.strangers.remove(&self.sid);
+        }
     }
 }
 
@@ -124,6 +153,7 @@ impl Peer for Connection {
     fn opened(&mut self, link: &mut Link<'_>) {
         link.text(&self.open_packet());
         self.peer.opened(link);
+        self.find_keeper(link);
     }
 
     fn text(&mut self, text: &str, link: &mut Link<'_>) {
@@ -132,7 +162,10 @@ impl Peer for Connection {
             self.note_life();
         }
         match kind {
-            b'4' => self.peer.text(&text[1..], link),
+            b'4' => {
+                self.peer.text(&text[1..], link);
+                self.find_keeper(link);
+            }
             b'3' => self.take_pong(link),
             b'b' => match BASE64.decode(&text[1..]) {
                 Ok(data) => self.peer.binary(&data, link),
@@ -149,13 +182,16 @@ impl Peer for Connection {
     fn binary(&mut self, data: &[u8], link: &mut Link<'_>) {
         self.note_life();
         self.peer.binary(data, link);
+        self.find_keeper(link);
     }
 
     fn tick(&mut self, link: &mut Link<'_>) -> Option<Duration> {
         let now = Instant::now();
         self.look_at_heartbeat(now, link);
         let heartbeat = self.due.saturating_duration_since(now);
-        Some(self.peer.tick(link).map_or(heartbeat, |after| after.min(heartbeat)))
+        let after = self.peer.tick(link);
+        self.find_keeper(link);
+        Some(after.map_or(heartbeat, |after| after.min(heartbeat)))
     }
 
     fn is_congested(&self) -> bool {
@@ -164,10 +200,14 @@ impl Peer for Connection {
 
     fn dismiss(&mut self, conn: ConnId, reason: CloseReason, link: &mut Link<'_>) {
         self.peer.dismiss(conn, reason, link);
+        self.find_keeper(link);
     }
 
     fn drain(&mut self, link: &mut Link<'_>) {
         self.peer.drain(link);
+        if !self.peer.is_known_to_hub() {
+            link.close(CloseReason::Restarting);
+        }
     }
 
     fn ended(&mut self, ending: Ending) {

@@ -13,7 +13,8 @@ use super::connection::Connection;
 use super::host::{Host, Visit};
 use super::refusal::Wrong;
 use super::sid::Sid;
-use crate::session::{Opening, Polled, SessionLimits, Sessions};
+use super::strangers::Strangers;
+use crate::session::{Opening, PollName, Polled, SessionLimits, Sessions};
 use crate::transport::upgrade::{UpgradeRequest, Verdict};
 
 /// How an Engine.IO path behaves.
@@ -68,6 +69,7 @@ pub struct Engine {
     host: Arc<dyn Host>,
     /// Sessions that began without a socket, until they end.
     listed: RwLock<HashMap<Sid, Arc<Entry>, FxBuildHasher>>,
+    pub(super) strangers: Strangers,
 }
 
 /// A session that requests may name.
@@ -81,7 +83,7 @@ impl Engine {
     /// `sessions` are to have [`Settings::limits`].
     pub fn new(mut settings: Settings, sessions: Arc<Sessions>, host: Arc<dyn Host>) -> Arc<Self> {
         settings.path.truncate(settings.path.trim_end_matches('/').len());
-        Arc::new(Self { settings, sessions, host, listed: RwLock::default() })
+        Arc::new(Self { settings, sessions, host, listed: RwLock::default(), strangers: Strangers::default() })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -96,6 +98,11 @@ impl Engine {
     /// How many sessions there are that began without a socket.
     pub fn listed(&self) -> usize {
         self.listed.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Ends the sessions that the hub does not know of, and those that come after this: the process is ending.
+    pub fn drain(&self) {
+        self.strangers.drain();
     }
 
     /// Decides about a request for a socket at the engine's path.
@@ -142,7 +149,7 @@ impl Engine {
                 Some(entry)
             }
         };
-        Ok(Wanted { transport, session })
+        Ok(Wanted { transport, session, name: query.t.as_deref().and_then(PollName::of) })
     }
 
     /// Makes a session for a new client. `listed`: requests may name it.
@@ -180,6 +187,8 @@ pub(super) enum Transport {
 pub(super) struct Wanted {
     pub(super) transport: Transport,
     pub(super) session: Option<Arc<Entry>>,
+    /// Which poll it is, if it is one.
+    pub(super) name: Option<PollName>,
 }
 
 /// What the protocol puts into a query.
@@ -187,6 +196,8 @@ pub(super) struct Wanted {
 struct Query<'a> {
     transport: Option<Cow<'a, str>>,
     sid: Option<Cow<'a, str>>,
+    /// Another one for each request, so that no cache answers it.
+    t: Option<Cow<'a, str>>,
     is_version_4: bool,
 }
 
@@ -196,6 +207,7 @@ impl<'a> Query<'a> {
         form_urlencoded::parse(query.as_bytes()).fold(Self::default(), |query, (name, value)| match &*name {
             "transport" => Self { transport: Some(value), ..query },
             "sid" => Self { sid: Some(value), ..query },
+            "t" => Self { t: Some(value), ..query },
             "EIO" => Self { is_version_4: value == "4", ..query },
             _ => query,
         })

@@ -50,7 +50,7 @@ impl Engine {
     async fn serve(self: &Arc<Self>, request: &HttpRequest, payload: Payload) -> Result<HttpResponse, Wrong> {
         let peer = request.peer_addr().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
         let visit = Visit { headers: request.headers(), query: request.uri().query().unwrap_or_default(), peer };
-        let Wanted { transport, session } = self.wanted(&visit)?;
+        let Wanted { transport, session, name } = self.wanted(&visit)?;
         let caller = request.conn_data::<Caller>().cloned().unwrap_or_default();
         let is_polling = transport == Transport::Polling;
         match (session, request.method()) {
@@ -63,7 +63,7 @@ impl Engine {
             // Whoever sees to CORS puts in the rest.
             (_, &Method::OPTIONS) => Ok(HttpResponse::NoContent().finish()),
             (None, method) if method != Method::GET => Err(Wrong::BadHandshakeMethod),
-            (Some(entry), &Method::GET) if is_polling => wait(entry.session.poll(), &caller).await,
+            (Some(entry), &Method::GET) if is_polling => wait(entry.session.poll(name), &caller).await,
             (Some(entry), &Method::POST) if is_polling => self.post(&entry, request, payload, &caller).await,
             _ => Err(Wrong::BadRequest),
         }

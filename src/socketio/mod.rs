@@ -15,6 +15,7 @@ mod placeholders;
 mod refusal;
 mod sid;
 mod socket;
+mod strangers;
 
 pub use client::{Client, ClientSettings};
 pub use connection::{message_frame, message_frame_with};

@@ -1,10 +1,15 @@
 //! The hub's own end: everyone is told, nothing acknowledged is lost, and the next one goes on.
 
-use serde_json::json;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
 
 use crate::chat::Chat;
+use crate::client::{CLOSE, Client, FIN, TEXT, close_payload, frame, handshake, text};
 use crate::colleagues;
 use crate::hub::{Hub, fresh_id};
+
+const ENGINE: &str = "/socket.io/?EIO=4&transport=";
 
 #[test]
 fn before_a_restart_everyone_is_told_when_to_come_back() {
@@ -34,4 +39,47 @@ fn a_client_that_does_not_close_does_not_hold_the_end_up() {
     let _silent = Chat::open(&hub, &colleagues().0);
     hub.terminate();
     assert_eq!(hub.ended().code(), Some(0));
+}
+
+/// Clients of Socket.IO that have said nothing yet, on both transports: the hub itself knows nothing of them.
+#[test]
+fn a_session_of_nobody_hears_of_the_end_and_does_not_hold_it_up() {
+    for workers in ["1", "2"] {
+        let mut hub = Hub::start(&["--workers", workers]);
+        let request = |target: &str| format!("GET {ENGINE}{target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut polled = Client::dial(hub.address);
+        polled.send(request("polling").as_bytes());
+        let packet: Value = serde_json::from_str(&polled.response().1[1..]).unwrap();
+        let sid = packet["sid"].as_str().unwrap();
+        polled.send(request(&format!("polling&sid={sid}&t=a")).as_bytes());
+        let open = || {
+            let mut socket = Client::dial(hub.address);
+            socket.send(handshake(&format!("{ENGINE}websocket"), "").as_bytes());
+            assert!(socket.response().0.starts_with("HTTP/1.1 101 "));
+            assert_eq!(socket.frame().unwrap().expect("the open packet").0, FIN | TEXT);
+            socket
+        };
+        let (mut silent, mut gone) = (open(), open());
+        // One that the hub knew, and that left its only namespace.
+        let connect = json!({"token": colleagues().0.token()});
+        gone.send(&[text(&format!("40{connect}")), text("41")].concat());
+        gone.send(&text("40{}"));
+        let told =
+            std::iter::from_fn(|| gone.frame().unwrap()).map(|(_, it)| String::from_utf8_lossy(&it).into_owned());
+        assert!(told.take_while(|it| !it.starts_with("44")).count() > 0);
+        let start = Instant::now();
+        hub.terminate();
+        let (head, body) = polled.response();
+        assert!(head.starts_with("HTTP/1.1 200 ") && body == "1", "{head}{body}");
+        drop(polled);
+        for socket in [&mut silent, &mut gone] {
+            let (first, payload) = socket.frame().unwrap().expect("a Close frame");
+            assert_eq!((first, &payload[..2]), (FIN | CLOSE, &1012_u16.to_be_bytes()[..]));
+            socket.send(&frame(FIN | CLOSE, &close_payload(1012, b"")));
+            socket.expect_end();
+        }
+        assert_eq!(hub.ended().code(), Some(0));
+        // Those that are waited for have two seconds.
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    }
 }

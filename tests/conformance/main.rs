@@ -7,6 +7,9 @@
 
 #[path = "../support/chat.rs"]
 mod chat;
+#[path = "../support/client.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod client;
 #[path = "../support/hub.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod hub;

@@ -9,6 +9,7 @@ mod client;
 mod asking;
 mod attacks;
 mod polling;
+mod repeating;
 mod secured;
 mod server;
 mod upgrading;

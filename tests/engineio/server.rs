@@ -191,10 +191,24 @@ impl<'a> Polled<'a> {
         self.server.ask(&get(&self.target()))
     }
 
+    /// A poll that has a name, by which the same is known when it comes again.
+    pub fn poll_as(&self, name: &str) -> Answer {
+        self.server.ask(&get(&format!("{}&t={name}", self.target())))
+    }
+
     /// A poll whose answer is not waited for yet. It has reached the session when this returns.
     pub fn wait(&self) -> Client {
+        self.wait_for(&self.target())
+    }
+
+    /// The same, with a name.
+    pub fn wait_as(&self, name: &str) -> Client {
+        self.wait_for(&format!("{}&t={name}", self.target()))
+    }
+
+    fn wait_for(&self, target: &str) -> Client {
         let mut client = Client::dial(self.server.address);
-        client.send(get(&self.target()).as_bytes());
+        client.send(get(target).as_bytes());
         // There is no other sign of it than what the session does with the next request.
         std::thread::sleep(Duration::from_millis(100));
         client

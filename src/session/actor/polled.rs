@@ -1,7 +1,9 @@
 //! Sessions without a socket: what is said comes in posts, what is told is fetched by polls, one of each at a time.
 //!
 //! - Polls and posts are HTTP requests that any worker thread may serve; they come here as messages.
-//! - A poll that is cancelled is the end of the session, as a lost socket is. A second one beside it, too.
+//! - A poll that is cancelled is the end of the session, as a lost socket is, unless the same comes again. Another one
+//!   beside it, too.
+//! - The answer of a poll that has a name is kept until the next comes: it may not have arrived.
 //! - A post is answered when the peer has heard all of it. While the peer is congested, or too much waits to be told, it
 //!   is not, and no other may come.
 //! - An idle session holds neither buffer nor task, beside its actor.
@@ -18,7 +20,7 @@ use super::probe::Probe;
 use super::{Opening, PIECES_PER_TURN, Pump, SCRATCH, Session};
 use crate::domain::CloseReason;
 use crate::session::context::SessionContext;
-use crate::session::outbox::{Outbox, PollAnswer, Unserved};
+use crate::session::outbox::{Outbox, PollAnswer, PollName, Unserved, Waiting};
 use crate::session::payload::{NOOP, Packets};
 use crate::session::peer::Ending;
 use crate::session::wheel::Moment;
@@ -61,7 +63,7 @@ pub fn start_polled(opening: Opening) -> (Polled, oneshot::Receiver<PollAnswer>)
     let outbox = Outbox::polled(sessions, dialect);
     let (answer, answered) = oneshot::channel();
     // It is new, so no poll waits yet.
-    let _ = outbox.wait(answer, false);
+    let _ = outbox.wait(Waiting { answer, name: None, late: false });
     let address = SessionContext::run(Session::new(outbox, peer, Some(Box::default())), |context| {
         context.spawn(Pump);
     });
@@ -69,10 +71,11 @@ pub fn start_polled(opening: Opening) -> (Polled, oneshot::Receiver<PollAnswer>)
 }
 
 impl Polled {
-    /// Waits for something to be told. Dropping this ends the session as lost.
-    pub async fn poll(&self) -> PollAnswer {
+    /// Waits for something to be told. Dropping this ends the session as lost, unless it has a name and is called by it
+    /// again within a moment.
+    pub async fn poll(&self, name: Option<PollName>) -> PollAnswer {
         let (answer, answered) = oneshot::channel();
-        self.send(Waits(answer))?;
+        self.send(Waits { answer, name })?;
         answered.await.unwrap_or(Err(Unserved::Ended))
     }
 
@@ -112,7 +115,10 @@ impl Polled {
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Waits(Sender<PollAnswer>);
+struct Waits {
+    answer: Sender<PollAnswer>,
+    name: Option<PollName>,
+}
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -143,15 +149,18 @@ pub enum GivenUp {
 impl Handler<Waits> for Session {
     type Result = ();
 
-    fn handle(&mut self, Waits(answer): Waits, context: &mut SessionContext) {
+    fn handle(&mut self, Waits { answer, name }: Waits, context: &mut SessionContext) {
         if !self.serves_requests(context) {
             let _ = answer.send(Err(Unserved::Ended));
             return;
         }
         let late = self.polling.as_ref().is_some_and(|polling| polling.probe.is_some());
-        if let Err(answer) = self.outbox.wait(answer, late) {
-            let _ = answer.send(Err(Unserved::Unexpected));
-            self.misused();
+        if let Err((Waiting { answer, .. }, why)) = self.outbox.wait(Waiting { answer, name, late }) {
+            let _ = answer.send(Err(why));
+            match why {
+                Unserved::Ended => self.lose(),
+                Unserved::Unexpected => self.misused(),
+            }
         }
     }
 }
@@ -238,7 +247,11 @@ impl Session {
         let Some(mut post) = self.polling.as_mut().and_then(|polling| polling.post.take()) else { return };
         for _ in 0..PACKETS_PER_TURN {
             if let Some(closing) = &self.closing {
-                let _ = post.answer.send(if closing.misused { Err(Unserved::Unexpected) } else { Ok(()) });
+                let _ = post.answer.send(if closing.ours.is_some_and(is_misuse) {
+                    Err(Unserved::Unexpected)
+                } else {
+                    Ok(())
+                });
                 return;
             }
             if post.answer.is_closed() {
@@ -327,9 +340,22 @@ impl Session {
     /// When something is due that has to do with polls.
     pub(super) fn polling_due(&self) -> Option<Moment> {
         let polling = self.polling.as_ref()?;
-        let probe = polling.probe.as_ref()?;
-        let noop_at = polling.noop_at.filter(|_| probe.is_tried() && self.outbox.has_poll());
-        Some(noop_at.map_or(probe.until(), |at| at.min(probe.until())))
+        let probe = polling.probe.as_ref();
+        let noop_at = polling.noop_at.filter(|_| probe.is_some_and(|it| it.is_tried()) && self.outbox.has_poll());
+        [noop_at, probe.map(|it| it.until()), self.outbox.lost_at()].into_iter().flatten().min()
+    }
+
+    /// Whether all has been fetched that a session that is closed had to tell. Where the last poll may come again, that
+    /// takes a moment longer.
+    pub(super) fn is_fetched(&mut self) -> bool {
+        if !self.outbox.is_polled() {
+            return false;
+        }
+        let Some(closing) = self.closing.as_mut() else { return false };
+        let now = Moment::now();
+        let repeats = closing.ours.is_some_and(may_be_repeated);
+        closing.until = self.outbox.repeats_until().filter(|_| repeats).unwrap_or(now).min(closing.until);
+        closing.until <= now
     }
 }
 
@@ -339,9 +365,15 @@ pub(super) fn shall_still_hear_of(reason: CloseReason) -> bool {
     !is_misuse(reason) && reason != CloseReason::HeartbeatTimeout
 }
 
-pub(super) fn is_misuse(reason: CloseReason) -> bool {
+fn is_misuse(reason: CloseReason) -> bool {
     use CloseReason::{InvalidUtf8, ProtocolError, TooBig, UnsupportedData};
     matches!(reason, ProtocolError | UnsupportedData | InvalidUtf8 | TooBig)
+}
+
+/// Whether a client that was closed may ask again for the last that it was told. When the process ends, nobody can come
+/// again.
+fn may_be_repeated(reason: CloseReason) -> bool {
+    reason != CloseReason::Restarting
 }
 
 /// The frame of a packet that says nothing.
