@@ -20,6 +20,7 @@ const MAX_TEXT: usize = 10_240;
 fn frames(dialect: &str) -> Vec<(&'static str, String)> {
     match dialect {
         "messages" => messages(),
+        "socketio" => socketio(),
         other => panic!("what do clients say in {other}? Put it here"),
     }
 }
@@ -45,6 +46,34 @@ fn messages() -> Vec<(&'static str, String)> {
         ("edit", frame("edit_message", in_room(&format!(r#","message_id":"{id}","text":"{words}""#)))),
         ("delete", frame("delete_message", in_room(&format!(r#","message_id":"{id}""#)))),
         ("react", frame("react", in_room(&format!(r#","message_id":"{id}","emoji":"👍""#)))),
+    ]
+}
+
+/// The text of an event's packet, behind its type.
+fn socketio() -> Vec<(&'static str, String)> {
+    let (room, id, words) = (support::room(), clock::message_id(), support::WORDS);
+    let packet = |ack: &str, event: &str, payload: String| format!(r#"{ack}["{event}",{{{payload}}}]"#);
+    let in_room = |rest: &str| format!(r#""conversation_id":"{room}"{rest}"#);
+    let send = |text: &str| {
+        let text = serde_json::Value::from(text);
+        packet("17", "send_message", in_room(&format!(r#","text":{text},"client_message_id":"c-1""#)))
+    };
+    vec![
+        ("ping", r#"["ping",{}]"#.into()),
+        ("typing", packet("", "typing_start", in_room(""))),
+        ("join", packet("17", "join_conversation", in_room(r#","after_seq":4711"#))),
+        ("leave", packet("17", "leave_conversation", in_room(""))),
+        ("send", send(words)),
+        ("send, with escapes", send(&"\"\n\\".repeat(40))),
+        ("send, 10 KiB", send(&"x".repeat(MAX_TEXT))),
+        (
+            "send, its content an object",
+            packet("17", "send_message", in_room(&format!(r#","content":{{"text":"{words}","caption":null}}"#))),
+        ),
+        ("mark", packet("", "mark_read", in_room(r#","up_to_seq":4711"#))),
+        ("edit", packet("17", "edit_message", in_room(&format!(r#","message_id":"{id}","text":"{words}""#)))),
+        ("delete", packet("17", "delete_message", in_room(&format!(r#","message_id":"{id}""#)))),
+        ("react", packet("17", "react", in_room(&format!(r#","message_id":"{id}","emoji":"👍""#)))),
     ]
 }
 

@@ -1,28 +1,41 @@
 //! What it costs to tell an event to many: the fan-out, the outboxes of real sessions and the kernel, over TCP on
 //! loopback. Beside it the floor, which is the kernel alone: the same bytes, one `send` for each socket.
 //!
+//! Then the same through a whole hub, from a command to the sockets, in each dialect with the connections that clients
+//! have: there a dialect may have an outlet of its own around the session's outbox.
+//!
 //! The clients read between the measurements, in the same thread, so that nothing else runs meanwhile.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on may as well stop")]
 
+#[path = "../tests/support/store.rs"]
+#[allow(dead_code, clippy::expect_used, reason = "tests use more of it")]
+mod store;
 mod support;
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_http::header::HeaderMap;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use smallvec::SmallVec;
+use store::EasyStore;
 use tertulia::clock;
+use tertulia::dialects::socketio::{Arrival, Desk, Guest};
 use tertulia::dialects::{Options, registry};
-use tertulia::domain::{Event, Resume};
+use tertulia::domain::{Command, ConnId, Event, Identity, Reject, Resume, Timestamp};
 use tertulia::hub::effect::{Audience, Delivery, Join, Op};
 use tertulia::hub::fanout::{Fanout, Outlets};
-use tertulia::hub::handle::{Broadcast, Outlet};
-use tertulia::session::dialect::Registered;
+use tertulia::hub::handle::{self, Broadcast, Outlet};
+use tertulia::metrics::Metrics;
+use tertulia::session::dialect::{Carrier, Gatekeeper, Registered};
+use tertulia::session::member::{Club, Lobby, Member, Place, Provenance};
 use tertulia::session::{Link, Opening, Peer, SessionLimits, Sessions, start};
+use tertulia::socketio::{Client, ClientSettings};
 use tertulia::transport::io::Io;
 
 const OUTLETS: [usize; 3] = [1, 100, 1_000];
@@ -32,6 +45,9 @@ const UNREAD: u64 = 16;
 
 /// The deliveries that go out together where several wait.
 const TOGETHER: u64 = 16;
+
+/// How long an event may be on its way.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A client that says nothing: it only hands its sending side over.
 struct Listener(Rc<RefCell<Vec<Rc<dyn Outlet>>>>);
@@ -134,9 +150,12 @@ fn finish(fanout: &mut Fanout) {
     while fanout.step() {}
 }
 
+fn options() -> Options {
+    Options { max_text_bytes: 10_240, message_ids: clock::message_id, socketio_path: "/socket.io/" }
+}
+
 fn fanout(c: &mut Criterion) {
-    let options = Options { max_text_bytes: 10_240, message_ids: clock::message_id, socketio_path: "/socket.io/" };
-    let registered = &registry(&options)[0];
+    let registered = &registry(&options())[0];
     let mut text = Vec::new();
     registered.dialect.encode(&Event::Typing(support::typing()), None, clock::now(), &mut text);
     let mut group = c.benchmark_group("tell");
@@ -178,9 +197,126 @@ fn fanout(c: &mut Criterion) {
     }
 }
 
+/// Knows everyone by a number.
+struct Numbers;
+
+impl Gatekeeper for Numbers {
+    fn verify(&self, token: Option<&str>, _: Timestamp) -> Result<Arc<Identity>, Reject> {
+        Ok(support::identity(token.unwrap().parse().unwrap()))
+    }
+}
+
+/// Lets everyone in.
+struct Open;
+
+impl Lobby for Open {
+    fn left(&self, _: IpAddr) {}
+}
+
+/// A client that says all that it has to say as soon as it may.
+struct Hasty<P>(P, Vec<String>);
+
+impl<P: Peer> Peer for Hasty<P> {
+    fn opened(&mut self, link: &mut Link<'_>) {
+        self.0.opened(link);
+        for said in &self.1 {
+            self.0.text(said, link);
+        }
+    }
+
+    fn text(&mut self, text: &str, link: &mut Link<'_>) {
+        self.0.text(text, link);
+    }
+}
+
+/// A hub on this thread, with one worker, and those who listen in one room of it.
+struct Whole {
+    club: Arc<Club>,
+    publisher: ConnId,
+}
+
+impl Whole {
+    /// One who types, whose dialect is `plain`, and a listener for each of the other sockets.
+    async fn new(registered: &'static Registered, plain: &'static Registered, mut servers: Vec<TcpStream>) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let rules = handle::Rules { auto_create: true, ..handle::Rules::default() };
+        let hub = handle::start(rules, Arc::new(EasyStore::default()), metrics.clone(), handle::Place::WithTheWorker);
+        hub.start_here();
+        let (gatekeeper, events) = (Arc::new(Numbers), None);
+        let club = Arc::new(Club { hub, gatekeeper, metrics, events, typing: None, idle_timeout: None });
+        let limits = SessionLimits { heartbeat_interval: None, heartbeat_timeout: None, ..SessionLimits::default() };
+        let sessions = Sessions::new(limits);
+        let settings = Arc::new(ClientSettings::default());
+        let desk = Desk::new(club.clone(), registered, &options(), true);
+        let provenance = Provenance { address: Ipv4Addr::LOCALHOST.into(), origin: None };
+        let begin = |io: TcpStream, peer: Box<dyn Peer>, dialect| {
+            let io = Io::from(tokio::net::TcpStream::from_std(io).unwrap());
+            start(io, Vec::new(), &[], Opening { peer, dialect, sessions: sessions.clone() });
+        };
+
+        let join = format!(r#"{{"type":"join_session","payload":{{"session_id":"{}"}}}}"#, support::room());
+        let member =
+            |registered, n| Member::new(club.clone(), registered, support::identity(n), provenance.clone(), None);
+        let publisher = member(plain, 0);
+        let conn = publisher.conn();
+        begin(servers.pop().unwrap(), Box::new(Hasty(publisher, vec![join.clone()])), Some(plain));
+        let count = servers.len() as u64;
+        for (n, io) in (1..).zip(servers) {
+            match registered.dialect.carrier() {
+                Carrier::WebSocket => {
+                    begin(io, Box::new(Hasty(member(registered, n), vec![join.clone()])), Some(registered));
+                }
+                Carrier::EngineIo => {
+                    let (token, place) = (n.to_string(), Place::new(Arc::new(Open), provenance.address));
+                    let (headers, provenance) = (&HeaderMap::new(), provenance.clone());
+                    let arrival = Arrival { headers, query: "", token: Some(&token), provenance, place };
+                    let client = Client::new(&settings, Box::new(Guest::new(desk.clone(), arrival)));
+                    let join = format!(r#"2["join_conversation",{{"conversation_id":"{}"}}]"#, support::room());
+                    begin(io, Box::new(Hasty(client, vec!["0".into(), join])), None);
+                }
+            }
+        }
+        while club.hub.snapshot().await.unwrap().connections as u64 <= count {
+            actix::clock::sleep(Duration::from_millis(50)).await;
+        }
+        actix::clock::sleep(Duration::from_millis(50)).await;
+        Self { club, publisher: conn }
+    }
+
+    /// Has one event told to so many, and waits until it was handed to all of them.
+    async fn tell(&self, listeners: u64) {
+        let (room, told) = (support::room(), &self.club.metrics.messages_out);
+        let before = told.get();
+        self.club.hub.command(self.publisher, Command::Typing { room, contact: None, is_typing: true }, None);
+        let begun = Instant::now();
+        while told.get() - before < listeners {
+            assert!(begun.elapsed() < PATIENCE, "only {} of {listeners} were told", told.get() - before);
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn whole(c: &mut Criterion) {
+    let registry = registry(&options());
+    let plain = registry.iter().find(|it| it.dialect.carrier() == Carrier::WebSocket).unwrap();
+    let mut group = c.benchmark_group("tell, from the command on");
+    for count in OUTLETS {
+        group.throughput(Throughput::Elements(count as u64));
+        for registered in registry {
+            let (mut clients, servers) = pairs(count + 1);
+            let system = actix::System::new();
+            let whole = system.block_on(Whole::new(registered, plain, servers));
+            read_all(&mut clients);
+            group.bench_function(BenchmarkId::new(registered.dialect.name(), count), |b| {
+                b.iter_custom(|rounds| timed(rounds, &mut clients, || system.block_on(whole.tell(count as u64))));
+            });
+        }
+    }
+}
+
 criterion_group! {
     name = benches;
     config = support::config();
-    targets = fanout
+    targets = fanout, whole
 }
 criterion_main!(benches);

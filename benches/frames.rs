@@ -1,13 +1,20 @@
-//! What the WebSocket frames themselves cost: reading what clients send, in whatever pieces it comes, and writing.
+//! What the frames themselves cost: reading what clients send, in whatever pieces it comes, and writing; and the packets of
+//! Socket.IO, in frames as well as in the answers to polls.
 //!
 //! The reader unmasks in place. The masks here are zero, so that a piece is the same after it was read and need not be
 //! made anew; the work is that of any mask.
 
+#![allow(clippy::unwrap_used, reason = "a bench that cannot go on may as well stop")]
+
 mod support;
 
+use std::cell::RefCell;
 use std::hint::black_box;
+use std::rc::Rc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tertulia::session::{Link, Opening, Outbox, Peer, SessionLimits, Sessions, start_polled};
+use tertulia::socketio::{message_frame, packet};
 use tertulia::transport::ws::Opcode;
 use tertulia::transport::ws::reader::{Frame, Reader};
 use tertulia::transport::ws::writer::{frame, frame_with};
@@ -109,9 +116,82 @@ fn writing(c: &mut Criterion) {
     }
 }
 
+/// A client's packets, behind Engine.IO's type. Their JSON is looked through, but nothing is made of it yet.
+fn packets(c: &mut Criterion) {
+    let event = |text: &str| format!(r#"["send_message",{{"conversation_id":"{}","text":"{text}"}}]"#, support::room());
+    let placeholders = (0..10).map(|num| format!(r#"{{"_placeholder":true,"num":{num}}}"#)).collect::<Vec<_>>();
+    let packets: Vec<(&str, String)> = vec![
+        ("an event", format!("2{}", event(support::WORDS))),
+        ("an event with an id, in a namespace", format!("2/somewhere,17{}", event(support::WORDS))),
+        ("an event of 10 KiB", format!("2{}", event(&"x".repeat(10 * 1024)))),
+        ("10 attachments", format!(r#"510-["files",{}]"#, placeholders.join(","))),
+        ("an acknowledgement", "317[]".into()),
+        ("a connect", r#"0{"token":"a","pid":"b","offset":"c"}"#.into()),
+        ("arrays in arrays, 10 KiB", format!("2[\"a\",{}{}]", "[".repeat(5 * 1024), "]".repeat(5 * 1024))),
+    ];
+    let mut group = c.benchmark_group("packets");
+    for (name, text) in packets {
+        assert!(packet::read(&text, 10).is_ok(), "{name} is refused");
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(BenchmarkId::new("read", name), |b| {
+            b.iter(|| packet::read(black_box(&text), 10).is_ok());
+        });
+    }
+    let args = event(support::WORDS);
+    group.throughput(Throughput::Bytes(args.len() as u64));
+    group.bench_function(BenchmarkId::new("write", "an event"), |b| {
+        b.iter(|| packet::event(packet::MAIN, black_box(&args), None, 0));
+    });
+}
+
+/// Whoever serves a client: hands over what it writes through.
+struct Silent(Rc<RefCell<Option<Rc<Outbox>>>>);
+
+impl Peer for Silent {
+    fn opened(&mut self, link: &mut Link<'_>) {
+        *self.0.borrow_mut() = Some(link.outbox().clone());
+    }
+
+    fn text(&mut self, _: &str, _: &mut Link<'_>) {}
+}
+
+/// A broadcast's frames wait in a session without a socket, and a poll takes them away: what that costs beside the HTTP.
+fn polls(c: &mut Criterion) {
+    let broadcast = message_frame(&format!(r#"2["message:new",{{"text":"{}"}}]"#, support::WORDS));
+    let system = actix::System::new();
+    let mut group = c.benchmark_group("polls");
+    for waiting in [1, 16, 256] {
+        let handed = Rc::new(RefCell::new(None));
+        let limits = SessionLimits { heartbeat_interval: None, heartbeat_timeout: None, ..SessionLimits::default() };
+        let polled = system.block_on(async {
+            let peer = Box::new(Silent(handed.clone()));
+            let (polled, first) = start_polled(Opening { peer, dialect: None, sessions: Sessions::new(limits) });
+            while handed.borrow().is_none() {
+                tokio::task::yield_now().await;
+            }
+            handed.borrow().as_ref().unwrap().post(&broadcast, false);
+            assert!(first.await.unwrap().is_ok(), "the first poll was not answered");
+            polled
+        });
+        let outbox = handed.take().unwrap();
+        group.throughput(Throughput::Elements(waiting));
+        group.bench_function(BenchmarkId::new("packets taken by a poll", waiting), |b| {
+            b.iter(|| {
+                for _ in 0..waiting {
+                    outbox.post(&broadcast, false);
+                }
+                let payload = system.block_on(polled.poll()).unwrap();
+                // Each but the last has a separator behind it, and none the header that it has as a frame.
+                assert!(payload.len() as u64 >= waiting * (broadcast.len() as u64 - 4), "not all of it came");
+                payload
+            });
+        });
+    }
+}
+
 criterion_group! {
     name = benches;
     config = support::config();
-    targets = reading, writing
+    targets = reading, writing, packets, polls
 }
 criterion_main!(benches);

@@ -25,7 +25,7 @@ fn program() -> PathBuf {
 fn a_short_run_loses_nothing_and_makes_its_tables() {
     let out = tempfile::tempdir().unwrap();
     let mut run = Command::new(program());
-    run.args(["--quick", "--only", "wide,storm", "--servers", "hub,hub-stored,floor"]);
+    run.args(["--quick", "--only", "wide,storm", "--servers", "hub,hub-stored,hub-socketio,hub-socketio-stored,floor"]);
     run.arg("--hub").arg(env!("CARGO_BIN_EXE_tertulia")).arg("--out").arg(out.path()).arg("--to").arg(out.path());
     let output = run.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -36,8 +36,9 @@ fn a_short_run_loses_nothing_and_makes_its_tables() {
         results.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
     let visited: Vec<_> =
         visits.iter().map(|it| (it["workload"].as_str().unwrap(), it["server"].as_str().unwrap())).collect();
-    let wanted = [("wide", "hub"), ("wide", "floor"), ("wide", "hub-stored"), ("storm", "hub"), ("storm", "floor")];
-    assert_eq!(visited, wanted);
+    let wide = ["hub", "hub-socketio", "floor", "hub-stored", "hub-socketio-stored"].map(|it| ("wide", it));
+    let storm = ["hub", "hub-socketio", "floor"].map(|it| ("storm", it));
+    assert_eq!(visited, [&wide[..], &storm[..]].concat());
     for visit in &visits {
         let figure = |name: &str| visit["figures"][name].as_f64();
         assert_eq!((figure("lost"), figure("disorder")), (Some(0.0), Some(0.0)), "{visit}");
@@ -45,10 +46,15 @@ fn a_short_run_loses_nothing_and_makes_its_tables() {
         assert!(cost.is_some_and(|us| us > 0.0), "{visit}");
     }
     // The floor writes what the hub writes, but for counters in it that grow.
-    let bytes = |nth: usize| visits[nth]["figures"]["bytes"].as_f64().unwrap();
-    assert!((bytes(0) - bytes(1)).abs() < 5.0, "{} and {}", bytes(0), bytes(1));
+    let bytes = |server: &str| {
+        let visit = visits.iter().find(|it| it["workload"] == "wide" && it["server"] == server).unwrap();
+        visit["figures"]["bytes"].as_f64().unwrap()
+    };
+    assert!((bytes("hub") - bytes("floor")).abs() < 5.0, "{} and {}", bytes("hub"), bytes("floor"));
     let page = fs::read_to_string(out.path().join("results.md")).unwrap();
-    assert!(page.contains("| Tertulia |") && page.contains("| the floor"), "{page}");
+    for row in ["| Tertulia |", "| Tertulia over Socket.IO |", "| Tertulia over Socket.IO, stored", "| the floor"] {
+        assert!(page.contains(row), "no {row} in\n{page}");
+    }
 }
 
 #[test]

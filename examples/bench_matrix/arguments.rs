@@ -26,8 +26,8 @@ pub struct Arguments {
     /// Only these workloads: wide, small, middle (together: fanout), idle, storm, durable, growth, drain.
     #[arg(long, value_delimiter = ',', value_name = "WORKLOAD,…")]
     pub only: Vec<String>,
-    /// Only these servers: hub, hub-stored, hub-postgres, floor, writer, writer-postgres, bun, socketio, socketioxide,
-    /// centrifuge.
+    /// Only these servers: hub, hub-stored, hub-postgres, hub-socketio, hub-socketio-stored, floor, writer, writer-postgres,
+    /// bun, socketio, socketioxide, centrifuge.
     #[arg(long, value_delimiter = ',', value_name = "SERVER,…")]
     pub servers: Vec<Server>,
     /// The hub's program. Without it, the repository's own is built.

@@ -74,6 +74,23 @@ fn targets_are_met_by_medians_of_one_run() {
 }
 
 #[test]
+fn over_socket_io_the_hub_is_held_against_its_peers_and_against_itself() {
+    let mut lines = vec![run("a", false)];
+    let servers =
+        [(Server::HubSocketIo, 2.1), (Server::SocketIo, 12.0), (Server::Socketioxide, 4.2), (Server::Hub, 1.75)];
+    lines.extend(servers.map(|(server, cpu)| wide("a", server, cpu, 0.0)));
+    lines.push(visit("a", Workload::Idle, Server::HubSocketIo, &[("kb", 3.5)]));
+    let page = page(&Measured::newest(&lines).unwrap());
+    let verdict =
+        |goal: &str| row(&page, &format!("| CPU per delivery over Socket.IO, 1 × 1000, closed loop | {goal}"));
+    assert!(verdict("≤ 1/6 × Socket.IO on Node.js").ends_with("| 0.18 × | 0.18 × | **not met** |"), "{page}");
+    assert!(verdict("≤ 0.80 × socketioxide").ends_with("| 0.50 × | 0.50 × | met |"), "{page}");
+    assert!(verdict("≤ 1.10 × Tertulia").ends_with("| 1.20 × | 1.20 × | **not met** |"), "{page}");
+    assert!(row(&page, "| memory per idle connection over Socket.IO").ends_with("| 3.50 KB | **not met** |"), "{page}");
+    assert!(row(&page, "| Tertulia over Socket.IO |").contains("| 2.10 | 0.83 |"), "{page}");
+}
+
+#[test]
 fn targets_go_both_ways() {
     let durable = |server, rate| visit("a", Workload::Durable, server, &[("stored_per_s", rate)]);
     let verdict = |rate: f64| {

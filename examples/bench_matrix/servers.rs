@@ -7,12 +7,15 @@ use std::str::FromStr;
 use super::Result;
 use super::generator::wire::Wire;
 
-/// What is measured. The same hub counts twice where it makes a difference whether something is stored.
+/// What is measured. The same hub counts several times where it makes a difference whether something is stored, and in which
+/// dialect it is told.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Server {
     Hub,
     HubStored,
     HubPostgres,
+    HubSocketIo,
+    HubSocketIoStored,
     Floor,
     Writer,
     WriterPostgres,
@@ -23,10 +26,12 @@ pub enum Server {
 }
 
 impl Server {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Hub,
         Self::HubStored,
         Self::HubPostgres,
+        Self::HubSocketIo,
+        Self::HubSocketIoStored,
         Self::Floor,
         Self::Writer,
         Self::WriterPostgres,
@@ -43,6 +48,8 @@ impl Server {
             Self::Hub => "hub",
             Self::HubStored => "hub-stored",
             Self::HubPostgres => "hub-postgres",
+            Self::HubSocketIo => "hub-socketio",
+            Self::HubSocketIoStored => "hub-socketio-stored",
             Self::Floor => "floor",
             Self::Writer => "writer",
             Self::WriterPostgres => "writer-postgres",
@@ -59,6 +66,8 @@ impl Server {
             Self::Hub => "Tertulia",
             Self::HubStored => "Tertulia, stored in SQLite",
             Self::HubPostgres => "Tertulia, stored in PostgreSQL",
+            Self::HubSocketIo => "Tertulia over Socket.IO",
+            Self::HubSocketIoStored => "Tertulia over Socket.IO, stored in SQLite",
             Self::Floor => "the floor: `epoll` and `send`",
             Self::Writer => "a bare writer, SQLite",
             Self::WriterPostgres => "a bare writer, PostgreSQL",
@@ -73,6 +82,8 @@ impl Server {
         match self {
             Self::Hub => Wire::Typing,
             Self::HubStored | Self::HubPostgres | Self::Writer | Self::WriterPostgres => Wire::Messages,
+            Self::HubSocketIo => Wire::SocketIoTyping,
+            Self::HubSocketIoStored => Wire::SocketIoMessages,
             Self::Floor | Self::Bun => Wire::Raw,
             Self::SocketIo | Self::Socketioxide => Wire::SocketIo,
             Self::Centrifuge => Wire::Centrifuge,
@@ -145,7 +156,9 @@ impl Place {
     pub fn command(&self, server: Server, port: u16) -> Result<Command> {
         let home = self.peer(server);
         let mut command = match server {
-            Server::Hub | Server::HubStored | Server::HubPostgres => self.hub_command(server, port),
+            Server::Hub | Server::HubStored | Server::HubPostgres | Server::HubSocketIo | Server::HubSocketIoStored => {
+                self.hub_command(server, port)
+            }
             Server::Floor => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.arg("floor").arg("--listen").arg(format!("127.0.0.1:{port}"));

@@ -65,13 +65,25 @@ pub fn all(measured: &Measured<'_>) -> Vec<Target> {
         targets.push(Target::at_most(1.0, "×", reached, &what, format!("below {}", Server::Bun.title())));
     }
     for (workload, shape) in SHAPES {
+        let what = format!("CPU per delivery over Socket.IO, {shape}, closed loop");
+        let reached = ratio(measured, workload, "cpu_us", (Server::HubSocketIo, Server::SocketIo));
+        let goal = format!("≤ 1/6 × {}", Server::SocketIo.title());
+        targets.push(Target::at_most(1.0 / 6.0, "×", reached, &what, goal));
+        for (server, limit) in [(Server::Socketioxide, 0.8), (Server::Hub, 1.1)] {
+            let reached = ratio(measured, workload, "cpu_us", (Server::HubSocketIo, server));
+            targets.push(Target::at_most(limit, "×", reached, &what, format!("≤ {limit:.2} × {}", server.title())));
+        }
+    }
+    for (workload, shape) in SHAPES {
         let reached = ratio(measured, workload, "cpu_us", (Server::HubStored, Server::Hub));
         let what = format!("CPU per delivery of stored messages, {shape}");
         targets.push(Target::at_most(1.5, "×", reached, &what, "≤ 1.50 × the same without storing".to_owned()));
     }
-    let reached = figure(measured, Workload::Idle, Server::Hub, "kb", 1.0);
-    let what = "memory per idle connection, 10,000 of them";
-    targets.push(Target::at_most(2.0, "KB", reached, what, "≤ 2 KB".to_owned()));
+    for (server, limit, over) in [(Server::Hub, 2.0, ""), (Server::HubSocketIo, 3.0, " over Socket.IO")] {
+        let reached = figure(measured, Workload::Idle, server, "kb", 1.0);
+        let what = format!("memory per idle connection{over}, 10,000 of them");
+        targets.push(Target::at_most(limit, "KB", reached, &what, format!("≤ {limit} KB")));
+    }
     let reached = figure(measured, Workload::Storm, Server::Hub, "connect_us", 1.0);
     targets.push(Target::at_most(60.0, "µs", reached, "CPU of connect, token and join", "≤ 60 µs".to_owned()));
     targets.push(durable(measured, (Server::HubStored, Server::Writer), "SQLite"));

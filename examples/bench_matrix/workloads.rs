@@ -54,12 +54,15 @@ impl Workload {
 
     /// Who is put through it, in this order.
     pub fn servers(self) -> Vec<Server> {
-        use Server::{Bun, Centrifuge, Floor, Hub, HubPostgres, HubStored, SocketIo, Socketioxide};
+        use Server::{
+            Bun, Centrifuge, Floor, Hub, HubPostgres, HubSocketIo, HubSocketIoStored, HubStored, SocketIo, Socketioxide,
+        };
         match self {
             Self::Wide | Self::Small | Self::Middle => {
-                vec![Hub, Floor, Bun, HubStored, SocketIo, Socketioxide, Centrifuge]
+                vec![Hub, HubSocketIo, Floor, Bun, HubStored, HubSocketIoStored, SocketIo, Socketioxide, Centrifuge]
             }
-            Self::Idle | Self::Storm | Self::Growth => vec![Hub, Floor, Bun, SocketIo, Socketioxide, Centrifuge],
+            Self::Idle | Self::Storm => vec![Hub, HubSocketIo, Floor, Bun, SocketIo, Socketioxide, Centrifuge],
+            Self::Growth => vec![Hub, Floor, Bun, SocketIo, Socketioxide, Centrifuge],
             Self::Durable => vec![HubStored, Server::Writer, HubPostgres, Server::WriterPostgres],
             Self::Drain => vec![Hub],
         }

@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn every_publish_carries_its_mark() {
-        for wire in [Wire::Typing, Wire::Messages, Wire::Raw, Wire::SocketIo, Wire::Centrifuge] {
+        for wire in Wire::ALL {
             let mut room = Room::new("r".to_owned(), 0, wire);
             room.publish(7, 1, 1, 0);
             let bytes = room.publish(7, 1, 1, 0).to_vec();

@@ -9,8 +9,12 @@ pub enum Wire {
     Messages,
     /// Plain text: the room is in the query, the server says `joined`, then passes on whatever it is sent.
     Raw,
-    /// Socket.IO 5 over Engine.IO 4 on a WebSocket.
+    /// Socket.IO 5 over Engine.IO 4 on a WebSocket, as the peers speak it: whoever says something does not hear it.
     SocketIo,
+    /// The hub's `socketio` dialect, where someone types.
+    SocketIoTyping,
+    /// The same dialect with messages, which are stored before anyone gets them; then their publisher does, too.
+    SocketIoMessages,
     /// The JSON protocol of centrifuge.
     Centrifuge,
 }
@@ -22,11 +26,28 @@ pub struct Step {
 }
 
 impl Wire {
+    #[cfg(test)]
+    pub const ALL: [Self; 7] = [
+        Self::Typing,
+        Self::Messages,
+        Self::Raw,
+        Self::SocketIo,
+        Self::SocketIoTyping,
+        Self::SocketIoMessages,
+        Self::Centrifuge,
+    ];
+
+    fn is_socket_io(self) -> bool {
+        matches!(self, Self::SocketIo | Self::SocketIoTyping | Self::SocketIoMessages)
+    }
+
     pub fn path(self, room: &str, token: &str) -> String {
         match self {
             Self::Typing | Self::Messages => format!("/api/v1/ws/messages?token={token}"),
             Self::Raw => format!("/?room={room}&token={token}"),
-            Self::SocketIo => "/socket.io/?EIO=4&transport=websocket".to_owned(),
+            Self::SocketIo | Self::SocketIoTyping | Self::SocketIoMessages => {
+                "/socket.io/?EIO=4&transport=websocket".to_owned()
+            }
             Self::Centrifuge => "/connection/websocket".to_owned(),
         }
     }
@@ -41,9 +62,9 @@ impl Wire {
                 step(Some(join), "\"session_joined\"")
             }
             (Self::Raw, 0) => step(None, "joined"),
-            (Self::SocketIo, 0) => step(None, "0{"),
-            (Self::SocketIo, 1) => step(Some(format!(r#"40{{"token":"{token}"}}"#)), "40{"),
-            (Self::SocketIo, 2) => {
+            (wire, 0) if wire.is_socket_io() => step(None, "0{"),
+            (wire, 1) if wire.is_socket_io() => step(Some(format!(r#"40{{"token":"{token}"}}"#)), "40{"),
+            (wire, 2) if wire.is_socket_io() => {
                 let join = format!(r#"42["join_conversation",{{"conversation_id":"{room}"}}]"#);
                 step(Some(join), "joined_conversation")
             }
@@ -68,7 +89,12 @@ impl Wire {
                 format!(r#"{{"type":"send_message","payload":{{"session_id":"{room}","text":"{text}"}}}}"#)
             }
             Self::Raw => text,
-            Self::SocketIo => format!(r#"42["send_message",{{"conversation_id":"{room}","text":"{text}"}}]"#),
+            Self::SocketIoTyping => {
+                format!(r#"42["typing_start",{{"conversation_id":"{room}","contact_id":"{mark}"}}]"#)
+            }
+            Self::SocketIo | Self::SocketIoMessages => {
+                format!(r#"42["send_message",{{"conversation_id":"{room}","text":"{text}"}}]"#)
+            }
             Self::Centrifuge => {
                 format!(r#"{{"id":3,"publish":{{"channel":"{room}","data":{{"text":"{text}"}}}}}}"#)
             }
@@ -78,7 +104,7 @@ impl Wire {
     /// The answer that a heartbeat of the application gets.
     pub fn pong(self, message: &[u8]) -> Option<&'static [u8]> {
         match (self, message) {
-            (Self::SocketIo, b"2") => Some(b"3"),
+            (wire, b"2") if wire.is_socket_io() => Some(b"3"),
             (Self::Centrifuge, b"{}") => Some(b"{}"),
             _ => None,
         }
@@ -86,7 +112,7 @@ impl Wire {
 
     /// Whether a publisher hears itself as everyone else does.
     pub fn echoes(self) -> bool {
-        self == Self::Centrifuge
+        matches!(self, Self::Centrifuge | Self::SocketIoMessages)
     }
 
     /// Whether a publisher is told, with its mark, that what it said is stored.
@@ -96,6 +122,6 @@ impl Wire {
 
     /// Whether a message says that something was refused.
     pub fn is_refusal(self, message: &[u8]) -> bool {
-        memchr::memmem::find(message, b"\"error\"").is_some() || self == Self::SocketIo && message.starts_with(b"44")
+        memchr::memmem::find(message, b"\"error\"").is_some() || self.is_socket_io() && message.starts_with(b"44")
     }
 }

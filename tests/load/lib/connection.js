@@ -68,7 +68,7 @@ export class Connection {
   open() {
     this.began = now();
     return new Promise((resolve, reject) => {
-      const ws = new WebSocket(address(this.settings), null, handshake(this));
+      const ws = new WebSocket(this.address(), null, handshake(this));
       this.ws = ws;
       let refused = "";
       ws.onopen = () => {
@@ -87,15 +87,21 @@ export class Connection {
     });
   }
 
+  address() {
+    return address(this.settings);
+  }
+
   /** Resolves with the payload of `session_joined`. `after`: the last `seq` known; without it, the past is not told. */
   join(room, after) {
     const payload = { session_id: room, ...this.joinWith };
     if (after !== undefined) payload.after_seq = after;
-    return this.ask("join_session", payload, times.join, ({ last_seq: last }) => {
-      const log = this.rooms.get(room) ?? new RoomLog(1 + (after ?? last));
-      log.liveFrom = last + 1;
-      this.rooms.set(room, log);
-    });
+    return this.ask("join_session", payload, times.join, ({ last_seq: last }) => this.joined(room, after, last));
+  }
+
+  joined(room, after, last) {
+    const log = this.rooms.get(room) ?? new RoomLog(1 + (after ?? last));
+    log.liveFrom = last + 1;
+    this.rooms.set(room, log);
   }
 
   /** How far the room has come, as the hub knows it. */
@@ -108,14 +114,19 @@ export class Connection {
     const key = this.keys + (this.serial += 1);
     const at = now();
     const text = padded(`${at.toFixed(3)} ${words}`, this.settings.SIZE ?? 0);
-    const payload = { session_id: room, text, client_message_id: key };
-    const frame = JSON.stringify({ type: "send_message", message_id: key, payload });
+    const frame = this.message(key, room, text);
     note("sent");
     note("missing_acks");
     return new Promise((resolve) => {
       this.unacknowledged.set(key, { frame, room, at, resolve });
       if (this.isOpen) this.ws.send(frame);
     });
+  }
+
+  /** The frame that says something. */
+  message(key, room, text) {
+    const payload = { session_id: room, text, client_message_id: key };
+    return JSON.stringify({ type: "send_message", message_id: key, payload });
   }
 
   /** A frame that nobody answers. */
@@ -126,6 +137,10 @@ export class Connection {
   /** A frame and its answer's payload; rejects with an error of the hub. */
   ask(type, payload, trend, before) {
     const id = `q${(this.serial += 1)}`;
+    return this.question(type, id, JSON.stringify({ type, message_id: id, payload }), trend, before);
+  }
+
+  question(type, id, frame, trend, before) {
     return new Promise((resolve, reject) => {
       if (!this.isOpen) return reject(new Error(`${type}: the connection is closed`));
       const callOff = alarm(PATIENCE_MS, () => {
@@ -134,13 +149,18 @@ export class Connection {
         reject(new Error(`${type}: no answer within ${PATIENCE_MS / 1000} s`));
       });
       this.asked.set(id, { resolve, reject, at: now(), trend, before, callOff });
-      this.ws.send(JSON.stringify({ type, message_id: id, payload }));
+      this.ws.send(frame);
     });
   }
 
-  hear(event) {
+  /** Something came: looks at the clock now and then. */
+  comes(event) {
     this.heard += 1;
     if (this.heard % LOOK_EVERY === 0) times.behind.add(now() - event.timestamp);
+  }
+
+  hear(event) {
+    this.comes(event);
     const { type, payload, in_reply_to: frame } = parsed(event.data);
     if (type === "new_message") {
       this.hearMessage(payload, event.timestamp);
@@ -164,6 +184,10 @@ export class Connection {
       if (this.unacknowledged.has(payload.client_message_id)) this.settled(payload.client_message_id, payload);
       return;
     }
+    this.delivered(payload, log, read);
+  }
+
+  delivered(payload, log, read) {
     note("delivered");
     note("missing_deliveries", -1);
     if (payload.seq < log.liveFrom) note("replayed");
@@ -186,8 +210,13 @@ export class Connection {
     requests.add(false);
     note("acked");
     note("missing_acks", -1);
-    note("missing_deliveries", this.audience.get(room) ?? 0);
+    note("missing_deliveries", this.hearers(room));
     resolve(payload);
+  }
+
+  /** How many are to hear what it says in a room. */
+  hearers(room) {
+    return this.audience.get(room) ?? 0;
   }
 
   answer(id, payload, read) {
@@ -203,14 +232,17 @@ export class Connection {
 
   refused(frame, { code, message }) {
     requests.add(true);
+    if (!this.turnDown(frame, `${code}: ${message}`)) complain(`connection ${this.index}: ${code}: ${message}`);
+  }
+
+  /** Whoever waits for the answer to a frame is told that there is none. Whether anybody did. */
+  turnDown(frame, why) {
     const question = this.asked.get(frame);
-    if (question) {
-      this.asked.delete(frame);
-      question.callOff();
-      question.reject(new Error(`${code}: ${message}`));
-    } else {
-      complain(`connection ${this.index}: ${code}: ${message}`);
-    }
+    if (!question) return false;
+    this.asked.delete(frame);
+    question.callOff();
+    question.reject(new Error(why));
+    return true;
   }
 
   /** Without a word from the hub, 1006. */

@@ -59,12 +59,15 @@ export function seat({ CONNECTIONS, SLOW = 0, ROOMS, SENDERS }, run, index) {
   return { room: room(run, number), others: members - 1, isSender: Math.floor(index / ROOMS) < (SENDERS ?? 0) };
 }
 
-/** Runs this virtual user's share of the crowd; `work` gets its connections, which are open and have joined. */
-export async function crowd(settings, run, work, come = takeSeat) {
+/**
+ * Runs this virtual user's share of the crowd; `work` gets its connections, which are open and have joined. `Kind`: what is
+ * spoken on them.
+ */
+export async function crowd(settings, run, work, come = takeSeat, Kind = Connection) {
   const step = users(settings);
   const mine = [];
   for (let index = exec.scenario.iterationInTest; index < settings.CONNECTIONS; index += step) {
-    mine.push(new Connection(settings, run, index));
+    mine.push(new Kind(settings, run, index));
   }
   const width = settings.CONCURRENCY ? Math.max(1, Math.floor(settings.CONCURRENCY / step)) : mine.length;
   const here = [];

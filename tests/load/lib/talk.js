@@ -1,19 +1,25 @@
 /** The plainest workload: connections sit in rooms, some speak at an even pace, everyone hears everything. */
-import { begin, count, crowd, crowdOptions, speak } from "./crowd.js";
+import { begin, count, crowd, crowdOptions, speak, takeSeat } from "./crowd.js";
 import { thresholds } from "./ledger.js";
 import { summary } from "./summary.js";
 
-/** What a workload of this kind exports. */
-export function talk(our, title) {
+/** What a workload of this kind exports. `Kind`: as for `crowd`. */
+export function talk(our, title, Kind) {
   return {
     options: crowdOptions(our, thresholds(our, "delivery", { acked: ["count>0"] })),
     setup: () => begin(our),
     handleSummary: summary(our, title),
     run: (run) =>
-      crowd(our, run, async (connections) => {
-        await talking(our, run, connections);
-        await count(connections, run);
-      }),
+      crowd(
+        our,
+        run,
+        async (connections) => {
+          await talking(our, run, connections);
+          await count(connections, run);
+        },
+        takeSeat,
+        Kind,
+      ),
   };
 }
 
