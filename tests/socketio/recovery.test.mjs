@@ -74,6 +74,21 @@ for (const [way, transports] of Object.entries(WAYS)) {
     await scene.hearsMore();
     await scene.heardAll();
   });
+
+  test(`over ${way}: orderly restarts of the hub`, async () => {
+    scene = await Scene.set(hub, { transports });
+    await scene.talk();
+    for (let i = 0; i < 3; i++) {
+      await scene.hearsMore();
+      await scene.survives(`restart ${i + 1}`, async () => {
+        hub.process.kill("SIGTERM");
+        await hub.ended;
+        await hub.run();
+      });
+    }
+    await scene.hearsMore();
+    await scene.heardAll();
+  });
 }
 
 test("the connection is lost again while the past is being told", async () => {
@@ -139,19 +154,6 @@ test("a message that is told in both vocabularies is missed in neither", async (
   for (const event of ["message:new", "message_received"]) {
     assert.deepEqual(client.heard(event).filter((it) => it.id === id).length, 1, event);
   }
-});
-
-test("an orderly restart of the hub is survived, too", async () => {
-  scene = await Scene.set(hub);
-  await scene.talk();
-  await scene.hearsMore();
-  await scene.survives("a restart", async () => {
-    hub.process.kill("SIGTERM");
-    await hub.ended;
-    await hub.run();
-  });
-  await scene.hearsMore();
-  await scene.heardAll();
 });
 
 test("what was changed meanwhile is told as it is now", async () => {

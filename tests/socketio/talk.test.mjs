@@ -213,7 +213,7 @@ test("typing is acknowledged, too, where somebody waits for that", async () => {
     [a, "typing_stop", { conversation_id: room }],
     [b, "typing", { room_id: room, is_typing: true }],
   ]) {
-    await client.does(event, payload);
+    assert.deepEqual(await client.ask(event, payload), {}, event);
   }
 });
 
