@@ -33,7 +33,7 @@ use tertulia::hub::fanout::{Fanout, Outlets};
 use tertulia::hub::handle::{self, Broadcast, Outlet};
 use tertulia::metrics::Metrics;
 use tertulia::session::dialect::{Carrier, Gatekeeper, Registered};
-use tertulia::session::member::{Club, Lobby, Member, Place, Provenance};
+use tertulia::session::member::{Club, Lobby, Member, Provenance};
 use tertulia::session::{Link, Opening, Peer, SessionLimits, Sessions, start};
 use tertulia::socketio::{Client, ClientSettings};
 use tertulia::transport::io::Io;
@@ -248,15 +248,14 @@ impl Whole {
         let sessions = Sessions::new(limits);
         let settings = Arc::new(ClientSettings::default());
         let desk = Desk::new(club.clone(), registered, &options(), true);
-        let provenance = Provenance { address: Ipv4Addr::LOCALHOST.into(), origin: None };
+        let provenance = Rc::new(Provenance::new(Ipv4Addr::LOCALHOST.into(), None, Arc::new(Open)));
         let begin = |io: TcpStream, peer: Box<dyn Peer>, dialect| {
             let io = Io::from(tokio::net::TcpStream::from_std(io).unwrap());
             start(io, Vec::new(), &[], Opening { peer, dialect, sessions: sessions.clone() });
         };
 
         let join = format!(r#"{{"type":"join_session","payload":{{"session_id":"{}"}}}}"#, support::room());
-        let member =
-            |registered, n| Member::new(club.clone(), registered, support::identity(n), provenance.clone(), None);
+        let member = |registered, n| Member::new(club.clone(), registered, support::identity(n), provenance.clone());
         let publisher = member(plain, 0);
         let conn = publisher.conn();
         begin(servers.pop().unwrap(), Box::new(Hasty(publisher, vec![join.clone()])), Some(plain));
@@ -267,9 +266,8 @@ impl Whole {
                     begin(io, Box::new(Hasty(member(registered, n), vec![join.clone()])), Some(registered));
                 }
                 Carrier::EngineIo => {
-                    let (token, place) = (n.to_string(), Place::new(Arc::new(Open), provenance.address));
-                    let (headers, provenance) = (&HeaderMap::new(), provenance.clone());
-                    let arrival = Arrival { headers, query: "", token: Some(&token), provenance, place };
+                    let (token, headers) = (n.to_string(), &HeaderMap::new());
+                    let arrival = Arrival { headers, query: "", token: Some(&token), provenance: provenance.clone() };
                     let client = Client::new(&settings, Box::new(Guest::new(desk.clone(), arrival)));
                     let join = format!(r#"2["join_conversation",{{"conversation_id":"{}"}}]"#, support::room());
                     begin(io, Box::new(Hasty(client, vec!["0".into(), join])), None);
