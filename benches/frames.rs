@@ -180,7 +180,7 @@ fn polls(c: &mut Criterion) {
                 for _ in 0..waiting {
                     outbox.post(&broadcast, false);
                 }
-                let payload = system.block_on(polled.poll()).unwrap();
+                let payload = system.block_on(polled.poll(None)).unwrap();
                 // Each but the last has a separator behind it, and none the header that it has as a frame.
                 assert!(payload.len() as u64 >= waiting * (broadcast.len() as u64 - 4), "not all of it came");
                 payload
