@@ -17,7 +17,7 @@ use crate::transport::ws::Opcode;
 use crate::transport::ws::writer::frame_with;
 
 /// Most events fit; a longer one costs another allocation.
-const TYPICAL_EVENT: usize = 630;
+const TYPICAL_EVENT: usize = 758;
 
 /// Of those who put the same emoji under a message, so many are named. All are counted.
 const REACTORS_NAMED: usize = 50;

@@ -231,8 +231,12 @@ impl Inner {
     pub(super) fn answer_poll(&mut self) {
         let is_waited_for = matches!(&self.carrier, Carrier::Polls(polls) if polls.is_waited_for());
         let Some(queue) = self.queue.as_mut().filter(|_| is_waited_for) else { return };
-        // There may be no other poll for the rest of a session that is closed.
-        let count = if self.state == State::Open { share(queue.frames()) } else { queue.len() };
+        let count = match self.state {
+            State::Open => share(queue.frames()),
+            // The end comes by itself: clients that read it with something before it in one payload end first, and what
+            // was said before is lost on them. There is no time for more than that.
+            _ => queue.len().saturating_sub(1).max(1),
+        };
         let payload = encode(queue.frames().take(count));
         queue.forget(count);
         if let Some(queue) = self.queue.take_if(|queue| queue.is_empty()) {
