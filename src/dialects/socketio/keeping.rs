@@ -5,6 +5,7 @@
 //! it had been told by the end of that says anything, and until it can name one it cannot be taken up again.
 
 use std::cell::Cell;
+use std::num::NonZeroU64;
 
 use crate::clock;
 use crate::domain::{OrgId, Recoverable, RecoverableRoom, RecoveryId, Timestamp, UserId};
@@ -17,9 +18,8 @@ pub(super) struct Keeping {
     /// The highest offset that it was told here.
     newest: Cell<u64>,
     barrier: Cell<u64>,
-    /// The barrier before it was raised for a room's past, and whether anything has been told since.
-    before: Cell<u64>,
-    told: Cell<bool>,
+    /// The barrier before it was raised for a room's past, while nothing has been told since.
+    before: Cell<Option<NonZeroU64>>,
     /// Everything up to here was told while the connection was taken up again.
     floor: Cell<u64>,
 }
@@ -32,7 +32,6 @@ impl Keeping {
             newest: Cell::default(),
             barrier: Cell::default(),
             before: Cell::default(),
-            told: Cell::default(),
             floor: Cell::default(),
         }
     }
@@ -64,19 +63,19 @@ impl Keeping {
 
     pub(super) fn told(&self, pos: u64) {
         self.newest.set(self.newest.get().max(pos));
-        self.told.set(true);
+        self.before.set(None);
     }
 
     pub(super) fn past_begins(&self) {
         if self.barrier.get() != u64::MAX {
-            self.before.set(self.barrier.replace(u64::MAX));
-            self.told.set(false);
+            // One more, as zero is the usual one.
+            self.before.set(NonZeroU64::new(self.barrier.replace(u64::MAX) + 1));
         }
     }
 
     pub(super) fn past_is_told(&self) {
-        let barrier = if self.told.get() { self.newest.get().max(self.named) } else { self.before.get() };
-        self.barrier.set(barrier);
+        let told = self.newest.get().max(self.named);
+        self.barrier.set(self.before.take().map_or(told, |before| before.get() - 1));
     }
 
     /// What is to be kept of it now.
