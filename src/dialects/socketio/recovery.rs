@@ -63,12 +63,18 @@ struct Source {
 
 /// Answers the CONNECT, as a connection that goes on where the old one stopped or, where that cannot be, as a new one.
 pub(super) async fn recover(returning: Returning, attempt: Attempt) {
+    // To the client it is all the same, which then joins its rooms again by itself.
     let kept = match returning.desk.hub().recall(attempt.id).await {
-        Ok(Some(kept)) if is_for(&kept, &returning.identity, attempt.offset) => Some(kept),
-        // Not known, or not to be known: all the same to the client, which joins its rooms again by itself.
-        Ok(_) | Err(Unavailable) => None,
+        Ok(Some(kept)) => kept,
+        Ok(None) => return returning.begin_anew("it is not known"),
+        Err(Unavailable) => return returning.begin_anew("the store did not answer"),
     };
-    let Some(kept) = kept else { return returning.begin_anew() };
+    if !is_own(&kept, &returning.identity) {
+        return returning.begin_anew("it is somebody else's");
+    }
+    if !says_enough(&kept, attempt.offset) {
+        return returning.begin_anew("the client may not have heard all of a room's past");
+    }
     let mut rooms = Vec::new();
     let mut lost = Vec::new();
     let mut end = 0;
@@ -78,14 +84,16 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
                 end = end.max(access.last_pos);
                 rooms.push(*room);
             }
-            Err(reject) if reject.code == RejectCode::Unavailable => return returning.begin_anew(),
+            Err(reject) if reject.code == RejectCode::Unavailable => {
+                return returning.begin_anew("the store did not say whether it may enter its rooms");
+            }
             Err(reject) => lost.push((*room, reject)),
         }
     }
     let start = attempt.offset.map_or(0, |offset| offset.pos);
     if start > end && !rooms.is_empty() {
-        // Never told here: it is from before somebody put an older database in this one's place.
-        return returning.begin_anew();
+        // It is from before somebody put an older database in this one's place.
+        return returning.begin_anew("its offset was never told here");
     }
     returning.go_on(&kept, &lost);
     let half = attempt.offset.filter(|offset| offset.half).map(|offset| offset.pos);
@@ -93,14 +101,18 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
     returning.join(&rooms, reached);
 }
 
-/// Whether what was kept is for this client, and the place that it names says enough.
-fn is_for(kept: &Recoverable, identity: &Identity, offset: Option<Offset>) -> bool {
-    let is_own = Some(kept.organization) == identity.organization && kept.user == identity.user;
-    is_own && (kept.barrier == 0 || offset.is_some_and(|offset| offset.pos > kept.barrier))
+fn is_own(kept: &Recoverable, identity: &Identity) -> bool {
+    Some(kept.organization) == identity.organization && kept.user == identity.user
+}
+
+/// Whether a client that has heard up to this offset has heard all that it was told before.
+fn says_enough(kept: &Recoverable, offset: Option<Offset>) -> bool {
+    kept.barrier == 0 || offset.is_some_and(|offset| offset.pos > kept.barrier)
 }
 
 impl Returning {
-    fn begin_anew(&self) {
+    fn begin_anew(&self, why: &str) {
+        log::debug!("a connection of {} is not taken up again: {why}", self.identity.user);
         self.accept();
         self.ear.accepted(None);
         self.outbox.nudge();
