@@ -49,7 +49,7 @@ impl Limiter {
     }
 
     /// What is left to the address. `Err`: how long until it may ask again.
-    pub(super) fn take(&self, address: IpAddr) -> Result<u32, Duration> {
+    pub fn take(&self, address: IpAddr) -> Result<u32, Duration> {
         if self.since_sweep.fetch_add(1, Ordering::Relaxed) == SWEEP_EVERY {
             self.since_sweep.store(0, Ordering::Relaxed);
             self.buckets.retain_recent();

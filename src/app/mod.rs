@@ -33,7 +33,7 @@ use crate::dialects::socketio::Desk;
 use crate::hub::handle::{self, Hub};
 use crate::metrics::Metrics;
 use crate::session::Sessions;
-use crate::session::dialect::{Carrier, Dialect};
+use crate::session::dialect::Carrier;
 use crate::session::member::Club;
 use crate::socketio::Engine;
 use crate::store::{OpenError, SqlStore};
@@ -144,21 +144,21 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
     });
     let options = settings::dialects(&config);
     let registry = dialects::registry(&options);
-    let recovers = config.socketio.recovery_window.is_some();
     let engine = registry.iter().find(|it| it.dialect.carrier() == Carrier::EngineIo).map(|registered| {
         let reception = Reception {
             authenticator: authenticator.clone(),
             admission: admission.clone(),
-            desk: Desk::new(club.clone(), registered, &options, recovers),
+            desk: Desk::new(club.clone(), registered, &options, config.socketio.recovery_window.is_some()),
             hub: hub.clone(),
             clients: reception::clients(&config),
             draining: draining.clone(),
+            limiter: reception::limiter(&config),
         };
         reception::engine(&config, &sessions, reception)
     });
     let engine_paths = engine.iter().map(|it| it.settings().path.as_str().into()).collect();
-    let sockets = registry.iter().map(|it| it.dialect).filter(|it| it.carrier() == Carrier::WebSocket);
-    let sockets = sockets.map(Dialect::path).collect();
+    let plain = registry.iter().filter(|it| it.dialect.carrier() == Carrier::WebSocket);
+    let sockets = plain.map(|it| it.dialect.path()).collect();
     let door = Arc::new(Door {
         authenticator: authenticator.clone(),
         registry,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::admission::Admission;
+use super::settings;
+use crate::api::Limiter;
 use crate::auth::credentials::redact;
 use crate::auth::{Authenticator, Knock};
 use crate::clock;
@@ -22,6 +24,8 @@ pub(super) struct Reception {
     pub(super) hub: Hub,
     pub(super) clients: Arc<ClientSettings>,
     pub(super) draining: Arc<AtomicBool>,
+    /// Bounds the sessions that an address opens, as nobody has said yet who they are.
+    pub(super) limiter: Option<Limiter>,
 }
 
 /// What the configuration says of clients.
@@ -34,17 +38,23 @@ pub(super) fn clients(config: &Config) -> Arc<ClientSettings> {
     })
 }
 
+/// How many sessions an address may open. In development any number.
+pub(super) fn limiter(config: &Config) -> Option<Limiter> {
+    let rate = config.limits.requests_per_ip.filter(|_| !config.server.dev)?;
+    Some(Limiter::new(settings::rate(rate)))
+}
+
 /// The engine at the path of the configuration. `sessions`: those of the other dialects.
 pub(super) fn engine(config: &Config, sessions: &Sessions, reception: Reception) -> Arc<Engine> {
-    let settings = Settings {
+    let engine = Settings {
         path: config.socketio.path.as_str().to_owned(),
         ping_interval: config.socketio.ping_interval.0,
         ping_timeout: config.socketio.ping_timeout.0,
         max_payload: config.limits.max_frame_bytes.0,
         ..Settings::default()
     };
-    let sessions = sessions.beside(settings.limits(*sessions.limits()));
-    Engine::new(settings, sessions, Arc::new(reception))
+    let sessions = sessions.beside(engine.limits(*sessions.limits()));
+    Engine::new(engine, sessions, Arc::new(reception))
 }
 
 impl Reception {
@@ -78,6 +88,10 @@ impl Host for Reception {
         if self.draining.load(Ordering::Relaxed) {
             self.refused(visit, address, "restarting");
             return Err(Refused::Restarting);
+        }
+        if self.limiter.as_ref().is_some_and(|limiter| limiter.take(address).is_err()) {
+            self.refused(visit, address, "rate_limited");
+            return Err(Refused::TooMany);
         }
         let Some(provenance) = self.admission.let_in(address, origin(visit)) else {
             self.refused(visit, address, "too_many_connections");

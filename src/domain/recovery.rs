@@ -18,6 +18,8 @@ pub struct Recoverable {
     pub rooms: Vec<RecoverableRoom>,
     /// Only a client that has heard of a change beyond this `pos` has heard all that it was told before.
     pub barrier: u64,
+    /// What its client named when it came: an offset of another connection, which says nothing of this one. 0: it named none.
+    pub stale: u64,
     /// Orders what was kept under the same name: what is older never overwrites what is newer.
     pub kept_at: Timestamp,
     /// Since when the connection is lost. `None`: it was open.

@@ -56,6 +56,12 @@ pub trait Peer {
 
 const DISCONNECTED: &str = "disconnected";
 
+/// Whether what came was wrong, not who sent it.
+fn is_of_the_line(reason: CloseReason) -> bool {
+    use CloseReason::{InvalidUtf8, ProtocolError, TooBig, UnsupportedData};
+    matches!(reason, ProtocolError | UnsupportedData | InvalidUtf8 | TooBig)
+}
+
 /// How a connection ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ending {
@@ -93,7 +99,8 @@ impl Ending {
     /// Whether the client may come back and go on where it stopped.
     pub fn is_resumable(&self) -> bool {
         match self.ours {
-            Some(_) => self.departure == Departure::Lost,
+            // Who was not told to stay away may only have come over a line that broke.
+            Some(reason) => self.departure == Departure::Lost || is_of_the_line(reason),
             None => self.reason != DISCONNECTED,
         }
     }

@@ -31,6 +31,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// People, connections and audit lines are written at most this often, and so many at a time: few milliseconds of work, so
 /// that messages hardly wait for them, and as much as one sync of the disk is worth.
 const CHORES_INTERVAL: Duration = Duration::from_millis(50);
+/// The same, where somebody waits to be told that a connection is kept.
+const HURRIED_CHORES: Duration = Duration::from_millis(10);
 const PEOPLE: usize = 256;
 const LINES: usize = 512;
 const CONNECTIONS: usize = 512;
@@ -213,7 +215,14 @@ impl Intake {
     /// Resolves when the table says of a connection what waits now.
     pub(crate) fn when_kept(&self, id: RecoveryId) -> oneshot::Receiver<()> {
         let (waiter, written) = oneshot::channel();
-        lock(&self.state).connections.when_written(id, waiter);
+        let mut state = lock(&self.state);
+        state.connections.when_written(id, waiter);
+        // Somebody waits for these, if not for long.
+        let soon = Instant::now() + HURRIED_CHORES;
+        if state.chores_after.is_some_and(|at| at > soon && at <= soon + CHORES_INTERVAL) {
+            state.chores_after = Some(soon);
+            self.wake.notify_one();
+        }
         written
     }
 

@@ -250,6 +250,7 @@ diesel::table! {
         user_id -> Id,
         rooms -> Object,
         barrier -> BigInt,
+        stale -> BigInt,
         first_kept_at -> BigInt,
         kept_at -> BigInt,
         lost_at -> Nullable<BigInt>,

@@ -34,6 +34,7 @@ fn open(at: Timestamp) -> Recoverable {
         user: user(1),
         rooms: vec![room(1, 0), room(3, 1 << 40), room(255, 7)],
         barrier: 12,
+        stale: 3,
         kept_at: at,
         lost_at: None,
     }
@@ -67,6 +68,7 @@ async fn a_connection_is_found_as_it_was_kept_last_and_not_once_it_is_forgotten(
         for rooms in [3, 0] {
             kept.rooms.truncate(rooms);
             kept.barrier += 1;
+            kept.stale += 1;
             kept.kept_at = clock::now();
             desk.store.keep(kept.clone());
             if settled {

@@ -6,6 +6,7 @@ CREATE TABLE recoverable_connections (
     user_id uuid NOT NULL,
     rooms json NOT NULL,
     barrier bigint NOT NULL,
+    stale bigint NOT NULL,
     first_kept_at bigint NOT NULL,
     kept_at bigint NOT NULL,
     lost_at bigint

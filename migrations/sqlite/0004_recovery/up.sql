@@ -6,6 +6,7 @@ CREATE TABLE recoverable_connections (
     user_id BLOB NOT NULL,
     rooms TEXT NOT NULL,
     barrier INTEGER NOT NULL,
+    stale INTEGER NOT NULL,
     first_kept_at INTEGER NOT NULL,
     kept_at INTEGER NOT NULL,
     lost_at INTEGER

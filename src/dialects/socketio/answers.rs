@@ -99,6 +99,7 @@ impl Ear {
             Some(Verb::Leave(view)) => {
                 self.rooms.borrow_mut().view_left(room, view);
                 self.keep(None);
+                self.settle();
                 let (name, fields) = left(room, view, &self.identity);
                 both(name, ack, fields)
             }
@@ -110,6 +111,9 @@ impl Ear {
         let asked = if let Some(Verb::Leave(view)) = verb { Some(view) } else { None };
         let views = self.rooms.borrow_mut().left(room, asked.is_some(), at);
         self.keep(None);
+        if asked.is_some() {
+            self.settle();
+        }
         self.up_to_date(room);
         match asked {
             Some(view) => {

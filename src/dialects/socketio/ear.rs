@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Desk;
 use super::answers::left;
@@ -27,8 +27,9 @@ use crate::hub::handle::{Backlog, Broadcast, Outlet, WireForm};
 use crate::session::dialect::{Inbound, Misread, Request};
 use crate::session::{Outbox, Speaker};
 
-/// How long a join waits for the store at most.
+/// How long a join waits for the store at most, and how much is held meanwhile.
 const SETTLING: Duration = Duration::from_secs(1);
+const HELD: usize = 1_024;
 
 pub(super) struct Ear {
     own: Weak<Self>,
@@ -61,6 +62,7 @@ enum Stage {
 
 struct Settling {
     joins: usize,
+    since: Instant,
     held: Vec<Bytes>,
 }
 
@@ -124,8 +126,13 @@ impl Ear {
     pub(super) fn settle(&self) {
         let Some(keeping) = &self.keeping else { return };
         match &mut *self.stage.borrow_mut() {
+            // Who goes on and on holds up everything that it hears no longer than anyone.
+            Stage::Settling(settling) if settling.since.elapsed() > SETTLING => return,
             Stage::Settling(settling) => settling.joins += 1,
-            stage @ Stage::Open => *stage = Stage::Settling(Box::new(Settling { joins: 1, held: Vec::new() })),
+            stage @ Stage::Open => {
+                let (since, held) = (Instant::now(), Vec::new());
+                *stage = Stage::Settling(Box::new(Settling { joins: 1, since, held }));
+            }
             _ => return,
         }
         let (ear, hub, id) = (self.own.clone(), self.desk.hub().clone(), keeping.id());
@@ -141,17 +148,25 @@ impl Ear {
     fn settled(&self) {
         let mut stage = self.stage.borrow_mut();
         let Stage::Settling(settling) = &mut *stage else { return };
-        settling.joins -= 1;
+        settling.joins = settling.joins.saturating_sub(1);
         if settling.joins > 0 {
             return;
         }
+        drop(stage);
+        self.release();
+        self.outbox.flush();
+    }
+
+    /// Tells what waits for joins to be stored.
+    fn release(&self) {
+        let mut stage = self.stage.borrow_mut();
+        let Stage::Settling(settling) = &mut *stage else { return };
         let held = std::mem::take(&mut settling.held);
         *stage = Stage::Open;
         drop(stage);
         for frame in held {
             self.list(frame, false);
         }
-        self.outbox.flush();
     }
 
     /// The rooms are about to be joined again; what is told from here on is put in order until all have come up to date.
@@ -231,6 +246,7 @@ impl Ear {
             p.plain("message", wording::farewell(reason));
             p.plain("code", reason.as_str());
         });
+        self.release();
         // It leaves together with the end.
         self.put(None, why, false);
     }
@@ -336,17 +352,19 @@ impl Ear {
                 held.push(frame);
                 return false;
             }
-            (Stage::Settling(settling), _) => {
-                settling.held.push(frame);
-                self.note(pos);
-                return false;
-            }
             (Stage::Merging(merge), Some(pos)) => {
                 merge.add(pos, frame);
                 return false;
             }
+            (Stage::Settling(settling), _) if settling.held.len() < HELD => {
+                settling.held.push(frame);
+                self.note(pos);
+                return false;
+            }
             _ => {}
         }
+        // More than that is the outbox's to keep, or to end.
+        self.release();
         self.note(pos);
         self.list(frame, volatile)
     }

@@ -13,8 +13,8 @@ use crate::domain::{OrgId, Recoverable, RecoverableRoom, RecoveryId, Timestamp, 
 #[derive(Debug)]
 pub(super) struct Keeping {
     id: Cell<RecoveryId>,
-    /// What the client named when it came: an offset of another connection.
-    named: u64,
+    /// What the client named when it came, an offset of another connection, until it has heard a newer one here. 0: nothing.
+    stale: Cell<u64>,
     /// The highest offset that it was told here.
     newest: Cell<u64>,
     barrier: Cell<u64>,
@@ -28,7 +28,7 @@ impl Keeping {
     pub(super) fn new(id: RecoveryId, named: Option<u64>) -> Self {
         Self {
             id: Cell::new(id),
-            named: named.unwrap_or(0),
+            stale: Cell::new(named.unwrap_or(0)),
             newest: Cell::default(),
             barrier: Cell::default(),
             before: Cell::default(),
@@ -44,6 +44,7 @@ impl Keeping {
     pub(super) fn resume(&self, kept: &Recoverable) {
         self.id.set(kept.id);
         self.barrier.set(kept.barrier);
+        self.stale.set(kept.stale);
     }
 
     /// Everything up to `pos` was told from the store; the hub may be about to tell some of it.
@@ -64,6 +65,10 @@ impl Keeping {
     pub(super) fn told(&self, pos: u64) {
         self.newest.set(self.newest.get().max(pos));
         self.before.set(None);
+        if pos == self.stale.get() {
+            // From now on it is an offset of this connection.
+            self.stale.set(0);
+        }
     }
 
     pub(super) fn past_begins(&self) {
@@ -74,7 +79,7 @@ impl Keeping {
     }
 
     pub(super) fn past_is_told(&self) {
-        let told = self.newest.get().max(self.named);
+        let told = self.newest.get();
         self.barrier.set(self.before.take().map_or(told, |before| before.get() - 1));
     }
 
@@ -86,8 +91,8 @@ impl Keeping {
         rooms: Vec<RecoverableRoom>,
         lost_at: Option<Timestamp>,
     ) -> Recoverable {
-        let (id, barrier, kept_at) = (self.id.get(), self.barrier.get(), clock::now());
-        Recoverable { id, organization, user, rooms, barrier, kept_at, lost_at }
+        let (id, barrier, stale) = (self.id.get(), self.barrier.get(), self.stale.get());
+        Recoverable { id, organization, user, rooms, barrier, stale, kept_at: clock::now(), lost_at }
     }
 }
 
@@ -119,11 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_of_an_earlier_connection_proves_nothing() {
-        let keeping = keeping(Some(1_000));
-        keeping.past_begins();
-        keeping.told(7);
-        keeping.past_is_told();
-        assert_eq!(keeping.barrier.get(), 1_000);
+    fn what_a_client_named_when_it_came_is_kept_until_it_is_told_here() {
+        let keeping = keeping(Some(61));
+        keeping.told(60);
+        assert_eq!(keeping.stale.get(), 61);
+        keeping.told(61);
+        assert_eq!(keeping.stale.get(), 0);
     }
 }

@@ -72,7 +72,9 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
     if !is_own(&kept, &returning.identity) {
         return returning.begin_anew("it is somebody else's");
     }
-    if !says_enough(&kept, attempt.offset) {
+    // One that it had before it came to the connection says nothing of this.
+    let offset = attempt.offset.filter(|offset| offset.pos != kept.stale);
+    if !says_enough(&kept, offset) {
         return returning.begin_anew("the client may not have heard all of a room's past");
     }
     let mut rooms = Vec::new();
@@ -90,13 +92,13 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
             Err(reject) => lost.push((*room, reject)),
         }
     }
-    let start = attempt.offset.map_or(0, |offset| offset.pos);
+    let start = offset.map_or(0, |offset| offset.pos);
     if start > end && !rooms.is_empty() {
         // It is from before somebody put an older database in this one's place.
         return returning.begin_anew("its offset was never told here");
     }
     returning.go_on(&kept, &lost);
-    let half = attempt.offset.filter(|offset| offset.half).map(|offset| offset.pos);
+    let half = offset.filter(|offset| offset.half).map(|offset| offset.pos);
     let Some(reached) = returning.replay(&rooms, (start, half), end).await else { return };
     returning.join(&rooms, reached);
 }
