@@ -100,3 +100,22 @@ test("a payload that names prototypes is only a payload", async () => {
   assert.deepEqual((await b.hears("message:new")).content, { text: "x" });
   for (const name of ["__proto__", "constructor", "toString"]) assert.equal((await a.ask(name, {})).code, "unknown_type");
 });
+
+test("an address opens so many sessions, whoever may be behind it, and others are let in", async () => {
+  const own = await Hub.start("--set", "limits.requests_per_ip=5/1h");
+  try {
+    const open = () => fetch(`${own.url}/socket.io/?EIO=4&transport=polling`);
+    const answers = [];
+    for (let i = 0; i < 7; i++) answers.push(await open());
+    assert.deepEqual(answers.map((it) => it.status), [200, 200, 200, 200, 200, 429, 429]);
+    assert.ok(Number(answers[6].headers.get("retry-after")) > 0);
+    const { code } = await answers[6].json();
+    assert.equal(code, 3);
+    // Who has a session goes on.
+    const { sid } = JSON.parse((await answers[0].text()).slice(1));
+    const posted = await fetch(`${own.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: "POST", body: "3" });
+    assert.equal(await posted.text(), "ok");
+  } finally {
+    await own.stop();
+  }
+});

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, test } from "../browser/support/limits.mjs";
 import { Client, closeAll } from "./support/client.mjs";
 import { Hub, Person, people } from "./support/hub.mjs";
+import { until } from "./support/journal.mjs";
 import { Scene, ids } from "./support/scene.mjs";
 
 let hub, scene;
@@ -179,4 +180,43 @@ test("who wants none of it gets no name and no offsets", async () => {
   assert.ok(extra.every((it) => it.args.length === 2 && /^[0-9a-z]+\.?$/u.test(it.args[1])));
   // No other event ends in a text, or is empty: the client would take it for an offset.
   for (const { event, args } of told(withIt)) assert.ok(args.length > 0, event);
+});
+
+test("an offset of another organization is not taken for one of this", async () => {
+  const [[ana], [rui]] = [people("Ana"), people("Rui")];
+  const [hers, his] = [await hub.room(ana), await hub.room(rui)];
+  const client = await Client.open(hub, ana);
+  await client.joins(hers);
+  for (let i = 0; i < 30; i++) await hub.send(ana, hers, `hers ${i}`);
+  await client.hears("message:new", (it) => it.content.text === "hers 29");
+  // The same socket, as its documentation says to change who one is.
+  client.socket.disconnect();
+  client.socket.auth = { token: rui.token() };
+  client.socket.connect();
+  assert.equal(await client.connected(), false);
+  await client.joins(his);
+  client.socket.io.engine.transport.ws.terminate();
+  for (let i = 0; i < 40; i++) await hub.send(rui, his, `his ${i}`);
+  assert.equal(await client.connected(), true);
+  await client.hears("message:new", (it) => it.content.text === "his 39");
+  const heard = client.heard("message:new").filter((it) => it.conversation_id === his);
+  assert.deepEqual(heard.map((it) => it.seq), Array.from({ length: 40 }, (_, i) => i + 1));
+});
+
+test("over polling: a second post beside the first ends the session, and is no reason to forget it", async () => {
+  const [ana] = people("Ana");
+  const room = await hub.room(ana);
+  const client = await Client.open(hub, ana, { transports: ["polling"] });
+  await client.joins(room);
+  const { id } = client.socket.io.engine;
+  const url = `${hub.url}/socket.io/?EIO=4&transport=polling&sid=${id}`;
+  let end;
+  const body = new ReadableStream({ start: (stream) => (stream.enqueue(new TextEncoder().encode("4")), (end = () => stream.close())) });
+  const first = fetch(url, { method: "POST", body, duplex: "half" }).catch(() => null);
+  await until("the second is refused", async () => (await fetch(url, { method: "POST", body: "3" })).status === 400);
+  await hub.send(ana, room, "meanwhile");
+  assert.equal(await client.connected(), true);
+  await client.hears("message:new", (it) => it.content.text === "meanwhile");
+  end();
+  await first;
 });
