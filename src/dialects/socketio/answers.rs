@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::super::object::Object;
 use super::asked::{Asked, Verb, View};
-use super::ear::{Ear, Frames};
+use super::ear::{Ear, Frames, left};
 use super::encode::{self, acknowledge, emit};
-use crate::domain::{Event, Identity, Message, RoomId, Timestamp};
+use crate::domain::{Event, Message, RoomId, Timestamp};
 
 impl Ear {
     pub(super) fn answers(&self, event: &Event, pos: Option<u64>, asked: Option<Asked>, at: Timestamp) -> Frames {
@@ -141,16 +141,4 @@ impl Ear {
 fn both(name: &str, ack: Option<u64>, fields: impl Fn(&mut Object<'_>)) -> Frames {
     let acknowledged = ack.map(|ack| (None, acknowledge(ack, &fields)));
     acknowledged.into_iter().chain([(None, emit(name, None, &fields))]).collect()
-}
-
-pub(super) fn left(room: RoomId, view: View, identity: &Identity) -> (&'static str, impl Fn(&mut Object<'_>)) {
-    let name = match view {
-        View::Conversation => "left_conversation",
-        View::Room => "user_left",
-    };
-    let fields = move |p: &mut Object<'_>| match view {
-        View::Conversation => encode::room(p, room, view),
-        View::Room => encode::person(p, room, identity),
-    };
-    (name, fields)
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::time::{Instant, timeout};
 
+use super::super::object::Object;
 use super::Desk;
-use super::answers::left;
 use super::asked::{Asked, Verb, View, Views};
 use super::encode::{self, emit};
 use super::keeping::Keeping;
@@ -386,6 +386,19 @@ impl Ear {
 pub(super) fn stay(room: RoomId, resume: Resume, views: Views) -> Command {
     // The room is there, so nothing is made.
     Command::Join { room, resume, presence: Some(views.has(View::Room)), create_as: RoomKind::Public }
+}
+
+/// How a client is told, in one view, that it is not in a room any more.
+pub(super) fn left(room: RoomId, view: View, identity: &Identity) -> (&'static str, impl Fn(&mut Object<'_>)) {
+    let name = match view {
+        View::Conversation => "left_conversation",
+        View::Room => "user_left",
+    };
+    let fields = move |p: &mut Object<'_>| match view {
+        View::Conversation => encode::room(p, room, view),
+        View::Room => encode::person(p, room, identity),
+    };
+    (name, fields)
 }
 
 impl Outlet for Ear {
