@@ -122,6 +122,6 @@ async fn main() -> std::io::Result<()> {
     };
     let mut listeners = Listeners::new(arguments.workers);
     let address = listeners.bind(arguments.listen, None, app, handler)?;
-    println!("ws://{address}/echo");
+    println!("ws://{address}/echo, http://{address}/engine.io/, http://{address}/socket.io/");
     listeners.run().await
 }
