@@ -2,6 +2,7 @@
 //!
 //! Routes, metrics and tests iterate the list. A dialect is a folder here and a line in [`registry`]; it knows no other.
 
+mod message;
 pub mod messages;
 mod object;
 mod payload;

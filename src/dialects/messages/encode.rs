@@ -4,15 +4,12 @@
 //! frame is `{"type","payload"?,"timestamp","message_id","in_reply_to"?,"error"?}`, in that order; nothing in it depends
 //! on who receives it.
 
+use super::super::message::since_sent;
 use super::super::object::Object;
 use super::text;
 use crate::domain::{
-    Deletion, Direction, Event, Mark, MarkKind, Member, Message, Reaction, Reactions, Reject, Room, Timestamp, Typing,
-    UserId,
+    Deletion, Direction, Event, Mark, MarkKind, Member, Message, Reaction, Reject, Room, Timestamp, Typing, UserId,
 };
-
-/// Of those who put the same emoji under a message, so many are named. All are counted.
-const REACTORS_NAMED: usize = 50;
 
 /// What a frame says besides the event.
 pub(super) struct Stamp<'a> {
@@ -168,21 +165,7 @@ fn message(p: &mut Object<'_>, it: &Message) {
     if altered {
         p.flag("altered", true);
     }
-    if let Some(at) = it.edited_at {
-        p.time("edited_at", at);
-    }
-    if let Some(at) = it.deleted_at {
-        p.time("deleted_at", at);
-    }
-    if !it.reactions.is_empty() {
-        p.list("reactions", &it.reactions, reactions);
-    }
-}
-
-fn reactions(p: &mut Object<'_>, it: &Reactions) {
-    p.plain("emoji", &it.emoji);
-    p.number("count", it.users.len() as u64);
-    p.ids("user_ids", it.users.iter().take(REACTORS_NAMED).map(|user| user.0));
+    since_sent(p, it);
 }
 
 fn deletion(p: &mut Object<'_>, it: &Deletion) {

@@ -5,22 +5,20 @@
 
 use bytes::Bytes;
 
+use super::super::message::since_sent;
 use super::super::object::Object;
 use super::asked::View;
 use super::offset::Offset;
 use super::wording;
 use crate::domain::{
-    Deletion, Event, Identity, Mark, MarkKind, Member, Message, MessageStatus, Reaction, Reactions, Reject, Room,
-    RoomId, Timestamp, Typing,
+    Deletion, Event, Identity, Mark, MarkKind, Member, Message, MessageStatus, Reaction, Reject, Room, RoomId,
+    Timestamp, Typing,
 };
 use crate::transport::ws::Opcode;
 use crate::transport::ws::writer::frame_with;
 
 /// Most events fit; a longer one costs another allocation.
 const TYPICAL_EVENT: usize = 758;
-
-/// Of those who put the same emoji under a message, so many are named. All are counted.
-const REACTORS_NAMED: usize = 50;
 
 /// The frames that tell a room's event in one view; empty where it has no word for it. `offset`: the event's place among
 /// all stored changes, for a client that wants to be taken up again there.
@@ -133,15 +131,7 @@ fn message(p: &mut Object<'_>, it: &Message, view: View) {
         View::Conversation => conversation_message(p, it),
         View::Room => room_message(p, it),
     }
-    if let Some(at) = it.edited_at {
-        p.time("edited_at", at);
-    }
-    if let Some(at) = it.deleted_at {
-        p.time("deleted_at", at);
-    }
-    if !it.reactions.is_empty() {
-        p.list("reactions", &it.reactions, reactions);
-    }
+    since_sent(p, it);
 }
 
 fn conversation_message(p: &mut Object<'_>, it: &Message) {
@@ -188,12 +178,6 @@ fn room_message(p: &mut Object<'_>, it: &Message) {
     p.plain_if("client_message_id", it.client_message_id.as_deref());
     p.plain("status", it.status.as_str());
     p.time("created_at", it.created_at);
-}
-
-fn reactions(p: &mut Object<'_>, it: &Reactions) {
-    p.plain("emoji", &it.emoji);
-    p.number("count", it.users.len() as u64);
-    p.ids("user_ids", it.users.iter().take(REACTORS_NAMED).map(|user| user.0));
 }
 
 fn typing(p: &mut Object<'_>, it: &Typing, view: View) {
