@@ -9,9 +9,16 @@ export const SABOTAGES = ["", "deaf", "lose", "repeat"];
 export function sabotage({ SABOTAGE, CONNECTIONS }, connection, chosen = CONNECTIONS - 1) {
   if (!SABOTAGE || connection.index !== chosen) return false;
   const hear = connection.hearMessage;
+  let lost;
+  let repeated = false;
   connection.hearMessage = (payload, read) => {
-    delete connection.hearMessage;
-    if (SABOTAGE === "repeat") for (let times = 0; times < 2; times += 1) hear.call(connection, payload, read);
+    const name = `${payload.session_id ?? payload.conversation_id} ${payload.seq}`;
+    lost ??= name;
+    // Who comes back is told again what it has not noted, so each copy has to be lost.
+    if (SABOTAGE === "lose" && name === lost) return;
+    hear.call(connection, payload, read);
+    if (SABOTAGE === "repeat" && !repeated) hear.call(connection, payload, read);
+    repeated = true;
   };
   return SABOTAGE === "deaf";
 }
