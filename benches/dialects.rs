@@ -87,7 +87,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ..support::message(words)
     });
     let told = |text: &str| Event::Message(Arc::new(support::message(text)));
-    let mark = Mark { room, kind: MarkKind::Read, user, message: id, up_to_seq: 4_711, at };
+    let mark = Mark { room, kind: MarkKind::Read, user, message: id, up_to_seq: 4_711, moved: None, at };
     let reaction = Reaction {
         room,
         message: id,

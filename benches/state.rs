@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tertulia::clock;
-use tertulia::domain::{Command, ConnId, Content, Draft, Identity, Message, MessageType, Resume, RoomKind, Timestamp};
+use tertulia::domain::{
+    Author, Command, ConnId, Content, Draft, Identity, Message, MessageType, Resume, RoomKind, Timestamp,
+};
 use tertulia::hub::effect::Effect;
 use tertulia::hub::handle::{Departure, Rules, Seat};
 use tertulia::hub::ports::{Access, Change, Outcome, Write, Written};
@@ -125,6 +127,8 @@ fn draft() -> Draft {
         content: Content { text: support::WORDS.into(), ..Content::default() },
         reply_to: None,
         client_message_id: Some("c-1".into()),
+        author: Author::Caller,
+        external_id: None,
         idempotency: None,
         create_as: RoomKind::Public,
     }

@@ -21,7 +21,7 @@ use std::time::Instant;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use postgres::Postgres;
 use tertulia::clock;
-use tertulia::domain::{Content, Direction, Draft, MessageType, RoomId, RoomKind, SenderType};
+use tertulia::domain::{Author, Content, Direction, Draft, MessageType, RoomId, RoomKind, SenderType};
 use tertulia::hub::ports::{Change, NewMessage, NewRoom, Outcomes, Store, Ticket, Write, Written};
 use tertulia::metrics::Metrics;
 use tertulia::store::{Options, SqlStore};
@@ -100,6 +100,8 @@ fn message(room: RoomId, sender: u64) -> NewMessage {
             content: Content { text: support::WORDS.into(), ..Content::default() },
             reply_to: None,
             client_message_id: Some(id.to_string().into()),
+            author: Author::Caller,
+            external_id: None,
             idempotency: None,
             create_as: RoomKind::Public,
         },

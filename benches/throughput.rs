@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tertulia::clock;
-use tertulia::domain::{Content, Direction, Draft, MessageType, OrgId, RoomId, RoomKind, SenderType, UserId};
+use tertulia::domain::{Author, Content, Direction, Draft, MessageType, OrgId, RoomId, RoomKind, SenderType, UserId};
 use tertulia::hub::ports::{Change, NewMessage, NewRoom, Outcomes, Store, Ticket, Write, Written};
 use tertulia::metrics::Metrics;
 use tertulia::store::{Options, SqlStore};
@@ -73,6 +73,8 @@ impl Bench {
                 content,
                 reply_to: None,
                 client_message_id: Some(format!("client-{user}-{nth}").into()),
+                author: Author::Caller,
+                external_id: None,
                 idempotency: None,
                 create_as: RoomKind::Public,
             },

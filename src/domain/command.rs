@@ -1,6 +1,8 @@
 //! What a session asks of the hub.
 
-use super::{ContactId, Content, MemberRole, MessageId, MessageType, RoomId, RoomKind, UserId};
+use super::{
+    ContactId, Content, MemberRole, MessageId, MessageStatus, MessageType, RoomId, RoomKind, Timestamp, UserId,
+};
 
 /// The name that a client gave its frame, echoed in the frame that answers it. `None`: it gave none.
 pub type Tag = Option<Box<str>>;
@@ -29,16 +31,42 @@ pub enum MarkTarget {
     Seq(u64),
 }
 
+/// In whose words a message is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Author {
+    /// The caller's own, who is a person or a bot by its role.
+    #[default]
+    Caller,
+    /// A bot's, handed in for it. Needs the scope `messages:write` unless the caller is one.
+    Bot,
+    /// The contact's of the conversation (`inbound`). Needs the scope `messages:write`.
+    Contact,
+}
+
+/// What the outside says has become of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Report {
+    pub room: RoomId,
+    pub message: MessageId,
+    pub status: MessageStatus,
+    /// When it came to be so, as the outside says. `None`: now.
+    pub at: Option<Timestamp>,
+}
+
 /// A message as its sender hands it in. The id is made where the frame is read, so that `hub::state` needs no randomness.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Draft {
     pub id: MessageId,
     pub room: RoomId,
+    /// In whose words it is.
+    pub author: Author,
     pub contact: Option<ContactId>,
     pub message_type: MessageType,
     pub content: Content,
     pub reply_to: Option<MessageId>,
     pub client_message_id: Option<Box<str>>,
+    /// Its name in the system that it comes from or goes to.
+    pub external_id: Option<Box<str>>,
     /// The caller's name for this request as a whole (REST).
     pub idempotency: Option<Box<Idempotency>>,
     /// The kind of room to make where the id is unknown and `rooms.auto_create` is on.
@@ -122,6 +150,8 @@ pub enum Command {
         message: MessageId,
         if_changed_pos: Option<u64>,
     },
+    /// What the outside says has become of a message. Answered with `Event::Status`, its status as it is then.
+    Report(Report),
     React {
         room: RoomId,
         message: MessageId,
@@ -167,6 +197,7 @@ impl Command {
             | Self::SetMember { room, .. }
             | Self::RemoveMember { room, .. } => *room,
             Self::Send(draft) => draft.room,
+            Self::Report(report) => report.room,
             Self::Create(draft) | Self::CreateOnce(draft, _) => draft.id,
         }
     }

@@ -28,6 +28,9 @@ pub struct Mark {
     /// The newest message that the mark covers.
     pub message: MessageId,
     pub up_to_seq: u64,
+    /// The newest message whose status it moved. `None`: it moved none, as an agent's mark moves none of what goes out to a
+    /// contact, or others had come as far before. In a replay: the newest that it covers and that it could have moved.
+    pub moved: Option<MessageId>,
     pub at: Timestamp,
 }
 
@@ -64,7 +67,8 @@ pub enum Event {
     Message(Arc<Message>),
     Typing(Typing),
     Marked(Mark),
-    /// A stored message's status moved for another reason than a mark.
+    /// A stored message's status moved for another reason than a mark: the outside said so. Also the answer to
+    /// `Command::Report`.
     Status {
         room: RoomId,
         message: MessageId,

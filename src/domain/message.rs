@@ -136,6 +136,11 @@ pub struct Message {
     pub status: MessageStatus,
     pub reply_to: Option<MessageId>,
     pub client_message_id: Option<Box<str>>,
+    /// Its name in the system that it comes from or goes to.
+    pub external_id: Option<Box<str>>,
+    /// When the outside says that the contact's device had it, and when the contact had read it.
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
     /// Who answered it with what, in the order in which each emoji first came.
     pub reactions: Vec<Reactions>,
     /// The commit's time by the writer's clock; also `sent_at`.

@@ -19,7 +19,7 @@ pub mod wording;
 
 pub use close::CloseReason;
 pub use command::{
-    Command, Draft, Idempotency, MarkKind, MarkTarget, MemberChange, Resume, RoomChange, RoomDraft, Tag,
+    Author, Command, Draft, Idempotency, MarkKind, MarkTarget, MemberChange, Report, Resume, RoomChange, RoomDraft, Tag,
 };
 pub use event::{Deletion, Event, Mark, Reaction, Typing};
 pub use id::{ConnId, ContactId, LoginId, MessageId, OrgId, RoomId, UserId};

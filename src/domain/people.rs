@@ -112,6 +112,11 @@ impl FromIterator<Scope> for Scopes {
 }
 
 impl Identity {
+    /// An API key rather than a token: it has the scopes that it was made with.
+    pub fn is_key(&self) -> bool {
+        self.scopes != Scopes::ALL
+    }
+
     /// Whether it may do what only administrators may: its user is one, and it is not a key that was made for less.
     pub fn administers(&self) -> bool {
         self.role == Role::Admin && self.scopes.has(Scope::Admin)

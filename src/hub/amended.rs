@@ -33,6 +33,9 @@ impl State {
             }
             Amended::Deleted(deletion) => self.message_changed(asked, Event::Deleted(deletion), pos, turn),
             Amended::Reacted(reaction) => self.message_changed(asked, Event::Reacted(reaction), pos, turn),
+            Amended::Reported { room, message, status, at } => {
+                self.message_changed(asked, Event::Status { room, message, status, at }, pos, turn);
+            }
             Amended::Created { room, members, created } => {
                 self.room_changed(&room, turn);
                 if created {

@@ -34,6 +34,32 @@ pub fn send(identity: &Identity, facts: &Facts, member: Option<Membership>) -> R
     not_archived(facts)
 }
 
+/// Handing in what a contact has said: a line to the outside may, into any conversation of its organization.
+pub fn send_for_contact(identity: &Identity, facts: &Facts) -> Result<(), Reject> {
+    report(identity)?;
+    if facts.kind != RoomKind::Conversation {
+        return Err(Reject::field("senderType", "agent or bot: contacts speak in conversations only"));
+    }
+    not_archived(facts)
+}
+
+/// Handing in what a bot says: a bot may speak for itself, and a line to the outside for a bot that is there.
+pub fn send_for_bot(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
+    if identity.role != Role::Bot {
+        report(identity)?;
+    }
+    send(identity, facts, member)
+}
+
+/// Reporting what the outside says: of contacts' messages, and of what has become of one's own.
+pub fn report(identity: &Identity) -> Result<(), Reject> {
+    scope(identity, Scope::MessagesWrite)?;
+    if identity.role == Role::Admin || identity.is_key() {
+        return Ok(());
+    }
+    Err(forbidden("Only an API key with the scope messages:write or an administrator reports for the outside"))
+}
+
 /// Putting an emoji under a message, or taking it back.
 pub fn react(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
     send(identity, facts, member)

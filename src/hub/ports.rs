@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::domain::audit::AuditEntry;
 use crate::domain::{
     ContactId, Deletion, Direction, Draft, Event, Idempotency, Identity, Mark, MarkKind, Member, MemberChange,
-    Membership, Message, MessageId, OrgId, Reaction, Recoverable, RecoveryId, Reject, Room, RoomChange, RoomDraft,
-    RoomId, RoomKind, SenderType, UserId,
+    Membership, Message, MessageId, MessageStatus, OrgId, Reaction, Recoverable, RecoveryId, Reject, Report, Room,
+    RoomChange, RoomDraft, RoomId, RoomKind, SenderType, Timestamp, UserId,
 };
 
 /// Names a write while it is on its way, so that its outcome finds the command that asked for it.
@@ -59,6 +59,8 @@ pub enum AmendmentKind {
         if_changed_pos: Option<u64>,
         reach: Reach,
     },
+    /// Only forward: what is not news changes nothing.
+    Report(Report),
     React {
         room: RoomId,
         message: MessageId,
@@ -110,6 +112,7 @@ pub struct NewMessage {
     pub draft: Draft,
     pub sender_type: SenderType,
     pub direction: Direction,
+    /// Who handed it in. Of a contact's message that is not its sender.
     pub user: UserId,
     pub user_name: Box<str>,
 }
@@ -159,6 +162,13 @@ pub enum Amended {
     },
     Deleted(Deletion),
     Reacted(Reaction),
+    /// Its status as it is now.
+    Reported {
+        room: RoomId,
+        message: MessageId,
+        status: MessageStatus,
+        at: Timestamp,
+    },
     /// `members`: everyone with a place in it, the caller first. `created`: false where it was there already.
     Created {
         room: Arc<Room>,

@@ -199,6 +199,7 @@ impl PageOf {
                     user: UserId(user.0),
                     message: MessageId(message.0),
                     up_to_seq: number(seq),
+                    moved: None,
                     at: Timestamp::from_micros(at),
                 };
                 Ok((number(pos), Event::Marked(mark)))

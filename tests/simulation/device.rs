@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tertulia::domain::{
-    Command, ConnId, Content, Draft, MarkKind, MarkTarget, MemberChange, MessageId, MessageType, Resume, Role,
+    Author, Command, ConnId, Content, Draft, MarkKind, MarkTarget, MemberChange, MessageId, MessageType, Resume, Role,
     RoomChange, RoomId, RoomKind,
 };
 use uuid::Uuid;
@@ -234,6 +234,8 @@ impl Device {
             content: Content { text: wish.name.clone(), ..Content::default() },
             reply_to: None,
             client_message_id: Some(wish.name.clone()),
+            author: Author::Caller,
+            external_id: None,
             idempotency: None,
             create_as: RoomKind::Conversation,
         }))

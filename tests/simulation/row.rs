@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tertulia::domain::{
     Content, Deletion, Event, Mark, MarkKind, Member, MemberChange, MemberRole, Membership, Message, OrgId, Reaction,
-    Reactions, Reject, Room, RoomChange, RoomId, RoomKind, Timestamp, UserId,
+    Reactions, Reject, Report, Room, RoomChange, RoomId, RoomKind, Timestamp, UserId,
 };
 use tertulia::hub::ports::{After, Amended, Amendment, AmendmentKind, Authority, Page, Reach};
 
@@ -129,6 +129,17 @@ impl Row {
                     None => Amended::Deleted(Deletion { room, message, seq, by: Some(by), at }),
                 };
                 Ok((amended, Some(pos)))
+            }
+            AmendmentKind::Report(Report { message, status, at: said, .. }) => {
+                let index = self.index(message)?;
+                let (room, at) = (self.id, said.unwrap_or(at));
+                if self.messages[index].status >= status {
+                    let status = self.messages[index].status;
+                    return Ok((Amended::Reported { room, message, status, at }, None));
+                }
+                let pos = next();
+                self.change(index, pos, |message| message.status = status);
+                Ok((Amended::Reported { room, message, status, at }, Some(pos)))
             }
             AmendmentKind::React { message, emoji, present, .. } => {
                 let index = self.index(message)?;

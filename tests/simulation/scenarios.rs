@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tertulia::domain::{
-    Content, Direction, Draft, Event, Mark, MarkKind, Message, MessageId, MessageType, Resume, RoomKind, SenderType,
-    Timestamp,
+    Author, Content, Direction, Draft, Event, Mark, MarkKind, Message, MessageId, MessageType, Resume, RoomKind,
+    SenderType, Timestamp,
 };
 use tertulia::hub::effect::{Audience, Delivery, Join, Numbers, Op};
 use tertulia::hub::fanout::{Fanout, Outlets, PageRequest};
@@ -45,6 +45,8 @@ impl Scene {
                 content: Content::default(),
                 reply_to: None,
                 client_message_id: None,
+                author: Author::Caller,
+                external_id: None,
                 idempotency: None,
                 create_as: RoomKind::Public,
             };
@@ -207,8 +209,15 @@ fn a_resume_by_pos_meets_a_message_that_was_committed_unheard_once() {
     }));
     let (early, _) = scene.connect(64);
     scene.join(early, Resume::Live, 1, 1);
-    let mark =
-        Mark { room, kind: MarkKind::Read, user: PEOPLE[0].user, message: scene.message(1).id, up_to_seq: 1, at: NOW };
+    let mark = Mark {
+        room,
+        kind: MarkKind::Read,
+        user: PEOPLE[0].user,
+        message: scene.message(1).id,
+        up_to_seq: 1,
+        moved: None,
+        at: NOW,
+    };
     scene.deliver_as(Event::Marked(mark), Numbers { seq: None, pos: 3 });
     let (late, socket) = scene.connect(64);
     scene.join(late, Resume::AfterPos(0), 1, 1);

@@ -251,6 +251,9 @@ impl Store {
             status: MessageStatus::Sent,
             reply_to: draft.reply_to,
             client_message_id: draft.client_message_id,
+            delivered_at: None,
+            external_id: None,
+            read_at: None,
             created_at: at,
             reactions: Vec::new(),
             edited_at: None,
@@ -286,7 +289,8 @@ impl Store {
         let Some(message) = up_to_seq.checked_sub(1).and_then(|index| row.messages.get(index as usize)) else {
             return Err(WriteError::Refused(Reject::field("message_id", "a message of this session")));
         };
-        let mark = Mark { room: new.room, kind: new.kind, user: new.user, message: message.id, up_to_seq, at };
+        let mark =
+            Mark { room: new.room, kind: new.kind, user: new.user, message: message.id, up_to_seq, moved: None, at };
         let pos = (up_to_seq > before).then(|| next(&mut self.positions, org));
         if let Some(pos) = pos {
             row.mark(mark.clone(), pos);
@@ -301,6 +305,7 @@ impl Store {
             | AmendmentKind::Update { room, .. }
             | AmendmentKind::Purge { room }
             | AmendmentKind::Member { room, .. } => *room,
+            AmendmentKind::Report(report) => report.room,
             AmendmentKind::Create(draft) | AmendmentKind::CreateOnce(draft, _) => draft.id,
         };
         let row = self.rooms.get_mut(&id).filter(|row| row.org == org);

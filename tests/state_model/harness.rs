@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tertulia::domain::{
-    Command, ConnId, Content, Draft, Event, Identity, Mark, MarkKind, MarkTarget, MemberRole, Membership, Message,
-    MessageId, MessageStatus, MessageType, OrgId, Reject, Resume, Role, RoomId, RoomKind, Scopes, Tag, Timestamp,
-    UserId,
+    Author, Command, ConnId, Content, Draft, Event, Identity, Mark, MarkKind, MarkTarget, MemberRole, Membership,
+    Message, MessageId, MessageStatus, MessageType, OrgId, Reject, Resume, Role, RoomId, RoomKind, Scopes, Tag,
+    Timestamp, UserId,
 };
 use tertulia::hub::effect::{Audience, Effect, Op};
 use tertulia::hub::handle::{Departure, Rules, Seat};
@@ -325,7 +325,8 @@ impl Harness {
         let pos = (up_to_seq > *stored).then_some(self.pos);
         *stored = up_to_seq;
         let message = MessageId(Uuid::from_u128(u128::from(up_to_seq)));
-        let mark = Mark { room: new.room, kind: new.kind, user: new.user, message, up_to_seq, at: self.now };
+        let mark =
+            Mark { room: new.room, kind: new.kind, user: new.user, message, up_to_seq, moved: None, at: self.now };
         Ok(Outcome::Mark { mark, pos })
     }
 }
@@ -349,6 +350,9 @@ pub fn message(organization: OrgId, new: NewMessage, seq: u64, pos: u64, created
         status: MessageStatus::Sent,
         reply_to: None,
         client_message_id: None,
+        delivered_at: None,
+        external_id: None,
+        read_at: None,
         created_at,
         reactions: Vec::new(),
         edited_at: None,
@@ -365,6 +369,8 @@ pub fn draft(id: u64, room: RoomId) -> Draft {
         content: Content::default(),
         reply_to: None,
         client_message_id: None,
+        author: Author::Caller,
+        external_id: None,
         idempotency: None,
         create_as: RoomKind::Public,
     }

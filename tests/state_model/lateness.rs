@@ -93,7 +93,7 @@ fn a_mark_does_not_move_the_pos_that_a_session_resumes_from() {
     scene.load(loading, 3, 6);
     let marking = scene.command(Command::Mark { room, kind, target: MarkTarget::Seq(3) });
     let message = MessageId(Uuid::from_u128(3));
-    let mark = Mark { room, kind, user, message, up_to_seq: 3, at: Timestamp::from_secs(1) };
+    let mark = Mark { room, kind, user, message, up_to_seq: 3, moved: None, at: Timestamp::from_secs(1) };
     // A message may have been committed in between, at 7, without the hub being told so.
     let outcome = Ok(Outcome::Mark { mark, pos: Some(8) });
     let ticket = the_write(marking).ticket;

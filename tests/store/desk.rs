@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tertulia::clock;
 use tertulia::domain::{
-    Content, Direction, Draft, Event, Identity, Mark, MarkKind, Message, MessageId, MessageType, OrgId, Reject, Role,
-    RoomId, RoomKind, Scopes, SenderType, UserId,
+    Author, Content, Direction, Draft, Event, Identity, Mark, MarkKind, Message, MessageId, MessageType, OrgId, Reject,
+    Role, RoomId, RoomKind, Scopes, SenderType, UserId,
 };
 use tertulia::hub::ports::{
     After, Amended, Amendment, AmendmentKind, Change, NewMark, NewMessage, NewRoom, Outcome, Outcomes, Reach, Store,
@@ -238,6 +238,8 @@ pub(crate) fn text(room: RoomId, sender: u128, text: &str, client_message_id: &s
             content: Content { text: text.into(), ..Content::default() },
             reply_to: None,
             client_message_id: Some(client_message_id.into()),
+            author: Author::Caller,
+            external_id: None,
             idempotency: None,
             create_as: RoomKind::Public,
         },

@@ -17,7 +17,7 @@ use crate::api::input::{At, Body, Params};
 use crate::api::{Problem, idempotency};
 use crate::clock;
 use crate::domain::{
-    Command, Content, Draft, Event, Message, MessageId, MessageType, Reject, RoomId, RoomKind, wording,
+    Author, Command, Content, Draft, Event, Message, MessageId, MessageType, Reject, RoomId, RoomKind, wording,
 };
 use crate::store::read::{Cursor, From};
 
@@ -143,11 +143,13 @@ pub(super) async fn send(
     let draft = Draft {
         id: clock::message_id(),
         room,
+        author: Author::Caller,
         contact: None,
         message_type: message_type.map_or(MessageType::Text, Into::into),
         content: content.checked(chat.max_text_bytes)?,
         reply_to: reply_to_id.map(MessageId),
         client_message_id: client_message_id.map(|id| wording::client_message_id(&id)).transpose()?,
+        external_id: None,
         idempotency,
         create_as: RoomKind::Conversation,
     };

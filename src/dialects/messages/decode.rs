@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::super::payload::Text;
 use super::wire::{Change, Envelope, FIELDS, Join, Mark, Reaction, Refresh, Send, Session, TypingNotice};
 use crate::domain::{
-    Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
+    Author, Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
     RoomKind, Tag, wording,
 };
 use crate::session::dialect::{Inbound, Misread, Request};
@@ -181,6 +181,8 @@ fn draft(send: Send<'_>, rules: &Rules) -> Result<Draft, Reject> {
         content,
         reply_to: send.reply_to_id,
         client_message_id: send.client_message_id.map(|Text(id)| wording::client_message_id(&id)).transpose()?,
+        author: Author::Caller,
+        external_id: None,
         idempotency: None,
         create_as: CREATE_AS,
     })

@@ -9,7 +9,7 @@ use super::super::payload::Text;
 use super::asked::{Asked, Verb, View};
 use super::wire::{Call, Change, FIELDS, Join, Mark, Refresh, Said, Send, TypingNotice};
 use crate::domain::{
-    Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
+    Author, Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
     RoomKind, wording,
 };
 use crate::session::dialect::{Inbound, Misread, Request};
@@ -203,6 +203,8 @@ fn send(send: Send<'_>, rules: &Rules) -> Result<(Command, Verb), Reject> {
         content,
         reply_to: send.reply_to_id,
         client_message_id: send.client_message_id.map(|Text(id)| wording::client_message_id(&id)).transpose()?,
+        author: Author::Caller,
+        external_id: None,
         idempotency: None,
         create_as: create_as(view),
     };

@@ -63,6 +63,10 @@ fn change(state: &State, ask: &Ask<'_>, command: Command) -> Result<AmendmentKin
             let reach = permissions::amend(identity, facts, role)?;
             Ok(AmendmentKind::Message { room, message, text: None, if_changed_pos, reach })
         }
+        Command::Report(report) => {
+            permissions::report(identity)?;
+            Ok(AmendmentKind::Report(report))
+        }
         Command::React { room, message, emoji, present } => {
             permissions::react(identity, facts, role)?;
             Ok(AmendmentKind::React { room, message, emoji, present })

@@ -11,7 +11,7 @@ use super::permissions;
 use super::ports::{Change, NewMessage};
 use super::state::{State, Turn};
 use crate::domain::{
-    Command, ConnId, ContactId, Direction, Draft, Event, Identity, MarkKind, MarkTarget, Membership, Reject,
+    Author, Command, ConnId, ContactId, Direction, Draft, Event, Identity, MarkKind, MarkTarget, Membership, Reject,
     RejectCode, Resume, Role, RoomId, SenderType, Tag, Typing,
 };
 
@@ -37,6 +37,7 @@ pub(super) fn run(
         Command::Presence { room } => presence(state, &ask, room, turn),
         Command::Edit { .. }
         | Command::Delete { .. }
+        | Command::Report(_)
         | Command::React { .. }
         | Command::Create(_)
         | Command::CreateOnce(..)
@@ -130,16 +131,23 @@ fn leave(state: &mut State, ask: &Ask<'_>, room: RoomId, turn: &mut Turn<'_>) ->
 
 fn send(state: &mut State, ask: &Ask<'_>, draft: Draft, turn: &mut Turn<'_>) -> Result<(), Reject> {
     let (identity, facts) = identity_and_facts(state, ask, draft.room)?;
-    permissions::send(identity, facts, ask.role)?;
-    let organization = facts.organization;
-    let sender_type = if identity.role == Role::Bot { SenderType::Bot } else { SenderType::Agent };
-    let message = NewMessage {
-        sender_type,
-        direction: Direction::Outbound,
-        user: identity.user,
-        user_name: identity.name.clone(),
-        draft,
+    let sender_type = match draft.author {
+        Author::Contact => {
+            permissions::send_for_contact(identity, facts)?;
+            SenderType::Contact
+        }
+        Author::Bot => {
+            permissions::send_for_bot(identity, facts, ask.role)?;
+            SenderType::Bot
+        }
+        Author::Caller => {
+            permissions::send(identity, facts, ask.role)?;
+            if identity.role == Role::Bot { SenderType::Bot } else { SenderType::Agent }
+        }
     };
+    let organization = facts.organization;
+    let direction = if sender_type == SenderType::Contact { Direction::Inbound } else { Direction::Outbound };
+    let message = NewMessage { sender_type, direction, user: identity.user, user_name: identity.name.clone(), draft };
     state.write_message(organization, Change::Message(Box::new(message)), ask.conn, ask.tag.clone(), turn);
     Ok(())
 }

@@ -103,6 +103,8 @@ fn amend(mut desk: Desk<'_>, amendment: &Amendment) -> Result<Done, Stop> {
         AmendmentKind::React { room, message, emoji, present } => {
             reaction::set(desk, (*room, *message), &by_name, without_nul(emoji.clone()), *present)
         }
+        // Not stored yet.
+        AmendmentKind::Report(_) => Err(Reject::unavailable().into()),
         AmendmentKind::Create(draft) => room::create(desk, draft),
         AmendmentKind::CreateOnce(draft, request) => room::create_once(desk, draft, request),
         AmendmentKind::Update { room, change } => room::update(desk, *room, change),

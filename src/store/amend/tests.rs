@@ -10,8 +10,8 @@ use super::super::connection::Purpose;
 use super::super::people;
 use super::*;
 use crate::domain::{
-    Content, Direction, Draft, Idempotency, Identity, MemberChange, MemberRole, Message, MessageId, MessageType, Role,
-    RoomChange, RoomDraft, RoomKind, Scopes, SenderType,
+    Author, Content, Direction, Draft, Idempotency, Identity, MemberChange, MemberRole, Message, MessageId,
+    MessageType, Role, RoomChange, RoomDraft, RoomKind, Scopes, SenderType,
 };
 use crate::hub::ports::{Authority, Change, NewMessage, NewRoom, Reach, Ticket, Write};
 
@@ -77,6 +77,8 @@ impl Bench {
             content: Content { text: "hello".into(), ..Content::default() },
             reply_to: None,
             client_message_id: None,
+            author: Author::Caller,
+            external_id: None,
             idempotency: None,
             create_as: RoomKind::Public,
         };

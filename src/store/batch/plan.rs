@@ -247,6 +247,7 @@ fn told(new: &NewMark, stand: Stand) -> Mark {
         user: new.user,
         message: MessageId(uuid::Uuid::nil()),
         up_to_seq: stand.seq,
+        moved: None,
         at: Timestamp::from_micros(stand.at),
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{
-    Command, ContactId, Content, Draft, MarkKind, MarkTarget, MessageType, RejectCode, Resume, RoomId, RoomKind,
+    Author, Command, ContactId, Content, Draft, MarkKind, MarkTarget, MessageType, RejectCode, Resume, RoomId, RoomKind,
 };
 use crate::session::dialect::{Inbound, Misread, Request};
 
@@ -77,6 +77,8 @@ fn a_message_is_taken_as_it_is_written() {
             content: Content { text: "Olá! Como posso ajudar?".into(), ..Content::default() },
             reply_to: None,
             client_message_id: None,
+            author: Author::Caller,
+            external_id: None,
             idempotency: None,
             create_as: RoomKind::Conversation,
         }

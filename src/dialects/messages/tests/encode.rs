@@ -59,7 +59,7 @@ fn an_acknowledgement_says_so_when_it_is_for_a_repetition() {
 fn every_other_event_has_its_frame() {
     let (room, user, message) = (RoomId(id(SESSION)), UserId(id(USER)), fixed_id());
     let user_name: Box<str> = "<b>Ada</b> & co".into();
-    let mark = |kind| Event::Marked(Mark { room, kind, user, message, up_to_seq: 12, at: AT });
+    let mark = |kind| Event::Marked(Mark { room, kind, user, message, up_to_seq: 12, moved: None, at: AT });
     let time = "2025-10-10T15:30:00.000Z";
     let person = json!({"session_id": SESSION, "user_id": USER, "user_name": "Ada &amp; co"});
     for (event, kind, payload) in [

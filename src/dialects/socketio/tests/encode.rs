@@ -98,8 +98,17 @@ fn the_contact_that_somebody_types_to_is_told_where_it_is_known() {
 
 #[test]
 fn the_other_events_have_their_names_and_fields() {
-    let mark =
-        |kind| Event::Marked(Mark { room: room(), kind, user: user(), message: fixed_id(), up_to_seq: 12, at: AT });
+    let mark = |kind| {
+        Event::Marked(Mark {
+            room: room(),
+            kind,
+            user: user(),
+            message: fixed_id(),
+            up_to_seq: 12,
+            moved: None,
+            at: AT,
+        })
+    };
     for (kind, status) in [(MarkKind::Read, "read"), (MarkKind::Delivered, "delivered")] {
         let payload = json!({"message_id": MESSAGE, "conversation_id": ROOM, "status": status, "timestamp": TIME,
             "user_id": USER, "up_to_seq": 12});
