@@ -1,13 +1,17 @@
 //! `Idempotency-Key`: a request that is sent again, because nobody knows what became of it, is the same request
 //! (draft-ietf-httpapi-idempotency-key-header).
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
 use sha2::{Digest as _, Sha256};
 
 use super::Problem;
 use super::input::Body;
-use crate::domain::Idempotency;
+use crate::domain::{Idempotency, OrgId, Reject, RejectCode, UserId};
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that this is the answer to a request that was done before.
@@ -30,11 +34,59 @@ pub(super) fn key<T>(request: &HttpRequest, body: &Body<T>) -> Result<Option<Ide
         return Err(expected());
     }
     let key = line.to_str().ok().and_then(bare).ok_or_else(expected)?;
+    Ok(Some(named(key.into(), request, body)))
+}
+
+/// This request under a name that its caller gave it in another way.
+pub(super) fn named<T>(key: Box<str>, request: &HttpRequest, body: &Body<T>) -> Idempotency {
     let mut hash = Sha256::new();
     for part in [request.path(), "\n", &body.canonical] {
         hash.update(part.as_bytes());
     }
-    Ok(Some(Idempotency { key: key.into(), fingerprint: hash.finalize().into() }))
+    Idempotency { key, fingerprint: hash.finalize().into() }
+}
+
+/// The requests with a key that are being done now. When they are done, the store knows of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Underway(Arc<Mutex<HashMap<Name, [u8; 32]>>>);
+
+/// Keys are their sender's own.
+type Name = (OrgId, UserId, Box<str>);
+
+/// While this lives, its request is under way.
+#[derive(Debug)]
+pub(super) struct Begun {
+    underway: Underway,
+    name: Name,
+}
+
+impl Underway {
+    /// # Errors
+    /// Where a request with this key is under way already.
+    pub(super) fn begin(&self, sender: (OrgId, UserId), request: &Idempotency) -> Result<Begun, Reject> {
+        let name = (sender.0, sender.1, request.key.clone());
+        match self.lock().entry(name.clone()) {
+            Entry::Vacant(place) => place.insert(request.fingerprint),
+            Entry::Occupied(first) if *first.get() == request.fingerprint => return Err(in_use()),
+            Entry::Occupied(_) => return Err(Reject::idempotency_key_reused()),
+        };
+        Ok(Begun { underway: self.clone(), name })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, [u8; 32]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.underway.lock().remove(&self.name);
+    }
+}
+
+fn in_use() -> Reject {
+    let message = "The first request with this Idempotency-Key is still being done: ask again shortly";
+    Reject { retry_after_ms: Some(1_000), ..Reject::new(RejectCode::IdempotencyKeyInUse, message) }
 }
 
 /// The key without the quotes of a structured field (RFC 8941, section 3.3.3).
@@ -48,6 +100,21 @@ fn bare(value: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_is_under_way_once_until_it_is_done() {
+        let underway = Underway::default();
+        let sender = |n| (OrgId(uuid::Uuid::from_u128(1)), UserId(uuid::Uuid::from_u128(n)));
+        let request = |fingerprint| Idempotency { key: "k".into(), fingerprint: [fingerprint; 32] };
+        let first = underway.begin(sender(1), &request(1)).expect("nobody has it");
+        let code = |refused: Result<Begun, Reject>| refused.expect_err("it is taken").code;
+        assert_eq!(code(underway.begin(sender(1), &request(1))), RejectCode::IdempotencyKeyInUse);
+        assert_eq!(code(underway.begin(sender(1), &request(2))), RejectCode::IdempotencyKeyReused);
+        assert!(underway.begin(sender(2), &request(2)).is_ok(), "another sender's keys are others");
+        drop(first);
+        assert!(underway.begin(sender(1), &request(2)).is_ok());
+        assert!(underway.lock().is_empty());
+    }
 
     #[test]
     fn a_key_may_stand_in_quotes() {

@@ -9,7 +9,9 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::web::Path;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
-use serde::de::DeserializeOwned;
+use serde::de::value::StringDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use url::form_urlencoded;
 
@@ -83,6 +85,17 @@ fn kind(request: &HttpRequest) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
     Ok(())
+}
+
+/// A word of ours, in upper or lower case.
+pub(crate) fn any_case<'de, D, T>(word: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let word: Option<String> = Deserialize::deserialize(word)?;
+    let lower = |word: String| -> StringDeserializer<D::Error> { word.to_ascii_lowercase().into_deserializer() };
+    word.map(|word| T::deserialize(lower(word))).transpose()
 }
 
 /// `application/json` and its relatives, whatever their parameters (RFC 8259, section 11; RFC 6839, section 3.1).

@@ -54,7 +54,7 @@ impl From<Reject> for Problem {
             RejectCode::NotFound => StatusCode::NOT_FOUND,
             RejectCode::RateLimited | RejectCode::TooManyRooms => StatusCode::TOO_MANY_REQUESTS,
             RejectCode::MessageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            RejectCode::Conflict => StatusCode::CONFLICT,
+            RejectCode::Conflict | RejectCode::IdempotencyKeyInUse => StatusCode::CONFLICT,
             RejectCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             RejectCode::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             RejectCode::SendFailed | RejectCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -190,8 +190,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
         health: Memory::default(),
     });
 
-    let chat =
-        Data::new(Chat { hub: hub.clone(), reads: store.reads(), max_text_bytes: config.limits.max_text_bytes.0 });
+    let chat = Data::new(Chat::new(hub.clone(), store.reads(), config.limits.max_text_bytes.0));
 
     let mut listeners = Listeners::new(workers);
     let pages = Arc::new(settings::pages(&config)?);
@@ -233,7 +232,7 @@ fn bind(
             let (context, chat, pages, engine) = (context.clone(), chat.clone(), pages.clone(), door.engine.clone());
             let app = move || {
                 let (pages, engine) = (pages.clone(), engine.clone());
-                chat.hub.start_here();
+                chat.start_here();
                 api::app(context.clone(), Some(chat.clone()), move |routes| {
                     if let Some(engine) = &engine {
                         engine.routes(routes);

@@ -30,6 +30,8 @@ pub enum RejectCode {
     PreconditionFailed,
     /// The same `Idempotency-Key` came with another request (REST).
     IdempotencyKeyReused,
+    /// The first request with the same `Idempotency-Key` is still being done (REST).
+    IdempotencyKeyInUse,
     Internal,
 }
 
@@ -55,6 +57,7 @@ impl RejectCode {
             Self::Conflict => "conflict",
             Self::PreconditionFailed => "precondition_failed",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::IdempotencyKeyInUse => "idempotency_key_in_use",
             Self::Internal => "internal",
         }
     }
@@ -105,6 +108,11 @@ impl Reject {
 
     pub fn precondition_failed() -> Self {
         Self::new(RejectCode::PreconditionFailed, "It has changed since: read it again, and try with its new ETag")
+    }
+
+    pub fn idempotency_key_reused() -> Self {
+        let message = "This Idempotency-Key came with another request before: a new request needs a new key";
+        Self::new(RejectCode::IdempotencyKeyReused, message)
     }
 
     pub fn not_joined() -> Self {

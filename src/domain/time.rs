@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
@@ -70,6 +71,15 @@ impl Rfc3339 {
     pub fn as_str(&self) -> &str {
         // Nothing but ASCII is ever put in.
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// RFC 3339, with any offset.
+impl FromStr for Timestamp {
+    type Err = chrono::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        DateTime::parse_from_rfc3339(text).map(|time| Self(time.timestamp_micros()))
     }
 }
 

@@ -5,6 +5,7 @@
 use super::{Content, Reject, RejectCode};
 
 const MAX_CLIENT_MESSAGE_ID_BYTES: usize = 128;
+const MAX_EXTERNAL_ID_BYTES: usize = 256;
 const MAX_FILENAME_BYTES: usize = 255;
 const MAX_URL_BYTES: usize = 2048;
 const MAX_EMOJI_BYTES: usize = 64;
@@ -53,6 +54,16 @@ pub fn client_message_id(id: &str) -> Result<Box<str>, Reject> {
         Ok(id.into())
     } else {
         Err(Reject::field("client_message_id", "a string of 1 to 128 bytes without control characters"))
+    }
+}
+
+/// What another system calls a message: compared byte by byte, so nothing in it is mended.
+pub fn external_id(id: &str) -> Result<Box<str>, Reject> {
+    let fits = (1..=MAX_EXTERNAL_ID_BYTES).contains(&id.len()) && !id.chars().any(char::is_control);
+    if fits {
+        Ok(id.into())
+    } else {
+        Err(Reject::field("externalId", "a string of 1 to 256 bytes without control characters"))
     }
 }
 

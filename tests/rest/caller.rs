@@ -10,7 +10,7 @@ use crate::chat::Chat;
 use crate::hub::{Hub, Person};
 
 /// Much longer than anything takes; only a hang runs into it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Caller<'a> {
     pub hub: &'a Hub,

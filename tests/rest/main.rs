@@ -15,6 +15,7 @@ mod postgres;
 
 mod caller;
 mod inputs;
+mod intake;
 mod lists;
 mod messages;
 mod permissions;

@@ -178,6 +178,10 @@ pub(super) async fn find(chat: &Chat, viewer: &Viewer, id: MessageId) -> Result<
 
 /// A message, with its entity tag.
 pub(super) fn answer(request: &HttpRequest, status: StatusCode, message: Message) -> HttpResponse {
-    let version = format!("c{}", message.changed_pos);
-    tagged(request, status, &version, &MessageShape::from(message))
+    tagged(request, status, &version(&message), &MessageShape::from(message))
+}
+
+/// What updates of a message are compared by.
+pub(super) fn version(message: &Message) -> String {
+    format!("c{}", message.changed_pos)
 }

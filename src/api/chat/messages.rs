@@ -4,13 +4,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::message::answer;
+use super::message::version;
 use super::shapes::{List, MessageShape, TypeWord};
-use super::{Chat, Part, numbered, read, unexpected};
+use super::{Chat, Part, numbered, read, tagged, unexpected};
 use crate::api::caller::Caller;
 use crate::api::idempotency::IDEMPOTENT_REPLAYED;
 use crate::api::input::{At, Body, Params};
@@ -62,7 +62,7 @@ impl Said {
         }
     }
 
-    fn checked(self, limit: usize) -> Result<Content, Reject> {
+    pub(super) fn checked(self, limit: usize) -> Result<Content, Reject> {
         let parts = match self {
             Self::Text(text) => Parts { text: Some(text), media_url: None, filename: None, caption: None },
             Self::Parts(parts) => parts,
@@ -157,15 +157,24 @@ pub(super) async fn send(
         Event::Sent { message, duplicate } => (message, duplicate),
         other => return Err(unexpected(&other)),
     };
-    let location = HeaderValue::from_str(&format!("/api/v1/chat/messages/{}", message.id));
-    let mut response = answer(&request, StatusCode::CREATED, Message::clone(&message));
-    if let Ok(location) = location {
+    Ok(stored(&request, &message, duplicate, &MessageShape::from(Message::clone(&message))))
+}
+
+/// The answer to a message that is stored now, or was before, told as `shape`.
+pub(super) fn stored(
+    request: &HttpRequest,
+    message: &Message,
+    was_before: bool,
+    shape: &impl Serialize,
+) -> HttpResponse {
+    let mut response = tagged(request, StatusCode::CREATED, &version(message), shape);
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/chat/messages/{}", message.id)) {
         response.headers_mut().insert(LOCATION, location);
     }
-    if duplicate {
+    if was_before {
         response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
-    Ok(response)
+    response
 }
 
 /// A room's past: the newest messages first, or with `after` the oldest.

@@ -4,6 +4,7 @@
 //! store after the hub has said that the caller may enter the room. No rule of who may do what stands in here.
 
 mod direct;
+mod intake;
 mod members;
 mod message;
 mod messages;
@@ -22,6 +23,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
+use super::idempotency::Underway;
 use super::resource::{Place, at};
 use super::{Problem, health, validators};
 use crate::domain::{Command, Event, Reject, RejectCode, RoomId, UserId};
@@ -38,10 +40,12 @@ const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
 /// What these handlers work with.
 #[derive(Clone)]
 pub struct Chat {
-    pub hub: Hub,
-    pub reads: Reads,
+    hub: Hub,
+    reads: Reads,
     /// How long a text may be.
-    pub max_text_bytes: usize,
+    max_text_bytes: usize,
+    /// What is handed in right now.
+    underway: Underway,
 }
 
 /// What there is here, for the description of the API.
@@ -59,6 +63,8 @@ pub struct Chat {
     members::remove,
     messages::list,
     messages::send,
+    intake::hand_in,
+    intake::report,
     unread::list,
     unread::mark,
     message::show,
@@ -88,6 +94,8 @@ pub(super) fn places() -> Vec<Place> {
         at("/api/v1/chat/messages/{id}").get(message::show).put(message::edit).delete(message::delete),
         at("/api/v1/chat/messages/{id}/edits").get(message::edits),
         at("/api/v1/chat/messages/{id}/reactions/{emoji}").put(reactions::put).delete(reactions::take_back),
+        at("/api/v1/messages").post(intake::hand_in),
+        at("/api/v1/messages/{id}/status").put(intake::report),
         at("/api/v1/chat/direct/{user_id}").post(direct::open),
         at("/api/v1/chat/unread").get(unread::list),
         at("/api/v1/users").get(people::list),
@@ -98,6 +106,15 @@ pub(super) fn places() -> Vec<Place> {
 }
 
 impl Chat {
+    pub fn new(hub: Hub, reads: Reads, max_text_bytes: usize) -> Self {
+        Self { hub, reads, max_text_bytes, underway: Underway::default() }
+    }
+
+    /// Has the hub run on this thread, a worker's, unless it runs somewhere.
+    pub fn start_here(&self) {
+        self.hub.start_here();
+    }
+
     /// Does what a caller asks for, by the rules of sockets.
     async fn ask(&self, caller: &Caller, command: Command) -> Result<Event, Problem> {
         self.hub.ask(caller.identity().clone(), command).await.map_err(told)

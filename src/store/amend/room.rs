@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
-use super::super::batch::{HONOURED, reused, without_nul};
+use super::super::batch::{HONOURED, without_nul};
 use super::super::connection::on;
 use super::super::rows::{NewMemberRow, NewRoomRow, RoomRow};
 use super::super::schema::{idempotency_keys, members, rooms};
@@ -93,7 +93,7 @@ pub(super) fn create_once(desk: &mut Desk<'_>, draft: &RoomDraft, request: &Idem
         .optional())?;
     if let Some((fingerprint, subject)) = taken {
         if fingerprint != request.fingerprint {
-            return Err(reused().into());
+            return Err(Reject::idempotency_key_reused().into());
         }
         return made_before(desk, draft, RoomId(subject.0));
     }

@@ -16,7 +16,7 @@ use std::time::Instant;
 use diesel::{PgConnection, QueryResult};
 
 pub(crate) use ledger::{Ledger, Memory, Organization};
-pub(crate) use requests::{HONOURED, reused, sweep};
+pub(crate) use requests::{HONOURED, sweep};
 pub(crate) use tables::{advance, mark_kind};
 
 use super::connection::Connection;

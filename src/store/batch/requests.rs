@@ -11,14 +11,12 @@ use super::super::connection::{Connection, on};
 use super::super::rows;
 use super::super::values::Key;
 use super::{Job, Verdict, Work, tables};
-use crate::domain::{Message, MessageId, OrgId, Reject, RejectCode, Timestamp, UserId};
+use crate::domain::{Message, MessageId, OrgId, Reject, Timestamp, UserId};
 
 /// How long a key is honoured, in microseconds.
 pub(crate) const HONOURED: i64 = 24 * 60 * 60 * 1_000_000;
 /// How many old keys are removed at a time.
 const SWEPT_AT_ONCE: u32 = 1_000;
-
-const REUSED: &str = "This Idempotency-Key came with another request before: a new request needs a new key";
 
 /// What makes a request the same as an earlier one.
 pub(crate) struct Request {
@@ -95,7 +93,7 @@ impl Requests {
     ) -> Option<Verdict> {
         let taken = self.taken.get(&name(organization, request))?;
         if taken.fingerprint != request.fingerprint {
-            return Some(Verdict::Refused(reused()));
+            return Some(Verdict::Refused(Reject::idempotency_key_reused()));
         }
         match &taken.by {
             Holder::Earlier(message) => {
@@ -130,10 +128,6 @@ impl Requests {
             .collect();
         if rows.is_empty() { Ok(()) } else { tables::put_requests(connection, &rows) }
     }
-}
-
-pub(crate) fn reused() -> Reject {
-    Reject::new(RejectCode::IdempotencyKeyReused, REUSED)
 }
 
 fn name(organization: OrgId, request: &Request) -> (OrgId, UserId, Box<str>) {
