@@ -19,6 +19,8 @@ mod durability;
 mod faults;
 #[path = "store/opening.rs"]
 mod opening;
+#[path = "store/outside.rs"]
+mod outside;
 #[path = "store/places.rs"]
 mod places;
 #[path = "support/postgres.rs"]

@@ -4,19 +4,48 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::batch::mark_kind;
 use super::connection::{Connection, on};
 use super::reader::Query;
 use super::rows::{self, MessageRow, StandingRow, membership, spelled};
-use super::schema::{self, marks, members, messages, organizations, rooms};
+use super::schema::{self, members, messages, organizations, rooms};
 use super::values::{Key, number, stored};
 use crate::domain::{ContactId, Deletion, Event, Mark, Message, MessageId, OrgId, RoomId, Timestamp, UserId};
 use crate::hub::ports::{Access, After, Head, Page};
 
 /// How many rooms are asked about in one statement.
 const ROOMS_AT_ONCE: usize = 1_000;
+
+/// The marks of a room after a `pos`, each with the newest message that it covers, and the newest of those that it could
+/// have moved: none of its user's own, and where a contact is known, only what came from the contact. So many messages
+/// back nobody looks for that one.
+const MARKS: &str = "SELECT k.user_id, k.kind, k.seq, k.pos, k.at, m.id AS message_id, ( \
+         SELECT o.id FROM messages o WHERE o.room_id = k.room_id AND o.seq <= k.seq AND o.seq > k.seq - 1000 \
+         AND (o.sender_id <> k.user_id OR o.sender_type = 'contact') \
+         AND (o.direction = 'inbound' OR r.contact_id IS NULL OR r.kind <> 'conversation') \
+         ORDER BY o.seq DESC LIMIT 1) AS moved_id \
+     FROM marks k JOIN rooms r ON r.id = k.room_id JOIN messages m ON m.room_id = k.room_id AND m.seq = k.seq \
+     WHERE k.room_id = $1 AND k.pos > $2 ORDER BY k.pos LIMIT $3";
+
+#[derive(QueryableByName)]
+struct MarkRow {
+    #[diesel(sql_type = schema::Id)]
+    user_id: Key,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = BigInt)]
+    pos: i64,
+    #[diesel(sql_type = BigInt)]
+    at: i64,
+    #[diesel(sql_type = schema::Id)]
+    message_id: Key,
+    #[diesel(sql_type = Nullable<schema::Id>)]
+    moved_id: Option<Key>,
+}
 
 /// See `Store::access`.
 pub(crate) struct AccessOf {
@@ -182,27 +211,23 @@ impl PageOf {
     }
 
     fn marks(&self, connection: &mut Connection, pos: u64) -> QueryResult<Vec<(u64, Event)>> {
-        type Row = (Key, String, i64, i64, i64, Key);
-        let rows: Vec<Row> = on!(connection, c => marks::table
-            .inner_join(messages::table.on(messages::room_id.eq(marks::room_id).and(messages::seq.eq(marks::seq))))
-            .filter(marks::room_id.eq(Key(self.room.0)))
-            .filter(marks::pos.gt(stored(pos)))
-            .order(marks::pos)
-            .limit(self.limit())
-            .select((marks::user_id, marks::kind, marks::seq, marks::pos, marks::at, messages::id))
+        let rows: Vec<MarkRow> = on!(connection, c => sql_query(MARKS)
+            .bind::<schema::Id, _>(Key(self.room.0))
+            .bind::<BigInt, _>(stored(pos))
+            .bind::<BigInt, _>(self.limit())
             .load(c))?;
         rows.into_iter()
-            .map(|(user, kind, seq, pos, at, message)| {
+            .map(|row| {
                 let mark = Mark {
                     room: self.room,
-                    kind: mark_kind(&kind)?,
-                    user: UserId(user.0),
-                    message: MessageId(message.0),
-                    up_to_seq: number(seq),
-                    moved: None,
-                    at: Timestamp::from_micros(at),
+                    kind: mark_kind(&row.kind)?,
+                    user: UserId(row.user_id.0),
+                    message: MessageId(row.message_id.0),
+                    up_to_seq: number(row.seq),
+                    moved: row.moved_id.map(|it| MessageId(it.0)),
+                    at: Timestamp::from_micros(row.at),
                 };
-                Ok((number(pos), Event::Marked(mark)))
+                Ok((number(row.pos), Event::Marked(mark)))
             })
             .collect()
     }

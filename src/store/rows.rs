@@ -14,7 +14,8 @@ use super::schema::{marks, members, messages, reactions, rooms};
 use super::status::{Standing, Watermark};
 use super::values::{Key, Said, Saying, number, stored};
 use crate::domain::{
-    ContactId, Member, Membership, Message, MessageId, OrgId, Reactions, Room, RoomId, SenderType, Timestamp, UserId,
+    ContactId, Member, Membership, Message, MessageId, MessageStatus, OrgId, Reactions, Room, RoomId, SenderType,
+    Timestamp, UserId,
 };
 
 /// How many messages are asked about in one statement.
@@ -36,6 +37,7 @@ pub(crate) struct NewMessageRow<'a> {
     pub(crate) content: Saying<'a>,
     pub(crate) reply_to_id: Option<Key>,
     pub(crate) client_message_id: Option<&'a str>,
+    pub(crate) external_id: Option<&'a str>,
     pub(crate) created_at: i64,
 }
 
@@ -56,12 +58,14 @@ impl<'a> From<&'a Message> for NewMessageRow<'a> {
             content: Saying(&message.content),
             reply_to_id: message.reply_to.map(|it| Key(it.0)),
             client_message_id: message.client_message_id.as_deref(),
+            external_id: message.external_id.as_deref(),
             created_at: message.created_at.as_micros(),
         }
     }
 }
 
-/// Whose `client_message_id` it is: the user, or the contact that a message was reported of.
+/// Whose `client_message_id` it is: the user, or the contact that a message was reported of. A contact that nobody knows
+/// is the same one each time.
 pub(crate) fn sender(message: &Message) -> Uuid {
     match (message.user, message.contact) {
         (Some(user), _) => user.0,
@@ -93,6 +97,10 @@ pub(crate) struct MessageRow {
     edited_at: Option<i64>,
     deleted_at: Option<i64>,
     deleted_by: Option<Key>,
+    external_id: Option<String>,
+    reported_status: Option<String>,
+    delivered_at: Option<i64>,
+    read_at: Option<i64>,
 }
 
 impl MessageRow {
@@ -111,6 +119,8 @@ impl MessageRow {
         let sender_type: SenderType = spelled(&self.sender_type)?;
         let user = (sender_type != SenderType::Contact).then_some(UserId(self.sender_id.0));
         let direction = spelled(&self.direction)?;
+        let status = standing.status(seq, user, direction);
+        let reported = reported(self.reported_status.as_deref())?;
         Ok(Message {
             id: MessageId(self.id.0),
             organization: OrgId(self.organization_id.0),
@@ -125,18 +135,23 @@ impl MessageRow {
             contact: self.contact_id.map(|it| ContactId(it.0)),
             message_type: spelled(&self.message_type)?,
             content: self.content.0,
-            status: standing.status(seq, user, direction),
+            status: reported.map_or(status, |it| it.max(status)),
             reply_to: self.reply_to_id.map(|it| MessageId(it.0)),
             client_message_id: self.client_message_id.map(Into::into),
-            delivered_at: None,
-            external_id: None,
-            read_at: None,
+            external_id: self.external_id.map(Into::into),
+            delivered_at: self.delivered_at.map(Timestamp::from_micros),
+            read_at: self.read_at.map(Timestamp::from_micros),
             reactions,
             created_at: Timestamp::from_micros(self.created_at),
             edited_at: self.edited_at.map(Timestamp::from_micros),
             deleted_at: self.deleted_at.map(Timestamp::from_micros),
         })
     }
+}
+
+/// What the outside has said of a message, if anything.
+pub(crate) fn reported(word: Option<&str>) -> QueryResult<Option<MessageStatus>> {
+    word.map(spelled).transpose()
 }
 
 /// The messages of these rows, in their order, with who answered them with what.

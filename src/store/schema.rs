@@ -124,6 +124,10 @@ diesel::table! {
         edited_at -> Nullable<BigInt>,
         deleted_at -> Nullable<BigInt>,
         deleted_by -> Nullable<Id>,
+        external_id -> Nullable<Text>,
+        reported_status -> Nullable<Text>,
+        delivered_at -> Nullable<BigInt>,
+        read_at -> Nullable<BigInt>,
     }
 }
 

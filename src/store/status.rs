@@ -3,7 +3,7 @@
 //! A room keeps, for what is read and for what is received, who reaches furthest and how far the best of all others
 //! does. That is enough to tell for any sender whether *somebody else* has come as far as a given message.
 
-use crate::domain::{ContactId, Direction, MessageStatus, RoomKind, UserId};
+use crate::domain::{ContactId, Direction, MarkKind, MessageStatus, RoomKind, UserId};
 
 /// How far the people of a room have come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,10 +27,14 @@ impl Watermark {
         }
     }
 
+    /// How far anyone but `sender` has come.
+    fn others(&self, sender: Option<UserId>) -> u64 {
+        if self.user.is_some() && self.user == sender { self.rest } else { self.seq }
+    }
+
     /// Whether anyone but `sender` has come as far as `seq`.
     fn reaches(&self, seq: u64, sender: Option<UserId>) -> bool {
-        let others = if self.user.is_some() && self.user == sender { self.rest } else { self.seq };
-        others >= seq
+        self.others(sender) >= seq
     }
 }
 
@@ -51,6 +55,32 @@ impl Standing {
             self.contact = contact;
         }
         is_first
+    }
+
+    /// The same room before anyone had read or received anything.
+    pub(crate) fn unmarked(self) -> Self {
+        Self { read: Watermark::default(), delivered: Watermark::default(), ..self }
+    }
+
+    /// `user` has come as far as `seq`.
+    pub(crate) fn raise(&mut self, kind: MarkKind, user: UserId, seq: u64) {
+        match kind {
+            MarkKind::Read => self.read.raise(user, seq),
+            MarkKind::Delivered => self.delivered.raise(user, seq),
+        }
+    }
+
+    /// How far a mark of `reader`'s has nothing to move: up to here every message that is not its own has come as far as
+    /// the mark says, whoever sent it.
+    pub(crate) fn settled(&self, kind: MarkKind, reader: UserId) -> u64 {
+        let reached = |sender| match kind {
+            MarkKind::Read => self.read.others(sender),
+            // What is read has been received.
+            MarkKind::Delivered => self.read.others(sender).max(self.delivered.others(sender)),
+        };
+        // For all other senders it is as for a contact.
+        let apart = [self.read.user, self.delivered.user].into_iter().filter(|it| *it != Some(reader));
+        apart.map(reached).fold(reached(None), u64::min)
     }
 
     /// The status of the message `seq`. Where a contact is known, what goes out to it has been read when the contact
@@ -100,6 +130,41 @@ mod tests {
                         prop_assert_eq!(watermark.reaches(seq, Some(user(sender))), expected);
                     }
                 }
+            }
+        }
+    }
+
+    proptest! {
+        /// Beyond what is settled a mark may move something; below it, it moves nothing.
+        #[test]
+        fn what_is_settled_no_mark_moves(
+            marks in prop::collection::vec((0u8..4, any::<bool>(), 1u64..12), 0..30),
+            reader in 0u8..4,
+            is_read in any::<bool>(),
+        ) {
+            let kind = |is_read| if is_read { MarkKind::Read } else { MarkKind::Delivered };
+            let mut standing = Standing {
+                kind: RoomKind::Public,
+                contact: None,
+                read: Watermark::default(),
+                delivered: Watermark::default(),
+            };
+            for (who, is_read, seq) in marks {
+                standing.raise(kind(is_read), user(who), seq);
+            }
+            let (before, mut after) = (standing, standing);
+            after.raise(kind(is_read), user(reader), 12);
+            let settled = before.settled(kind(is_read), user(reader));
+            let moved = |seq, sender| {
+                let status = |it: &Standing| it.status(seq, sender, Direction::Outbound);
+                status(&before) < status(&after)
+            };
+            for sender in (0u8..4).map(|it| Some(user(it))).chain([None]) {
+                prop_assert!((1..=settled).all(|seq| !moved(seq, sender)));
+                prop_assert!(sender != Some(user(reader)) || (1..=12).all(|seq| !moved(seq, sender)));
+            }
+            if settled < 12 {
+                prop_assert!((0u8..4).map(|it| Some(user(it))).chain([None]).any(|it| moved(settled + 1, it)));
             }
         }
     }

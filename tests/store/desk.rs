@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tertulia::clock;
 use tertulia::domain::{
-    Author, Content, Direction, Draft, Event, Identity, Mark, MarkKind, Message, MessageId, MessageType, OrgId, Reject,
-    Role, RoomId, RoomKind, Scopes, SenderType, UserId,
+    Author, ContactId, Content, Direction, Draft, Event, Identity, Mark, MarkKind, Message, MessageId, MessageStatus,
+    MessageType, OrgId, Reject, Report, Role, RoomId, RoomKind, Scopes, SenderType, Timestamp, UserId,
 };
 use tertulia::hub::ports::{
     After, Amended, Amendment, AmendmentKind, Change, NewMark, NewMessage, NewRoom, Outcome, Outcomes, Reach, Store,
@@ -203,7 +203,7 @@ impl Desk {
         assert!(messages.iter().map(|it| it.seq).eq(1..=messages.len() as u64), "seq has gaps");
         assert!(messages.is_sorted_by(|a, b| a.pos < b.pos && a.created_at <= b.created_at));
         let ids: HashSet<_> = messages.iter().map(|it| it.id).collect();
-        let sent: HashSet<_> = messages.iter().map(|it| (it.user, it.client_message_id.clone())).collect();
+        let sent: HashSet<_> = messages.iter().map(|it| (it.user, it.contact, it.client_message_id.clone())).collect();
         assert_eq!((ids.len(), sent.len()), (messages.len(), messages.len()), "something is stored twice");
         messages
     }
@@ -269,6 +269,18 @@ fn change(room: RoomId, message: MessageId, text: Option<&str>) -> AmendmentKind
 
 pub(crate) fn react(message: &Message, emoji: &str, present: bool) -> AmendmentKind {
     AmendmentKind::React { room: message.room, message: message.id, emoji: emoji.into(), present }
+}
+
+/// What the contact of a conversation has said, handed in by user `by`.
+pub(crate) fn said(room: RoomId, by: u128, contact: Option<ContactId>, client_message_id: &str) -> NewMessage {
+    let mut new = text(room, by, "from outside", client_message_id);
+    (new.sender_type, new.direction) = (SenderType::Contact, Direction::Inbound);
+    (new.draft.author, new.draft.contact) = (Author::Contact, contact);
+    new
+}
+
+pub(crate) fn report(message: &Message, status: MessageStatus, at: Option<Timestamp>) -> AmendmentKind {
+    AmendmentKind::Report(Report { room: message.room, message: message.id, status, at })
 }
 
 pub(crate) fn mark(room: RoomId, reader: u128, kind: MarkKind, seq: u64) -> NewMark {

@@ -110,7 +110,8 @@ pub(super) fn delete(desk: &mut Desk<'_>, target: &Target) -> Result<Done, Stop>
     let deletion =
         |by, at| Amended::Deleted(Deletion { room: message.room, message: message.id, seq: message.seq, by, at });
     if let Some(at) = message.deleted_at {
-        // Nothing changes a tombstone, so its number is that of its deletion.
+        // Nothing but a report changes a tombstone, so its number is that of its deletion, or of a change that does not
+        // mind being told as one.
         if desk.again && deleted_by == Some(desk.by) {
             return Ok((deletion(deleted_by, at), Some(message.changed_pos)));
         }

@@ -11,6 +11,7 @@ mod member;
 mod message;
 mod purge;
 mod reaction;
+mod report;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -103,8 +104,7 @@ fn amend(mut desk: Desk<'_>, amendment: &Amendment) -> Result<Done, Stop> {
         AmendmentKind::React { room, message, emoji, present } => {
             reaction::set(desk, (*room, *message), &by_name, without_nul(emoji.clone()), *present)
         }
-        // Not stored yet.
-        AmendmentKind::Report(_) => Err(Reject::unavailable().into()),
+        AmendmentKind::Report(report) => report::take(desk, report),
         AmendmentKind::Create(draft) => room::create(desk, draft),
         AmendmentKind::CreateOnce(draft, request) => room::create_once(desk, draft, request),
         AmendmentKind::Update { room, change } => room::update(desk, *room, change),

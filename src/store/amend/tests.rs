@@ -11,7 +11,7 @@ use super::super::people;
 use super::*;
 use crate::domain::{
     Author, Content, Direction, Draft, Idempotency, Identity, MemberChange, MemberRole, Message, MessageId,
-    MessageType, Role, RoomChange, RoomDraft, RoomKind, Scopes, SenderType,
+    MessageStatus, MessageType, Report, Role, RoomChange, RoomDraft, RoomKind, Scopes, SenderType,
 };
 use crate::hub::ports::{Authority, Change, NewMessage, NewRoom, Reach, Ticket, Write};
 
@@ -153,6 +153,36 @@ fn a_reaction_is_there_once_and_told_again() {
         for (pos, (amended, told)) in (first_pos..).zip(bench.twice(kind)) {
             let Amended::Reacted(reaction) = amended else { panic!("{amended:?}") };
             assert_eq!((reaction.count, reaction.present, told), (u64::from(present), present, Some(pos)));
+        }
+    }
+}
+
+#[test]
+fn a_report_is_taken_once_and_told_again() {
+    use MessageStatus::{Delivered, Failed, Read};
+    let mut bench = Bench::new();
+    let room = bench.room();
+    let mut last = 1;
+    for way in [&[Delivered, Read][..], &[Failed, Read][..]] {
+        let message = bench.send(room);
+        last += 1;
+        for status in way {
+            let report = Report { room, message: message.id, status: *status, at: None };
+            let [first, again] = bench.twice(AmendmentKind::Report(report));
+            let (Amended::Reported { at: first_at, .. }, Amended::Reported { status: told, at, .. }) =
+                (&first.0, &again.0)
+            else {
+                panic!("{first:?}, {again:?}")
+            };
+            assert_eq!((told, first.1, again.1), (status, Some(last + 1), Some(last + 2)));
+            assert!(at == first_at || *status == Failed, "nobody keeps when it failed");
+            last += 2;
+        }
+        // One that is behind is not told, however often.
+        let late = AmendmentKind::Report(Report { room, message: message.id, status: Delivered, at: None });
+        for (amended, pos) in bench.twice(late) {
+            assert!(matches!(amended, Amended::Reported { status: Read, .. }), "{amended:?}");
+            assert_eq!(pos, None);
         }
     }
 }

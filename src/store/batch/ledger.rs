@@ -16,7 +16,7 @@ use super::super::values::{Key, number};
 use super::requests::Requests;
 use super::{Care, Job, Work, tables};
 use crate::clock;
-use crate::domain::{MarkKind, Message, MessageId, OrgId, Reactions, RoomId, UserId};
+use crate::domain::{MarkKind, Message, MessageId, OrgId, Reactions, RoomId, SenderType, UserId};
 
 /// Beyond so many rooms nothing more is remembered until the next batch forgets the rest.
 const REMEMBERED_ROOMS: usize = 100_000;
@@ -123,12 +123,13 @@ impl Ledger {
     pub(crate) fn load(
         connection: &mut Connection,
         memory: &mut Memory,
-        jobs: &[Job],
+        jobs: &mut [Job],
         care: Care,
     ) -> QueryResult<Self> {
         let mut ledger = Self::default();
         ledger.lock(connection, memory, jobs)?;
         ledger.load_rooms(connection, jobs)?;
+        ledger.name_contacts(jobs);
         if care != Care::Hopeful {
             ledger.load_known(connection, jobs, care)?;
         }
@@ -136,6 +137,19 @@ impl Ledger {
         ledger.load_marks(connection, jobs)?;
         ledger.load_places(connection, jobs)?;
         Ok(ledger)
+    }
+
+    /// A contact's message that does not say whose it is, is the room's own contact's. What it may repeat hangs on that.
+    pub(crate) fn name_contacts(&self, jobs: &mut [Job]) {
+        for job in jobs {
+            let Some(organization) = self.organizations.get(&job.organization) else { continue };
+            if let Work::Message(message) = &mut job.work
+                && message.sender_type == SenderType::Contact
+                && message.contact.is_none()
+            {
+                message.contact = organization.rooms.get(&message.room).and_then(|room| room.standing.contact);
+            }
+        }
     }
 
     /// Only takes the locks, for changes that read what they need themselves.

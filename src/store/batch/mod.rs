@@ -4,6 +4,7 @@
 //! anything of the organization, so what is read after it stays true until the commit, on every node.
 
 mod ledger;
+mod moved;
 mod plan;
 mod postgres;
 mod requests;
@@ -21,7 +22,7 @@ pub(crate) use tables::{advance, mark_kind};
 
 use super::connection::Connection;
 use crate::clock;
-use crate::domain::{Mark, Message, MessageId, MessageStatus, OrgId, Reject, Timestamp};
+use crate::domain::{Mark, Message, MessageId, MessageStatus, OrgId, Reject, SenderType, Timestamp};
 use crate::hub::ports::{
     Amended, Amendment, Change, NewMark, NewMessage, NewRoom, Outcome, Ticket, Write, WriteError, Written,
 };
@@ -74,6 +75,7 @@ impl From<Write> for Job {
 
 fn message(organization: OrgId, new: NewMessage) -> Message {
     let NewMessage { draft, sender_type, direction, user, user_name } = new;
+    let is_contacts = sender_type == SenderType::Contact;
     let mut content = draft.content;
     content.text = without_nul(content.text);
     for text in [&mut content.media_url, &mut content.filename, &mut content.caption] {
@@ -88,16 +90,17 @@ fn message(organization: OrgId, new: NewMessage) -> Message {
         changed_pos: 0,
         sender_type,
         direction,
-        user: (sender_type != crate::domain::SenderType::Contact).then_some(user),
-        user_name: without_nul(user_name),
+        // Whoever handed a contact's message in has not said it.
+        user: (!is_contacts).then_some(user),
+        user_name: if is_contacts { Box::default() } else { without_nul(user_name) },
         contact: draft.contact,
         message_type: draft.message_type,
         content,
         status: MessageStatus::Sent,
         reply_to: draft.reply_to,
         client_message_id: draft.client_message_id.map(without_nul),
+        external_id: draft.external_id.map(without_nul),
         delivered_at: None,
-        external_id: None,
         read_at: None,
         reactions: Vec::new(),
         created_at: Timestamp::default(),
@@ -173,6 +176,7 @@ pub(crate) fn run(
         tables::put_standings(connection, &plan.standings)?;
         tables::advance(connection, &ledger)?;
         name_marks(connection, &mut verdicts)?;
+        moved::name(connection, plan.steps, &mut verdicts)?;
         Ok((verdicts, ledger))
     })?;
     memory.keep(ledger);
@@ -183,6 +187,7 @@ pub(crate) fn run(
 /// true, on condition that it is. `None`: it is not known, or no longer true, and nothing was done.
 fn at_once(connection: &mut PgConnection, memory: &mut Memory, jobs: &mut [Job]) -> QueryResult<Option<Vec<Verdict>>> {
     let Some((id, mut ledger)) = memory.guess(jobs) else { return Ok(None) };
+    ledger.name_contacts(jobs);
     let before = ledger.organizations.get(&id).map_or(0, |it| it.last_pos);
     let plan = plan::number(&mut ledger, jobs, clock::now(), false);
     if !plan.standings.is_empty() {

@@ -7,9 +7,12 @@ use super::super::rows::{self, MessageRow, NewMarkRow, NewMemberRow, NewRoomRow}
 use super::super::status::{Standing, Watermark};
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, Organization, Room, Stand};
+use super::moved::Step;
 use super::tables::mark_word;
 use super::{Job, Verdict, Work};
-use crate::domain::{Mark, MarkKind, MemberRole, Message, MessageId, Reactions, Reject, RejectCode, RoomId, Timestamp};
+use crate::domain::{
+    Mark, MarkKind, MemberRole, Message, MessageId, Reactions, Reject, RejectCode, RoomId, SenderType, Timestamp,
+};
 use crate::hub::ports::{NewMark, NewRoom};
 
 /// What is to be written, and what to be answered.
@@ -21,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) marks: Vec<NewMarkRow>,
     /// The rooms in which somebody has come further.
     pub(crate) standings: HashMap<RoomId, Standing>,
+    /// What marks have moved, by the verdicts that tell them.
+    pub(crate) steps: Vec<(usize, Step)>,
 }
 
 /// Numbers what is new among `jobs`, in their order. Messages that are stored get their numbers and time in place.
@@ -70,12 +75,13 @@ pub(crate) fn number(ledger: &mut Ledger, jobs: &mut [Job], now: Timestamp, agai
                 };
                 match mark(organization, new, aim, stand, again) {
                     Err(reject) => Verdict::Refused(reject),
-                    Ok((stand, pos, moved)) => {
-                        if let Some(standing) = moved {
+                    Ok(Marked { stand, pos, standing, step }) => {
+                        if let Some(standing) = standing {
                             plan.standings.insert(new.room, standing);
                             ledger.marks.insert((new.room, new.user, new.kind), stand);
                             plan.marks.push(mark_row(new, stand));
                         }
+                        plan.steps.extend(step.map(|step| (index, step)));
                         Verdict::Mark { mark: told(new, stand), pos }
                     }
                 }
@@ -106,6 +112,9 @@ fn send(
     }
     if message.reply_to.is_some_and(|id| places.get(&id).is_none_or(|(room, _)| *room != message.room)) {
         return Verdict::Refused(Reject::field("reply_to_id", "the id of a message of this session"));
+    }
+    if message.sender_type == SenderType::Contact {
+        message.contact = message.contact.or(room.standing.contact);
     }
     room.last_seq += 1;
     if room.standing.meets(message.contact) {
@@ -197,14 +206,24 @@ fn create(plan: &mut Plan, organization: &mut Organization, new: &NewRoom, id: u
     });
 }
 
-/// Where the mark stands now, the `pos` to tell, and, if it moved, how far the room's people have come.
+/// What a mark has come to.
+struct Marked {
+    /// Where it stands now.
+    stand: Stand,
+    /// The number to tell it under.
+    pos: Option<u64>,
+    /// How far the room's people have come, if it moved.
+    standing: Option<Standing>,
+    step: Option<Step>,
+}
+
 fn mark(
     organization: &mut Organization,
     new: &NewMark,
     aim: Option<u64>,
     stand: Stand,
     again: bool,
-) -> Result<(Stand, Option<u64>, Option<Standing>), Reject> {
+) -> Result<Marked, Reject> {
     let room = organization.rooms.get_mut(&new.room).ok_or_else(Reject::not_found)?;
     let aim = match aim {
         Some(0) => return Err(Reject::field("up_to_seq", "a number from 1")),
@@ -216,16 +235,18 @@ fn mark(
         return Err(Reject::no_such_message());
     }
     if aim <= stand.seq {
-        // Run again, a mark finds itself where its first run has put it, and is told all the same.
-        return Ok((stand, (again && aim == stand.seq).then_some(stand.pos), None));
+        // Run again, a mark finds itself where its first run has put it, and is told all the same. What was before it
+        // nobody knows any more.
+        let is_told = again && aim == stand.seq;
+        let step = is_told.then(|| Step::of(new, room.standing.unmarked(), aim));
+        return Ok(Marked { stand, pos: is_told.then_some(stand.pos), standing: None, step });
     }
-    match new.kind {
-        MarkKind::Read => room.standing.read.raise(new.user, aim),
-        MarkKind::Delivered => room.standing.delivered.raise(new.user, aim),
-    }
-    let standing = room.standing;
+    let step = Step::of(new, room.standing, aim);
+    room.standing.raise(new.kind, new.user, aim);
+    let standing = Some(room.standing);
     let pos = organization.advance();
-    Ok((Stand { seq: aim, pos, at: organization.last_at }, Some(pos), Some(standing)))
+    let stand = Stand { seq: aim, pos, at: organization.last_at };
+    Ok(Marked { stand, pos: Some(pos), standing, step: Some(step) })
 }
 
 fn mark_row(new: &NewMark, stand: Stand) -> NewMarkRow {
@@ -239,7 +260,7 @@ fn mark_row(new: &NewMark, stand: Stand) -> NewMarkRow {
     }
 }
 
-/// The mark as it is told; the message's id is filled in from the table.
+/// The mark as it is told; which messages it is about is filled in from the table.
 fn told(new: &NewMark, stand: Stand) -> Mark {
     Mark {
         room: new.room,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text, Uuid as SqlUuid};
 
 use super::super::fixed::{Fixed, statement};
 use super::super::parameters::{Column, array, numbers, optional_texts, optional_uuids, texts, uuids};
@@ -14,7 +14,7 @@ use super::super::status::Standing;
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, Organization, SentBefore};
 use super::requests::Request;
-use super::tables::{MarkRow, NewRequest, OrganizationRow, RequestRow};
+use super::tables::{MarkRow, NewRequest, OrganizationRow, RequestRow, SpanRow};
 use crate::domain::{OrgId, RoomId, UserId};
 
 pub(crate) fn lock(connection: &mut PgConnection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
@@ -35,7 +35,8 @@ pub(crate) fn sent_before(
         SentBeforeThese,
         "SELECT k.job, m.room_id, m.seq, m.id, m.organization_id, m.pos, m.sender_id, m.sender_type, \
          m.direction, m.user_name, m.contact_id, m.message_type, m.content, m.reply_to_id, m.client_message_id, \
-         m.created_at, m.changed_pos, m.edited_at, m.deleted_at, m.deleted_by \
+         m.created_at, m.changed_pos, m.edited_at, m.deleted_at, m.deleted_by, m.external_id, m.reported_status, \
+         m.delivered_at, m.read_at \
          FROM unnest(?, ?, ?, ?) AS k (job, room_id, sender_id, client_message_id) \
          JOIN messages m USING (room_id, sender_id, client_message_id) WHERE m.client_message_id IS NOT NULL"
     );
@@ -115,13 +116,30 @@ pub(crate) fn ids_at(connection: &mut PgConnection, places: &[(RoomId, u64)]) ->
     Fixed::<Pg, IdsAt, _, (BigInt, schema::Id)>::new(&binds).load(connection)
 }
 
+pub(crate) fn newest(connection: &mut PgConnection, spans: &[(RoomId, u64, u64)]) -> QueryResult<Vec<SpanRow>> {
+    type Answer = (BigInt, BigInt, schema::Id, schema::Id, Text, Text, Nullable<Text>);
+    statement!(
+        Newest,
+        "SELECT k.span - 1, m.seq, m.id, m.sender_id, m.sender_type, m.direction, m.reported_status \
+         FROM unnest(?, ?, ?) WITH ORDINALITY AS k (room_id, low, high, span) CROSS JOIN LATERAL ( \
+         SELECT * FROM messages WHERE room_id = k.room_id AND seq > k.low AND seq <= k.high \
+         ORDER BY seq DESC LIMIT 100) AS m ORDER BY k.span, m.seq DESC"
+    );
+    let binds = vec![
+        uuids(spans.iter().map(|(room, ..)| room.0)),
+        numbers(spans.iter().map(|(_, low, _)| stored(*low))),
+        numbers(spans.iter().map(|(.., high)| stored(*high))),
+    ];
+    Fixed::<Pg, Newest, _, Answer>::new(&binds).load(connection)
+}
+
 pub(crate) fn add_messages(connection: &mut PgConnection, rows: &[NewMessageRow<'_>]) -> QueryResult<()> {
     statement!(
         Add,
         "INSERT INTO messages (organization_id, created_at, pos, room_id, seq, id, sender_id, sender_type, \
-         direction, user_name, contact_id, message_type, content, reply_to_id, client_message_id) \
+         direction, user_name, contact_id, message_type, content, reply_to_id, client_message_id, external_id) \
          SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
-         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)"
+         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)"
     );
     if rows.is_empty() {
         return Ok(());
@@ -147,9 +165,9 @@ pub(crate) fn add_at_once(
         "WITH organization AS ( \
          UPDATE organizations SET last_pos = ?, last_at = ? WHERE id = ? AND last_pos = ? RETURNING id, last_at) \
          INSERT INTO messages (organization_id, created_at, pos, room_id, seq, id, sender_id, sender_type, direction, \
-         user_name, contact_id, message_type, content, reply_to_id, client_message_id) \
+         user_name, contact_id, message_type, content, reply_to_id, client_message_id, external_id) \
          SELECT id, last_at, unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
-         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?) FROM organization"
+         unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?) FROM organization"
     );
     let mut binds: Vec<Column<'_>> = vec![
         Box::new(stored(organization.last_pos).into_sql::<BigInt>()),
@@ -163,7 +181,7 @@ pub(crate) fn add_at_once(
 
 /// The columns in which messages of one organization and batch differ, one array each. In a select list they are taken
 /// apart side by side, row by row; in a FROM clause each would be laid out in a table of its own first.
-fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Column<'a>; 13] {
+fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Column<'a>; 14] {
     [
         numbers(rows.iter().map(|row| row.pos)),
         uuids(rows.iter().map(|row| row.room_id.0)),
@@ -178,6 +196,7 @@ fn columns<'a>(rows: &[NewMessageRow<'a>]) -> [Column<'a>; 13] {
         array::<schema::Object, _>(rows.iter().map(|row| row.content)),
         optional_uuids(rows.iter().map(|row| row.reply_to_id)),
         optional_texts(rows.iter().map(|row| row.client_message_id)),
+        optional_texts(rows.iter().map(|row| row.external_id)),
     ]
 }
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::Binary;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::Sqlite;
 
 use super::super::fixed::{Fixed, statement};
@@ -16,7 +16,7 @@ use super::super::status::Standing;
 use super::super::values::{Key, stored};
 use super::ledger::{Ledger, SentBefore};
 use super::requests::Request;
-use super::tables::{MarkRow, NewRequest, OrganizationRow, RequestRow};
+use super::tables::{MarkRow, NewRequest, OrganizationRow, RequestRow, SpanRow};
 use crate::domain::{OrgId, RoomId};
 
 /// The transaction holds the lock on everything already.
@@ -112,6 +112,26 @@ pub(crate) fn ids_at(connection: &mut SqliteConnection, places: &[(RoomId, u64)]
     Ok(found)
 }
 
+pub(crate) fn newest(connection: &mut SqliteConnection, spans: &[(RoomId, u64, u64)]) -> QueryResult<Vec<SpanRow>> {
+    type Row = (i64, Key, Key, String, String, Option<String>);
+    type Answer = (BigInt, schema::Id, schema::Id, Text, Text, Nullable<Text>);
+    statement!(
+        Newest,
+        "SELECT seq, id, sender_id, sender_type, direction, reported_status FROM messages \
+         WHERE room_id = ? AND seq > ? AND seq <= ? ORDER BY seq DESC LIMIT 100"
+    );
+    let mut found = Vec::new();
+    for (index, (room, low, high)) in (0..).zip(spans) {
+        let binds: [Single<'_>; 3] = [&key(Key(room.0)), &number(stored(*low)), &number(stored(*high))];
+        let rows: Vec<Row> = Fixed::<Sqlite, Newest, _, Answer>::new(&binds).load(connection)?;
+        let row = |(seq, id, sender, sender_type, direction, status): Row| {
+            (index, seq, id, sender, sender_type, direction, status)
+        };
+        found.extend(rows.into_iter().map(row));
+    }
+    Ok(found)
+}
+
 pub(crate) fn add_messages<'a>(
     connection: &mut SqliteConnection,
     rows: impl Iterator<Item = NewMessageRow<'a>>,
@@ -119,11 +139,11 @@ pub(crate) fn add_messages<'a>(
     statement!(
         Add,
         "INSERT INTO messages (room_id, seq, id, organization_id, pos, sender_id, sender_type, direction, user_name, \
-         contact_id, message_type, content, reply_to_id, client_message_id, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+         contact_id, message_type, content, reply_to_id, client_message_id, external_id, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     );
     for row in rows {
-        let binds: [Single<'_>; 15] = [
+        let binds: [Single<'_>; 16] = [
             &key(row.room_id),
             &number(row.seq),
             &key(row.id),
@@ -138,6 +158,7 @@ pub(crate) fn add_messages<'a>(
             &row.content.into_sql::<schema::Object>(),
             &optional_key(row.reply_to_id),
             &optional_text(row.client_message_id),
+            &optional_text(row.external_id),
             &number(row.created_at),
         ];
         Fixed::<Sqlite, Add, _>::new(&binds).execute(connection)?;

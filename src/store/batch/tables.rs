@@ -23,8 +23,13 @@ pub(crate) type OrganizationRow = (Key, i64, i64);
 pub(crate) type RoomRow = (Key, Key, Option<i64>, StandingRow);
 pub(crate) type MarkRow = (Key, Key, String, i64, i64, i64);
 pub(crate) type PlaceRow = (Key, Key, i64);
+/// A span, and of a message in it its number, its id, whose it is, which way it goes, and what the outside said of it.
+pub(crate) type SpanRow = (i64, i64, Key, Key, String, String, Option<String>);
 pub(crate) type RequestRow = (usize, Vec<u8>, Key);
 pub(crate) type NewRequest<'a> = (OrgId, &'a Request, MessageId, Timestamp);
+
+/// How many messages of a span are read at a time.
+pub(crate) const SPAN: usize = 100;
 
 /// Takes the locks of these organizations, in this order, making those that are missing.
 pub(crate) fn lock(connection: &mut Connection, ids: &[Key]) -> QueryResult<Vec<OrganizationRow>> {
@@ -138,6 +143,14 @@ pub(crate) fn ids_at(connection: &mut Connection, places: &[(RoomId, u64)]) -> Q
     match connection {
         Connection::Sqlite(c) => sqlite::ids_at(c, places),
         Connection::Postgres(c) => postgres::ids_at(c, places),
+    }
+}
+
+/// Of each of these spans, a room's messages after one number and up to another, the newest [`SPAN`], the newest first.
+pub(crate) fn newest(connection: &mut Connection, spans: &[(RoomId, u64, u64)]) -> QueryResult<Vec<SpanRow>> {
+    match connection {
+        Connection::Sqlite(c) => sqlite::newest(c, spans),
+        Connection::Postgres(c) => postgres::newest(c, spans),
     }
 }
 
