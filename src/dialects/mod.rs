@@ -7,6 +7,7 @@ pub mod messages;
 mod object;
 mod payload;
 pub mod socketio;
+pub mod status;
 
 use crate::domain::MessageId;
 use crate::hub::handle::WireForm;
@@ -25,8 +26,11 @@ pub struct Options {
 
 /// Every dialect with its place. Called once per process: the dialects live as long as it does.
 pub fn registry(options: &Options) -> &'static [Registered] {
-    let dialects: Vec<Box<dyn Dialect>> =
-        vec![Box::new(messages::Messages::new(options)), Box::new(socketio::SocketIo::new(options))];
+    let dialects: Vec<Box<dyn Dialect>> = vec![
+        Box::new(messages::Messages::new(options)),
+        Box::new(socketio::SocketIo::new(options)),
+        Box::new(status::Status),
+    ];
     let mut forms = 0;
     let dialects = dialects.into_iter().map(|dialect| {
         let dialect: &'static dyn Dialect = Box::leak(dialect);

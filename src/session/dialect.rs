@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use log::Level;
+
 use crate::domain::{Command, Event, Identity, Reject, Tag, Timestamp};
 use crate::hub::handle::WireForm;
 
@@ -51,6 +53,17 @@ pub trait Dialect: Send + Sync + 'static {
     /// How many wire forms it has: the sorts of its connections that are told the same event in different bytes.
     fn forms(&self) -> u8 {
         1
+    }
+
+    /// Whether a client may be told something before it has asked for anything. Where not, that its token is about to end
+    /// is told once it is in a room.
+    fn speaks_first(&self) -> bool {
+        true
+    }
+
+    /// How loudly the log says that a connection was opened, and that it was let into a room.
+    fn log_level(&self) -> Level {
+        Level::Debug
     }
 
     /// Reads one text message.

@@ -17,6 +17,9 @@ use crate::metrics::{DialectLabel, Metrics, ReasonLabel};
 /// How long before its token's end a client is told.
 const EXPIRY_NOTICE: Duration = Duration::from_mins(1);
 
+/// How soon it is looked again whether a client wants to be told.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
 /// How long after its end a token still holds.
 const EXPIRY_LEEWAY: Duration = Duration::from_secs(30);
 
@@ -204,6 +207,9 @@ impl Member {
             return Some(notice);
         }
         if !self.expiry_told {
+            if !self.registered.dialect.speaks_first() && link.roomless_since().is_some() {
+                return Some((now + SECOND_LOOK).min(end));
+            }
             self.expiry_told = true;
             link.tell(&Event::TokenExpiring { expires_at }, &None, now);
         }

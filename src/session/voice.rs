@@ -3,10 +3,11 @@
 use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
+use log::Level;
 use smallvec::SmallVec;
 
 use super::dialect::Registered;
-use crate::domain::{Event, RoomId, Tag, Timestamp};
+use crate::domain::{ConnId, Event, RoomId, Tag, Timestamp};
 use crate::hub::handle::Broadcast;
 use crate::transport::ws::Opcode;
 use crate::transport::ws::writer::frame_with;
@@ -17,13 +18,14 @@ const TYPICAL_EVENT: usize = 502;
 /// The wire form of one connection, and what can be told from the events that pass through it.
 pub struct Voice {
     registered: &'static Registered,
+    conn: Cell<ConnId>,
     rooms: RefCell<SmallVec<[RoomId; 1]>>,
     roomless_since: Cell<Timestamp>,
 }
 
 impl Voice {
     pub(super) fn new(registered: &'static Registered) -> Self {
-        Self { registered, rooms: RefCell::default(), roomless_since: Cell::default() }
+        Self { registered, conn: Cell::new(ConnId(0)), rooms: RefCell::default(), roomless_since: Cell::default() }
     }
 
     /// The frame that tells `event`; `None` where the dialect has no word for it.
@@ -36,18 +38,30 @@ impl Voice {
         broadcast.form(self.registered.form, |it| self.encode(&it.event, &None, it.at).unwrap_or_default())
     }
 
-    /// Takes note of an answer to this connection: it tells when a room was joined or left.
+    /// Takes note of an answer to this connection: it tells when it was opened, and when a room was joined or left.
     pub(super) fn note(&self, event: &Event, at: Timestamp) {
         let mut rooms = self.rooms.borrow_mut();
         match event {
+            Event::Connected { conn, user, .. } => {
+                self.conn.set(*conn);
+                log::log!(self.log_level(), "[WebSocket] Connected: ConnectionId={} UserId={user}", conn.0);
+            }
             // A room may be joined again, to read its past again.
-            Event::Joined { room, .. } if !rooms.contains(room) => rooms.push(*room),
+            Event::Joined { room, .. } if !rooms.contains(room) => {
+                rooms.push(*room);
+                let conn = self.conn.get().0;
+                log::log!(self.log_level(), "Client subscribed: ConnectionId={conn} ConversationId={room}");
+            }
             Event::Left { room } => {
                 rooms.retain(|it| it != room);
                 self.roomless_since.set(at);
             }
             _ => {}
         }
+    }
+
+    fn log_level(&self) -> Level {
+        self.registered.dialect.log_level()
     }
 
     /// Since when the connection has been in no room, the epoch if it has never been in one. `None`: it is in one.

@@ -22,6 +22,7 @@ mod marks;
 mod messages;
 mod resuming;
 mod rooms;
+mod status;
 
 use tertulia::domain::{OrgId, Role};
 

@@ -120,6 +120,11 @@ impl Hub {
         command.stdin(Stdio::null()).output().expect("the binary")
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.data.path().join("log")).expect("a log file")
+    }
+
     /// A counter of `/metrics`; one that has counted nothing is 0.
     pub fn metric(&self, name: &str) -> u64 {
         let text = ureq::get(self.url("/metrics")).call().expect("metrics").body_mut().read_to_string().expect("text");

@@ -1,0 +1,72 @@
+//! From a client's frame to what it asks for. Whatever is wrong is answered with what would be right.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::super::payload::Text;
+use super::wire::{FIELDS, Kind, Refresh, Subscribe, Unsubscribe};
+use crate::domain::{Command, Reject, RejectCode, Resume, RoomId, RoomKind};
+use crate::session::dialect::{Inbound, Misread, Request};
+
+/// Nothing is ever numbered higher, and databases count no further.
+const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
+
+pub(super) fn frame(frame: &str) -> Result<Inbound, Misread> {
+    match request(frame) {
+        Ok(request) => Ok(Inbound { request, tag: None }),
+        Err(reject) => Err(Misread { reject, tag: None }),
+    }
+}
+
+fn request(frame: &str) -> Result<Request, Reject> {
+    // An array would do for a struct as well.
+    if !frame.trim_ascii_start().starts_with('{') {
+        return Err(invalid_json("expected a JSON object"));
+    }
+    let unreadable = |error| invalid_json(&format!("expected a JSON object: {error}"));
+    let raw: &RawValue = serde_json::from_str(frame).map_err(unreadable)?;
+    let Kind { kind } = serde_json::from_str(raw.get()).map_err(unreadable)?;
+    let kind = kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
+    let Text(kind) = kind.ok_or_else(|| invalid_json("expected a `type` that is a string"))?;
+    match &*kind {
+        "subscribe" => subscribe(&fields(raw)?),
+        "unsubscribe" => {
+            let room = conversation(fields::<Unsubscribe>(raw)?.conversation_id)?;
+            Ok(Request::Command(Command::Leave { room }))
+        }
+        "ping" => Ok(Request::Ping),
+        "refresh_token" => refresh(fields(raw)?),
+        unknown => Err(unknown_type(unknown)),
+    }
+}
+
+fn invalid_json(what: &str) -> Reject {
+    Reject::new(RejectCode::InvalidJson, format!("The frame cannot be read: {what}"))
+}
+
+fn unknown_type(kind: &str) -> Reject {
+    let shown: String = kind.chars().take(64).collect();
+    let message = format!("There is no type `{shown}`: expected subscribe, unsubscribe, ping or refresh_token");
+    Reject::new(RejectCode::UnknownType, message)
+}
+
+fn fields<'a, T: Default + Deserialize<'a>>(frame: &'a RawValue) -> Result<T, Reject> {
+    FIELDS.read("frame", Some(frame))
+}
+
+fn conversation(id: Option<RoomId>) -> Result<RoomId, Reject> {
+    id.ok_or_else(|| FIELDS.wrong("conversationId"))
+}
+
+fn subscribe(subscribe: &Subscribe) -> Result<Request, Reject> {
+    let room = conversation(subscribe.conversation_id)?;
+    let resume = subscribe.after_seq.map_or(Resume::Live, |seq| Resume::AfterSeq(seq.min(MAX_NUMBER)));
+    let create_as = RoomKind::Conversation;
+    Ok(Request::Command(Command::Join { room, resume, presence: Some(false), create_as }))
+}
+
+fn refresh(refresh: Refresh<'_>) -> Result<Request, Reject> {
+    let token = refresh.token.filter(|Text(token)| !token.is_empty());
+    let Text(token) = token.ok_or_else(|| FIELDS.wrong("token"))?;
+    Ok(Request::RefreshToken(token.into()))
+}
