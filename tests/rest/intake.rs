@@ -68,7 +68,7 @@ fn a_message_is_handed_in_in_either_spelling() {
         assert_eq!((&message["sender_type"], &message["sender_id"]), (&"agent".into(), &json!(us.agent.id())));
         assert_eq!((&message["reply_to_id"], &message["client_message_id"]), (&json!(question), &"c-1".into()));
         assert_eq!(message["external_id"], "wamid.1");
-        assert_eq!(listener.expect("new_message")["text"], "Olá", "and it is heard on sockets");
+        assert_eq!(listener.expect("new_message")["payload"]["text"], "Olá", "and it is heard on sockets");
 
         let snake = json!({"conversation_id": room, "content": {"media_url": "/x.png", "caption": "c"},
             "message_type": "image", "external_id": "wamid.2", "reply_to_id": question, "client_message_id": "c-2"});
@@ -193,14 +193,14 @@ fn a_line_to_the_outside_hands_in_what_contacts_say() {
         assert_eq!((&message["sender_type"], &message["direction"]), (&"contact".into(), &"inbound".into()));
         assert_eq!((&message["sender_id"], &message["contact_id"]), (&json!(contact), &json!(contact)));
         assert!(message["sender_name"].is_null());
-        let heard = agent.expect("new_message");
+        let heard = agent.expect("new_message")["payload"].take();
         assert_eq!((&heard["from_me"], &heard["contact_id"]), (&false.into(), &json!(contact)));
         // Also to the agent whose key it was.
         let known = line.hand_in(&json!({"conversationId": room, "content": "again", "direction": "inbound"})).is(201);
         assert_eq!((&known["sender_type"], &known["contact_id"]), (&"contact".into(), &json!(contact)), "known by now");
         agent.expect("new_message");
         let message = agent.ask("mark_read", json!({"session_id": room, "up_to_seq": 2}));
-        assert_eq!(message["up_to_seq"], 2);
+        assert_eq!(message["payload"]["up_to_seq"], 2);
         let read = us.agent.get(&format!("/api/v1/chat/messages/{}", id(&known))).is(200);
         assert_eq!(read["status"], "read", "an agent's mark is what inbound messages go by");
 
@@ -270,18 +270,18 @@ fn what_became_of_a_message_out_there_is_told_and_only_moves_forward() {
         let now = line.report(message, &json!({"status": "DELIVERED"})).is(200);
         assert_eq!((&now["status"], &now["messageId"]), (&"delivered".into(), &json!(message)));
         assert_time(&now["delivered_at"]);
-        let told = agent.expect("message_status");
+        let told = agent.expect("message_status")["payload"].take();
         assert_eq!((&told["message_id"], &told["status"]), (&json!(message), &"delivered".into()));
         let now = line.report(message, &json!({"status": "Read", "timestamp": at})).is(200);
         assert_eq!(now["status"], "read");
         assert_time(&now["read_at"]);
-        assert_eq!(agent.expect("message_status")["status"], "read");
+        assert_eq!(agent.expect("message_status")["payload"]["status"], "read");
         for late in ["delivered", "failed", "sent", "pending", "read"] {
             assert_eq!(line.report(message, &json!({"status": late})).is(200)["status"], "read", "{late} comes late");
         }
         let lost = agent.send(room, "lost")["message_id"].as_str().unwrap().parse().unwrap();
         assert_eq!(line.report(lost, &json!({"status": "FAILED"})).is(200)["status"], "failed");
-        let told = agent.expect("message_status");
+        let told = agent.expect("message_status")["payload"].take();
         assert_eq!((&told["message_id"], &told["status"]), (&json!(lost), &"failed".into()), "and nothing in between");
         for bad in [json!({}), json!({"status": "seen"}), json!({"status": null}), json!({"status": 1})] {
             assert_eq!(line.report(message, &bad).fails(400, "invalid_payload")["field"], "status", "{bad}");
