@@ -354,6 +354,61 @@ mod tests {
     }
 
     #[test]
+    fn the_outside_is_reported_by_its_keys_and_by_administrators() {
+        let key = |role, scope| Identity { role, ..with_scope(scope) };
+        let lines = "Only an API key with the scope messages:write or an administrator";
+        let table = [
+            ("an agent", identity(R::Agent), Some(lines)),
+            ("a member", identity(R::Member), Some(lines)),
+            ("a bot", identity(R::Bot), Some(lines)),
+            ("an administrator", identity(R::Admin), None),
+            ("a key", key(R::Bot, Scope::MessagesWrite), None),
+            ("an agent's key", key(R::Agent, Scope::MessagesWrite), None),
+            ("a key without the scope", key(R::Bot, Scope::ChatWrite), Some("lacks the scope messages:write")),
+            ("an administrator's key without it", key(R::Admin, Scope::Admin), Some("lacks the scope messages:write")),
+        ];
+        for (who, identity, refused) in table {
+            let room = facts(K::Conversation, false);
+            for answer in [report(&identity), send_for_contact(&identity, &room)] {
+                let said = answer.err().map(|it| (it.code, it.message));
+                assert_eq!(said.is_some(), refused.is_some(), "{who}: {said:?}");
+                if let (Some((code, message)), Some(words)) = (said, refused) {
+                    assert_eq!(code, RejectCode::Forbidden, "{who}");
+                    assert!(message.contains(words), "{who}: {message}");
+                }
+            }
+        }
+        // Contacts speak in conversations only, and not in those that are archived; what became of messages is told of all.
+        let key = key(R::Bot, Scope::MessagesWrite);
+        for (room, code) in [
+            (facts(K::Public, false), RejectCode::InvalidPayload),
+            (facts(K::Direct, false), RejectCode::InvalidPayload),
+            (facts(K::Conversation, true), RejectCode::Forbidden),
+        ] {
+            assert_eq!(send_for_contact(&key, &room).unwrap_err().code, code);
+        }
+    }
+
+    #[test]
+    fn a_bot_speaks_for_itself_and_its_line_where_it_is() {
+        let room = facts(K::Conversation, false);
+        let line = Scopes::default().with(Scope::MessagesWrite).with(Scope::ChatWrite);
+        let line = Identity { role: R::Agent, scopes: line, ..identity(R::Agent) };
+        assert_eq!(send_for_bot(&identity(R::Bot), &room, place(M::Member)), Ok(()));
+        assert_eq!(send_for_bot(&line, &room, None), Ok(()));
+        for (identity, member) in [
+            (identity(R::Bot), None),
+            (identity(R::Agent), None),
+            (with_scope(Scope::MessagesWrite), None),
+            (with_scope(Scope::ChatWrite), None),
+            (identity(R::Admin), BANNED),
+        ] {
+            let refused = send_for_bot(&identity, &room, member).unwrap_err();
+            assert_eq!(refused.code, RejectCode::Forbidden, "{identity:?}");
+        }
+    }
+
+    #[test]
     fn a_key_does_what_its_scopes_say() {
         let (reader, writer) = (with_scope(Scope::ChatRead), with_scope(Scope::ChatWrite));
         let room = facts(K::Public, false);

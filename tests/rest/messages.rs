@@ -22,7 +22,9 @@ fn a_message_is_sent_read_edited_and_deleted() {
         assert_eq!((&message["room_id"], &message["conversation_id"]), (&json!(room), &json!(room)));
         assert_eq!((&message["sender_id"], &message["sender_name"]), (&json!(us.ana.id()), &"Ana".into()));
         assert_eq!((&message["direction"], &message["sender_type"]), (&"outbound".into(), &"agent".into()));
-        for field in ["delivered_at", "read_at", "edited_at", "deleted_at", "reply_to_id", "whatsapp_message_id"] {
+        for field in
+            ["delivered_at", "read_at", "edited_at", "deleted_at", "reply_to_id", "external_id", "whatsapp_message_id"]
+        {
             assert!(message[field].is_null(), "{field}");
         }
         assert_time(&message["created_at"]);

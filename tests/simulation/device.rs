@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tertulia::domain::{
-    Author, Command, ConnId, Content, Draft, MarkKind, MarkTarget, MemberChange, MessageId, MessageType, Resume, Role,
-    RoomChange, RoomId, RoomKind,
+    Author, Command, ConnId, Content, Draft, MarkKind, MarkTarget, MemberChange, MessageId, MessageStatus, MessageType,
+    Report, Resume, Role, RoomChange, RoomId, RoomKind,
 };
 use uuid::Uuid;
 
@@ -273,7 +273,11 @@ fn change(room: RoomId, rng: &mut Rng, store: &Store) -> Command {
     } else {
         messages[messages.len() - 1 - rng.below(newest)].id
     };
-    match rng.below(10) {
+    match rng.below(12) {
+        10 | 11 => {
+            let status = rng.pick(&MessageStatus::ALL);
+            Command::Report(Report { room, message, status, at: None })
+        }
         0..4 => {
             let text = format!("edited {}", rng.below(1_000)).into();
             Command::Edit { room, message, text, if_changed_pos: None }

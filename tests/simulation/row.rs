@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tertulia::domain::{
-    Content, Deletion, Event, Mark, MarkKind, Member, MemberChange, MemberRole, Membership, Message, OrgId, Reaction,
-    Reactions, Reject, Report, Room, RoomChange, RoomId, RoomKind, Timestamp, UserId,
+    Content, Deletion, Event, Mark, MarkKind, Member, MemberChange, MemberRole, Membership, Message, MessageId, OrgId,
+    Reaction, Reactions, Reject, Report, Room, RoomChange, RoomId, RoomKind, Timestamp, UserId,
 };
 use tertulia::hub::ports::{After, Amended, Amendment, AmendmentKind, Authority, Page, Reach};
 
@@ -131,7 +131,8 @@ impl Row {
                 Ok((amended, Some(pos)))
             }
             AmendmentKind::Report(Report { message, status, at: said, .. }) => {
-                let index = self.index(message)?;
+                // A tombstone may still be reported.
+                let index = self.place_of(message).ok_or_else(Reject::no_such_message)?;
                 let (room, at) = (self.id, said.unwrap_or(at));
                 if self.messages[index].status >= status {
                     let status = self.messages[index].status;
@@ -189,8 +190,12 @@ impl Row {
         }
     }
 
-    fn index(&self, id: tertulia::domain::MessageId) -> Result<usize, Reject> {
-        let index = self.messages.iter().position(|message| message.id == id && message.deleted_at.is_none());
+    pub fn place_of(&self, id: MessageId) -> Option<usize> {
+        self.messages.iter().position(|message| message.id == id)
+    }
+
+    fn index(&self, id: MessageId) -> Result<usize, Reject> {
+        let index = self.place_of(id).filter(|index| self.messages[*index].deleted_at.is_none());
         index.ok_or_else(Reject::no_such_message)
     }
 

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tertulia::domain::{Event, Message, UserId};
+use tertulia::domain::{Event, Message, MessageId, MessageStatus, UserId};
 
 use super::row::Row;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Seen {
+    id: MessageId,
+    /// `None`: it is deleted, and nobody looks.
+    status: Option<MessageStatus>,
     text: Box<str>,
     is_deleted: bool,
     reactions: BTreeSet<(Box<str>, UserId)>,
@@ -17,6 +20,8 @@ impl Seen {
     fn of(message: &Message) -> Self {
         let by_user = message.reactions.iter().flat_map(|it| it.users.iter().map(|user| (it.emoji.clone(), *user)));
         Self {
+            id: message.id,
+            status: message.deleted_at.is_none().then_some(message.status),
             text: message.content.text.clone(),
             is_deleted: message.deleted_at.is_some(),
             reactions: by_user.collect(),
@@ -52,7 +57,8 @@ impl Shown {
             }
             Event::Deleted(deletion) => {
                 if let Some(seen) = self.messages.get_mut(&deletion.seq) {
-                    *seen = Seen { text: "".into(), is_deleted: true, reactions: BTreeSet::new() };
+                    let id = seen.id;
+                    *seen = Seen { id, status: None, text: "".into(), is_deleted: true, reactions: BTreeSet::new() };
                 }
             }
             Event::Reacted(reaction) => {
@@ -65,6 +71,12 @@ impl Shown {
                     }
                 }
             }
+            Event::Status { message, status: now, .. } => {
+                let seen = self.messages.values_mut().find(|seen| seen.id == *message);
+                if let Some(Seen { status: Some(status), .. }) = seen {
+                    *status = *now;
+                }
+            }
             _ => {}
         }
     }
@@ -74,6 +86,9 @@ impl Shown {
             Event::Edited { message, .. } => Some(message.seq),
             Event::Deleted(deletion) => Some(deletion.seq),
             Event::Reacted(reaction) => Some(reaction.seq),
+            Event::Status { message, .. } => {
+                self.messages.iter().find(|(_, seen)| seen.id == *message).map(|(seq, _)| *seq)
+            }
             _ => None,
         });
     }

@@ -35,6 +35,7 @@ impl Subject {
             }
             Event::Deleted(it) => Some((it.room, Self::Message(it.message))),
             Event::Reacted(it) => Some((it.room, Self::Message(it.message))),
+            Event::Status { room, message, .. } => Some((*room, Self::Message(*message))),
             Event::Marked(it) => Some((it.room, Self::Mark(it.user, it.kind))),
             _ => None,
         }
@@ -81,6 +82,9 @@ impl Ledger {
                 Amended::Edited { message } => (*pos, Event::Edited { message: message.clone(), by: None }),
                 Amended::Deleted(deletion) => (*pos, Event::Deleted(deletion.clone())),
                 Amended::Reacted(reaction) => (*pos, Event::Reacted(reaction.clone())),
+                Amended::Reported { room, message, status, at } => {
+                    (*pos, Event::Status { room: *room, message: *message, status: *status, at: *at })
+                }
                 _ => return,
             },
             _ => return,
@@ -324,6 +328,10 @@ impl Store {
             Amended::Edited { message } => (message.room, message.seq),
             Amended::Deleted(it) => (it.room, it.seq),
             Amended::Reacted(it) => (it.room, it.seq),
+            Amended::Reported { room, message, .. } => {
+                let place = self.rooms.get(room).and_then(|row| row.place_of(*message));
+                (*room, place.expect("it was changed just now") as u64 + 1)
+            }
             _ => return,
         };
         self.rooms.get_mut(&room).expect("it was changed just now").unheard.insert(seq);

@@ -117,7 +117,7 @@ impl Device {
                 assert!(duplicate || !is_inside || pos.is_some(), "acknowledged in a room, without its pos");
                 self.acknowledge(&message, duplicate, facts);
             }
-            Event::Edited { .. } | Event::Deleted(_) | Event::Reacted(_) => {
+            Event::Edited { .. } | Event::Deleted(_) | Event::Reacted(_) | Event::Status { .. } => {
                 let room = event.room().expect("it is about a message");
                 match asked {
                     None => drop(view(link, room, "a change")),
@@ -218,8 +218,10 @@ impl Device {
             }),
             RejectCode::NotFound => {
                 let makes_it = facts.auto_create && matches!(command, Command::Send(_) | Command::Join { .. });
-                let is_change =
-                    matches!(command, Command::Edit { .. } | Command::Delete { .. } | Command::React { .. });
+                let is_change = matches!(
+                    command,
+                    Command::Edit { .. } | Command::Delete { .. } | Command::React { .. } | Command::Report(_)
+                );
                 is_change || !was_there && (!makes_it || row.is_none())
             }
             RejectCode::NotJoined => {
@@ -313,6 +315,10 @@ fn check_answer(command: &Command, event: &Event) {
         (Command::React { message, emoji, present, .. }, Event::Reacted(it)) => {
             (*message, emoji, *present) == (it.message, &it.emoji, it.present)
         }
+        (Command::Report(report), Event::Status { message, status, .. }) => {
+            // It may have come further than that before.
+            report.message == *message && report.status <= *status
+        }
         (Command::Update { room, .. }, Event::RoomUpdated(it)) => *room == it.id,
         (Command::SetMember { room, user, .. }, Event::MemberSet(it)) => (*room, *user) == (it.room, it.user),
         (Command::RemoveMember { room, user }, Event::MemberRemoved { room: at, user: it }) => (room, user) == (at, it),
@@ -344,6 +350,7 @@ fn may_from_outside(command: &Command) -> bool {
         command,
         Command::Edit { .. }
             | Command::Delete { .. }
+            | Command::Report(_)
             | Command::Update { .. }
             | Command::SetMember { .. }
             | Command::RemoveMember { .. }

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use tertulia::domain::{
     Author, Command, ConnId, Content, Draft, Event, Identity, Mark, MarkKind, MarkTarget, MemberRole, Membership,
-    Message, MessageId, MessageStatus, MessageType, OrgId, Reject, Resume, Role, RoomId, RoomKind, Scopes, Tag,
+    Message, MessageId, MessageStatus, MessageType, OrgId, Reject, Report, Resume, Role, RoomId, RoomKind, Scopes, Tag,
     Timestamp, UserId,
 };
 use tertulia::hub::effect::{Audience, Effect, Op};
 use tertulia::hub::handle::{Departure, Rules, Seat};
-use tertulia::hub::ports::{Access, Change, NewMark, NewMessage, Outcome, Write, WriteError, Written};
+use tertulia::hub::ports::{
+    Access, Amended, Amendment, AmendmentKind, Change, NewMark, NewMessage, Outcome, Write, WriteError, Written,
+};
 use tertulia::hub::state::{Input, State};
 use uuid::Uuid;
 
@@ -75,6 +77,7 @@ pub struct Harness {
     numbers: BTreeMap<RoomId, u64>,
     pos: u64,
     marks: BTreeMap<(RoomId, UserId, bool), u64>,
+    messages: BTreeMap<MessageId, (RoomId, u64, MessageStatus)>,
     written: Vec<u64>,
 }
 
@@ -95,6 +98,7 @@ impl Harness {
             numbers: BTreeMap::new(),
             pos: 0,
             marks: BTreeMap::new(),
+            messages: BTreeMap::new(),
             written: Vec::new(),
         }
     }
@@ -177,6 +181,15 @@ impl Harness {
         let draft = draft(self.tags, room);
         if let Some((conn, tag)) = self.command(index, Command::Send(Box::new(draft))) {
             self.model.send(conn, tag, room);
+        }
+    }
+
+    pub fn report(&mut self, index: usize, room: usize, seq: u64, status: MessageStatus) {
+        let room = room_id(room as u128);
+        let named = self.messages.iter().find(|(_, (of, at, _))| (*of, *at) == (room, seq));
+        let message = named.map_or(MessageId(Uuid::from_u128(u128::MAX)), |(id, _)| *id);
+        if let Some((conn, tag)) = self.command(index, Command::Report(Report { room, message, status, at: None })) {
+            self.model.report(conn, tag, room, seq, status);
         }
     }
 
@@ -279,6 +292,9 @@ impl Harness {
             Event::Marked(Mark { room, user, kind, up_to_seq, .. }) => {
                 Heard::Marked { room, user, is_read: kind == MarkKind::Read, seq: up_to_seq }
             }
+            Event::Status { room, message, status, .. } => {
+                Heard::Status { room, seq: self.messages[&message].1, status }
+            }
             other => panic!("nobody asked for {other:?}"),
         };
         self.told.push((self.seats[&seat], number(tag), heard));
@@ -302,7 +318,8 @@ impl Harness {
         let outcome = match write.change {
             Change::Message(message) => Ok(self.store(write.organization, *message)),
             Change::Mark(mark) => self.store_mark(&mark),
-            Change::Room(_) | Change::Amend(_) => panic!("not made here"),
+            Change::Amend(amendment) => self.amend(&amendment),
+            Change::Room(_) => panic!("not made here"),
         };
         Written { ticket: write.ticket, outcome }
     }
@@ -311,7 +328,22 @@ impl Harness {
         let number = self.numbers.entry(new.draft.room).or_default();
         *number += 1;
         let message = message(organization, new, *number, self.pos, self.now);
+        self.messages.insert(message.id, (message.room, message.seq, message.status));
         Outcome::Message { message: Arc::new(message), duplicate: false }
+    }
+
+    fn amend(&mut self, amendment: &Amendment) -> Result<Outcome, WriteError> {
+        let AmendmentKind::Report(Report { room, message, status, .. }) = amendment.kind else {
+            panic!("not asked for here: {amendment:?}")
+        };
+        let Some((of, _, now)) = self.messages.get_mut(&message) else {
+            return Err(WriteError::Refused(Reject::no_such_message()));
+        };
+        assert_eq!(*of, room, "reported where it is not");
+        let pos = (status > *now).then_some(self.pos);
+        *now = status.max(*now);
+        let amended = Amended::Reported { room, message, status: *now, at: self.now };
+        Ok(Outcome::Amended { amended, pos })
     }
 
     fn store_mark(&mut self, new: &NewMark) -> Result<Outcome, WriteError> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use tertulia::domain::{MarkKind, Role};
+use tertulia::domain::{MarkKind, MessageStatus, Role};
 use tertulia::hub::handle::Departure;
 
 use harness::{Harness, ROOMS, USERS};
@@ -31,6 +31,7 @@ enum Step {
     Typing { conn: usize, room: usize },
     Presence { conn: usize, room: usize },
     Mark { conn: usize, room: usize, kind: MarkKind, seq: u64 },
+    Report { conn: usize, room: usize, seq: u64, status: MessageStatus },
     Wait(Duration),
 }
 
@@ -40,6 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
     let user = prop_oneof![3 => 0..3_usize, 1 => 0..USERS];
     let departure = prop_oneof![Just(Departure::Left), Just(Departure::Lost)];
     let kind = prop_oneof![Just(MarkKind::Read), Just(MarkKind::Delivered)];
+    let status = proptest::sample::select(&MessageStatus::ALL[..]);
     let time = prop_oneof![Just(1), Just(500), Just(1_000), Just(4_000), Just(10_000)].prop_map(Duration::from_millis);
     prop_oneof![
         4 => user.prop_map(|user| Step::Connect { user }),
@@ -50,7 +52,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (conn.clone(), room.clone()).prop_map(|(conn, room)| Step::Send { conn, room }),
         2 => (conn.clone(), room.clone()).prop_map(|(conn, room)| Step::Typing { conn, room }),
         1 => (conn.clone(), room.clone()).prop_map(|(conn, room)| Step::Presence { conn, room }),
-        3 => (conn, room, kind, 1..6_u64).prop_map(|(conn, room, kind, seq)| Step::Mark { conn, room, kind, seq }),
+        3 => (conn.clone(), room.clone(), kind, 1..6_u64)
+            .prop_map(|(conn, room, kind, seq)| Step::Mark { conn, room, kind, seq }),
+        3 => (conn, room, 1..4_u64, status)
+            .prop_map(|(conn, room, seq, status)| Step::Report { conn, room, seq, status }),
         2 => time.prop_map(Step::Wait),
     ]
 }
@@ -79,6 +84,7 @@ proptest! {
                 Step::Typing { conn, room } => harness.typing(conn, room),
                 Step::Presence { conn, room } => harness.presence(conn, room),
                 Step::Mark { conn, room, kind, seq } => harness.mark(conn, room, kind, seq),
+                Step::Report { conn, room, seq, status } => harness.report(conn, room, seq, status),
                 Step::Wait(time) => harness.wait(time),
             }
             let (told, expected) = harness.take_told();
@@ -87,6 +93,26 @@ proptest! {
             prop_assert_eq!(harness.state.rooms_with_connections(), harness.model.rooms_with_connections());
             prop_assert_eq!(harness.state.writes_in_flight(), 0);
         }
+    }
+}
+
+#[test]
+fn a_report_is_told_to_the_room_and_answered_once() {
+    let mut harness = Harness::new(0, 0);
+    // An agent of the room, and an administrator who is not in it.
+    harness.connect(0);
+    harness.connect(1);
+    harness.renew(1, Role::Admin);
+    harness.join(0, 0, false);
+    harness.send(0, 0);
+    harness.take_told();
+    for (status, told) in
+        [(MessageStatus::Sent, 1), (MessageStatus::Read, 2), (MessageStatus::Delivered, 1), (MessageStatus::Read, 1)]
+    {
+        harness.report(1, 0, 1, status);
+        let (heard, expected) = harness.take_told();
+        assert_eq!(heard, expected);
+        assert_eq!(heard.len(), told, "{status}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tertulia::domain::{ConnId, MarkKind, OrgId, RejectCode, Role, RoomId, RoomKind, Timestamp, UserId};
+use tertulia::domain::{ConnId, MarkKind, MessageStatus, OrgId, RejectCode, Role, RoomId, RoomKind, Timestamp, UserId};
 
 const GRACE: Duration = Duration::from_secs(10);
 const SPACING: Duration = Duration::from_secs(1);
@@ -21,6 +21,7 @@ pub enum Heard {
     Message { room: RoomId, seq: u64 },
     Sent { room: RoomId, seq: u64 },
     Marked { room: RoomId, user: UserId, is_read: bool, seq: u64 },
+    Status { room: RoomId, seq: u64, status: MessageStatus },
     Ended,
 }
 
@@ -65,6 +66,7 @@ pub struct Model {
     graces: Vec<(Timestamp, RoomId, UserId)>,
     marks: BTreeMap<MarkKey, Mark>,
     stored_marks: BTreeMap<MarkKey, u64>,
+    reported: BTreeMap<(RoomId, u64), MessageStatus>,
     told: Told,
 }
 
@@ -78,6 +80,7 @@ impl Model {
             graces: Vec::new(),
             marks: BTreeMap::new(),
             stored_marks: BTreeMap::new(),
+            reported: BTreeMap::new(),
             told: Told::new(),
         }
     }
@@ -203,6 +206,29 @@ impl Model {
         }
         self.marks.insert(key, Mark { free_at: now + SPACING, ..Mark::default() });
         self.write_mark(key, seq, vec![(id, tag)]);
+    }
+
+    pub fn report(&mut self, id: ConnId, tag: u64, room: RoomId, seq: u64, status: MessageStatus) {
+        let conn = &self.conns[self.index(id)];
+        let (org, role) = (conn.org, conn.role);
+        let Some(org) = org else { return self.reject(id, tag, RejectCode::Forbidden) };
+        let Some(row) = self.room(room).filter(|room| room.org == org) else {
+            return self.reject(id, tag, RejectCode::NotFound);
+        };
+        if role != Role::Admin {
+            return self.reject(id, tag, RejectCode::Forbidden);
+        }
+        if seq > row.last_seq {
+            return self.reject(id, tag, RejectCode::NotFound);
+        }
+        let now = self.reported.entry((room, seq)).or_insert(MessageStatus::Sent);
+        let is_news = status > *now;
+        *now = status.max(*now);
+        let heard = Heard::Status { room, seq, status: *now };
+        if is_news {
+            self.tell_others(room, &heard, &[id]);
+        }
+        self.told.push((id, Some(tag), heard));
     }
 
     pub fn tick(&mut self, now: Timestamp) {

@@ -123,6 +123,9 @@ pub(crate) struct MessageShape {
     message_type: TypeWord,
     content: ContentShape,
     status: StatusWord,
+    /// Its name in the system that it comes from or goes to.
+    external_id: Option<Box<str>>,
+    /// The same as `external_id`.
     whatsapp_message_id: Option<Box<str>>,
     client_message_id: Option<Box<str>>,
     reply_to_id: Option<Uuid>,
@@ -132,10 +135,12 @@ pub(crate) struct MessageShape {
     /// The same as `created_at`: what is stored is sent.
     #[schema(value_type = String, format = DateTime)]
     sent_at: Timestamp,
-    /// Always null: `status` says whether it was delivered, and nobody keeps when.
+    /// When the outside says that the contact's device had it. Of what people of the organization have received, only
+    /// `status` tells.
     #[schema(value_type = Option<String>, format = DateTime)]
     delivered_at: Option<Timestamp>,
-    /// Always null: `status` says whether it was read, and nobody keeps when.
+    /// When the outside says that the contact had read it. Of what people of the organization have read, only `status`
+    /// tells.
     #[schema(value_type = Option<String>, format = DateTime)]
     read_at: Option<Timestamp>,
     /// Its last edit.
@@ -167,14 +172,15 @@ impl From<domain::Message> for MessageShape {
             message_type: message.message_type.into(),
             content: message.content.into(),
             status: message.status.into(),
-            whatsapp_message_id: None,
+            whatsapp_message_id: message.external_id.clone(),
+            external_id: message.external_id,
             client_message_id: message.client_message_id,
             reply_to_id: message.reply_to.map(|it| it.0),
             reactions: message.reactions.into_iter().map(shape).collect(),
             created_at: message.created_at,
             sent_at: message.created_at,
-            delivered_at: None,
-            read_at: None,
+            delivered_at: message.delivered_at,
+            read_at: message.read_at,
             edited_at: message.edited_at,
             deleted_at: message.deleted_at,
         }

@@ -152,13 +152,13 @@ fn conversation_message(p: &mut Object<'_>, it: &Message) {
         p.plain_if("caption", it.content.caption.as_deref());
     });
     p.plain("status", it.status.as_str());
-    p.null("whatsapp_message_id");
+    p.plain_or_null("whatsapp_message_id", it.external_id.as_deref());
     p.plain_or_null("client_message_id", it.client_message_id.as_deref());
     p.id_or_null("reply_to_id", it.reply_to.map(|it| it.0));
     p.time("created_at", it.created_at);
     p.time_or_null("sent_at", (it.status != MessageStatus::Pending).then_some(it.created_at));
-    p.null("delivered_at");
-    p.null("read_at");
+    p.time_or_null("delivered_at", it.delivered_at);
+    p.time_or_null("read_at", it.read_at);
 }
 
 fn room_message(p: &mut Object<'_>, it: &Message) {

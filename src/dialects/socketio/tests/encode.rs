@@ -47,6 +47,10 @@ fn a_message_with_everything_has_all_of_it() {
         },
         reply_to: Some(fixed_id()),
         client_message_id: Some("c1".into()),
+        external_id: Some("wamid.1".into()),
+        status: MessageStatus::Read,
+        delivered_at: Some(AT),
+        read_at: Some(AT),
         edited_at: Some(AT),
         reactions: vec![Reactions { emoji: "👍".into(), users: vec![user()] }],
         ..stored()
@@ -56,6 +60,8 @@ fn a_message_with_everything_has_all_of_it() {
     assert_eq!(name, "message:updated");
     assert_eq!(told["content"], json!({"media_url": "/f/1", "filename": "1.png", "caption": "Uma"}));
     assert_eq!((&told["edited_at"], &told["edited_by"]), (&json!(TIME), &json!(USER)));
+    assert_eq!((&told["whatsapp_message_id"], &told["status"]), (&json!("wamid.1"), &json!("read")));
+    assert_eq!((&told["delivered_at"], &told["read_at"]), (&json!(TIME), &json!(TIME)));
     assert_eq!(told["reactions"], json!([{"emoji": "👍", "count": 1, "user_ids": [USER]}]));
     let (name, told) = event(&message, View::Room);
     assert_eq!((name.as_str(), &told["room_id"], &told["content"]), ("message:updated", &json!(ROOM), &json!("")));
