@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod dialects;
 pub mod domain;
+pub mod gateway;
 pub mod hub;
 pub mod logging;
 pub mod metrics;
