@@ -22,4 +22,4 @@ pub mod store;
 pub mod transport;
 pub mod web;
 
-pub use app::{RunError, run};
+pub use app::{RunError, run, run_gateway};

@@ -144,6 +144,11 @@ impl Authenticator {
         self.proxies.client(knock.peer, lines[readable..].iter().copied().flatten())
     }
 
+    /// Whether what this peer says of where a request came from is believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.proxies.trusts(peer)
+    }
+
     /// Whether the request surely comes from this machine: directly, without a proxy, and to a name that no page of
     /// another host can have taken for its own.
     pub fn is_local(&self, knock: &Knock<'_>) -> bool {
