@@ -7,7 +7,9 @@
 pub mod balance;
 pub mod breaker;
 pub mod dial;
+pub mod door;
 pub mod forward;
+mod handshake;
 mod health;
 mod http;
 pub mod limits;
@@ -32,6 +34,7 @@ use crate::domain::Timestamp;
 use limits::Gatehouse;
 use metrics::GatewayMetrics;
 use pool::Pool;
+use tunnel::Tunnels;
 
 /// What everything in a gateway shares.
 pub struct Gateway {
@@ -52,6 +55,8 @@ pub struct Gateway {
     /// Whether `/metrics` is answered beside the rest, and not on an address of its own.
     pub serve_metrics: bool,
     pub started: Timestamp,
+    /// The sockets that are open.
+    pub tunnels: Arc<Tunnels>,
     /// Nothing new is taken in, for a deployment.
     pub read_only: AtomicBool,
     /// The process is about to end.

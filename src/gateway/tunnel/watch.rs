@@ -39,9 +39,8 @@ impl Watch {
             rest = match self.state {
                 State::Over(_) => return piece.len() - rest.len(),
                 State::Lost => return piece.len(),
-                State::Header if rest.is_empty() => return piece.len(),
+                _ if rest.is_empty() => return piece.len(),
                 State::Header => self.begin(rest, &mut tell),
-                State::Payload(..) if rest.is_empty() => return piece.len(),
                 State::Payload(header, left) => self.go_on(header, left, rest, &mut tell),
             };
         }
