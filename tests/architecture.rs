@@ -51,6 +51,7 @@ const TABLE: &[Row] = &[
             "transport",
             "api::Limiter",
             "api::Problem",
+            "api::counts",
             "api::one_host",
             "api::read_only",
         ],

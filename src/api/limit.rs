@@ -62,7 +62,7 @@ impl Limiter {
 
     /// Tells the caller how much is left, and in how many seconds all of it is there again
     /// (draft-ietf-httpapi-ratelimit-headers, before it had one header).
-    fn tell(&self, left: Result<u32, Duration>, headers: &mut HeaderMap) {
+    pub fn tell(&self, left: Result<u32, Duration>, headers: &mut HeaderMap) {
         let most = self.quota.burst_size().get();
         let (remaining, reset) = match left {
             Ok(remaining) => (remaining, self.quota.replenish_interval() * most.saturating_sub(remaining)),
@@ -116,7 +116,7 @@ pub fn one_host(address: IpAddr) -> IpAddr {
 }
 
 /// Calls of the API count. Monitoring must get through whatever else goes on, and a page is a dozen files from memory.
-pub(super) fn counts(path: &str) -> bool {
+pub fn counts(path: &str) -> bool {
     path.starts_with("/api/") && !matches!(path, "/api/v1/chat/health" | "/api/v1/auth/health")
 }
 

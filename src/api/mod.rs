@@ -36,7 +36,7 @@ use actix_web::{App, Error, web};
 
 pub use chat::Chat;
 pub use health::Memory;
-pub use limit::{Attempts, Limiter, one_host};
+pub use limit::{Attempts, Limiter, counts, one_host};
 pub use problem::{Problem, read_only};
 
 use crate::auth::Authenticator;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_web::http::header::HeaderValue;
 use actix_web::web::Data;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -93,12 +94,19 @@ fn build(config: &Config) -> Result<Gateway, RunError> {
         is_tls: config.tls_files().is_some(),
         socketio_path: config.socketio.path.as_str().into(),
         max_message: limits.max_frame_bytes.0,
+        via: via(),
         serve_metrics: config.server.metrics_listen.is_none(),
         started: clock::now(),
         tunnels: Arc::default(),
         read_only: AtomicBool::new(config.gateway.read_only),
         draining: AtomicBool::new(false),
     })
+}
+
+/// A name that no other gateway has.
+fn via() -> HeaderValue {
+    let id = clock::fresh_id().simple().to_string();
+    HeaderValue::from_str(&format!("1.1 tertulia-{id}")).unwrap_or(HeaderValue::from_static("1.1 tertulia"))
 }
 
 fn pool(config: &Config) -> Result<PoolSettings, RunError> {

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use memchr::memchr2;
 use url::form_urlencoded;
 
+use super::{dev, secrets};
+
 /// Query parameters that carry a token, in their order of precedence.
 const PARAMETERS: [&str; 2] = ["token", "access_token"];
 /// Offered as a subprotocol, it announces that the next one is a token (browsers cannot set headers).
@@ -24,6 +26,11 @@ pub fn find<'a>(
         .and_then(bearer)
         .or_else(|| PARAMETERS.iter().find_map(|name| parameter(query, name)))
         .or_else(|| offered(subprotocols))
+}
+
+/// Whether this is an API key, rather than a token that says itself who its bearer is.
+pub fn is_key(token: &str) -> bool {
+    token.starts_with(secrets::KEY_PREFIX) || token == dev::KEY
 }
 
 fn bearer(authorization: Cow<'_, str>) -> Option<Cow<'_, str>> {

@@ -54,6 +54,14 @@ impl Forward {
         }
     }
 
+    /// For requests over HTTP/2, which have no `Host`.
+    pub fn with_authority(mut self, authority: Option<&str>) -> Self {
+        if self.host.is_none() {
+            self.host = authority.and_then(|it| HeaderValue::from_str(it).ok());
+        }
+        self
+    }
+
     /// The address of the client, as far as trusted proxies vouch for it.
     pub fn client(&self) -> IpAddr {
         self.client

@@ -4,14 +4,18 @@
 //! The gateway knows nothing of rooms or messages, keeps nothing, and asks no database: tokens are verified with the
 //! hubs' secret, keys are left to the hubs.
 
+mod answer;
 pub mod balance;
 pub mod breaker;
 pub mod dial;
 pub mod door;
+mod exchange;
 pub mod forward;
+mod gate;
 mod handshake;
 mod health;
 mod http;
+mod idle;
 pub mod limits;
 pub mod metrics;
 mod own;
@@ -24,6 +28,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::http::header::HeaderValue;
 
 pub use health::HealthSettings;
 pub use own::{app, metrics_app};
@@ -52,6 +58,8 @@ pub struct Gateway {
     pub socketio_path: Box<str>,
     /// The largest message that a client may send.
     pub max_message: usize,
+    /// Names this gateway among those that a request went through.
+    pub via: HeaderValue,
     /// Whether `/metrics` is answered beside the rest, and not on an address of its own.
     pub serve_metrics: bool,
     pub started: Timestamp,
