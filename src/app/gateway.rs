@@ -20,7 +20,7 @@ use crate::gateway::limits::Gatehouse;
 use crate::gateway::metrics::GatewayMetrics;
 use crate::gateway::pool::{Pool, PoolSettings};
 use crate::gateway::upstream::Target;
-use crate::gateway::{self, Gateway, HealthSettings};
+use crate::gateway::{self, Gateway, HealthSettings, door};
 use crate::metrics::Metrics;
 use crate::transport::listener::Listeners;
 
@@ -52,8 +52,9 @@ async fn serve(
     let mut addresses = Vec::new();
     for listen in &config.server.listen {
         addresses.extend(bind_each(listen, |address| {
+            let sockets = door::handler(&gateway);
             let gateway = gateway.clone();
-            listeners.bind(address, tls.as_ref(), move || gateway::app(gateway.clone()), Door::closed())
+            listeners.bind(address, tls.as_ref(), move || gateway::app(gateway.clone()), sockets)
         })?);
     }
     if let Some(listen) = &config.server.metrics_listen {
@@ -76,6 +77,12 @@ async fn serve(
         }
     }
     gateway.draining.store(true, Ordering::Relaxed);
+    stop.pause().await;
+    let open = gateway.tunnels.open();
+    let left = gateway.tunnels.drain().await;
+    if left > 0 {
+        log::info!("{left} of {open} clients did not complete their closing handshake");
+    }
     stop.stop(true).await;
     log::info!("stopped");
     Ok(())
@@ -126,6 +133,7 @@ fn build(config: &Config) -> Result<Gateway, RunError> {
         via: via(),
         serve_metrics: config.server.metrics_listen.is_none(),
         started: clock::now(),
+        tunnels: Arc::default(),
         read_only: AtomicBool::new(config.gateway.read_only),
         draining: AtomicBool::new(false),
     })

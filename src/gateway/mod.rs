@@ -8,9 +8,11 @@ mod answer;
 pub mod balance;
 pub mod breaker;
 pub mod dial;
+pub mod door;
 mod exchange;
 pub mod forward;
 mod gate;
+mod handshake;
 mod health;
 mod http;
 mod idle;
@@ -19,6 +21,7 @@ pub mod metrics;
 mod own;
 pub mod pool;
 mod sticky;
+pub mod tunnel;
 pub mod upstream;
 
 use std::fmt;
@@ -37,6 +40,7 @@ use crate::domain::Timestamp;
 use limits::Gatehouse;
 use metrics::GatewayMetrics;
 use pool::Pool;
+use tunnel::Tunnels;
 
 /// What everything in a gateway shares.
 pub struct Gateway {
@@ -59,6 +63,8 @@ pub struct Gateway {
     /// Whether `/metrics` is answered beside the rest, and not on an address of its own.
     pub serve_metrics: bool,
     pub started: Timestamp,
+    /// The sockets that are open.
+    pub tunnels: Arc<Tunnels>,
     /// Nothing new is taken in, for a deployment.
     pub read_only: AtomicBool,
     /// The process is about to end.

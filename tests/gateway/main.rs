@@ -1,27 +1,33 @@
-//! The built gateway between raw clients and upstreams: hubs, and a server of the tests' own that does what it is told.
+//! The gateway as its clients and its upstreams meet it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
-
-mod answers;
-mod attacks;
-mod balance;
-mod gates;
-mod health;
-mod polling;
-mod process;
-mod reload;
-mod secured;
-mod streaming;
-mod upstream;
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 #[path = "../support/client.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod client;
-#[path = "../support/hub.rs"]
+#[path = "../support/echo.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
-mod hub;
+mod direct;
+
+mod ends;
+mod process;
+mod sockets;
+mod through;
+mod upstream;
 
 use std::time::{Duration, Instant};
+
+/// The tests of RFC 6455 that the transport has, through a gateway.
+#[path = "../transport/protocol.rs"]
+mod protocol;
+
+/// As those tests name what they stand on.
+mod support {
+    pub(crate) use crate::client;
+    pub mod echo {
+        pub(crate) use crate::through::EchoServer;
+    }
+}
 
 /// Waits until `done`, for as long as a slow machine may need.
 #[track_caller]
