@@ -12,16 +12,20 @@
 
 mod arguments;
 mod child;
+mod epoll;
 mod floor;
 mod generator;
 mod peers;
 mod plot;
 mod procfs;
+mod program;
+mod progress;
 mod report;
 mod results;
 mod run;
 mod servers;
 mod statistics;
+mod tables;
 mod targets;
 mod tokens;
 mod workloads;

@@ -2,16 +2,17 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use tertulia::clock;
 use tertulia::config::usual_workers;
 
 use super::Result;
 use super::arguments::Arguments;
-use super::report::{self, Measured};
+use super::program::{commit, hub_program, said};
+use super::progress::Progress;
+use super::report;
 use super::results::{Figures, Line, Results, Run, Visit};
-use super::servers::{Place, Server, hub_program};
+use super::servers::{Place, Server};
 use super::workloads::{self, Scale, Workload};
 use super::{peers, plot, procfs};
 
@@ -50,10 +51,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     results.append(&Line::Run(run.clone()))?;
     let (mut failed, mut at_fault) = (0, 0);
     let visits = plan(arguments, &workloads, &run);
-    let mut progress = Progress::new(&visits, arguments.quick);
+    let seconds = |workload: Workload| workload.seconds(arguments.quick);
+    let mut progress = Progress::new(visits.iter().map(|(_, workload, _)| seconds(*workload)).sum());
     for (round, workload, server) in visits {
         let outcome = workloads::visit(&place, Scale::new(arguments.quick), workload, server);
-        progress.report(round, workload, server, &outcome);
+        let what = format!("round {round}, {}, {}", workload.name(), server.name());
+        progress.report(seconds(workload), &what, &outcome);
         let failure = outcome.as_ref().err().map(ToString::to_string);
         failed += usize::from(failure.is_some());
         let has_fault =
@@ -90,7 +93,7 @@ pub fn report(out: Option<&Path>, to: Option<&Path>, run: Option<&str>) -> Resul
 fn write_tables(out: &Path, to: &Path, run: Option<&str>) -> Result<()> {
     let mut lines = Results::within(out).read()?;
     lines.retain(|line| run.is_none_or(|run| line.run() == run));
-    let measured = Measured::newest(&lines)?;
+    let measured = report::newest(&lines)?;
     fs::create_dir_all(to)?;
     fs::write(to.join("results.md"), report::page(&measured))?;
     if let Some(svg) = plot::growth(&measured) {
@@ -104,7 +107,7 @@ fn circumstances(arguments: &Arguments, place: &Place) -> Run {
     let wanted = || Server::ALL.into_iter().filter(|server| arguments.wants(*server));
     let absent = wanted().filter_map(|it| Some((it.name().to_owned(), place.missing(it)?))).collect();
     let present = wanted().filter(|it| place.missing(*it).is_none());
-    let hub = peers::said(&place.hub.to_string_lossy(), "--version");
+    let hub = said(&place.hub.to_string_lossy(), "--version");
     let versions = hub.into_iter().chain(present.filter_map(|it| peers::version(place, it))).collect();
     let now = clock::now();
     Run {
@@ -117,13 +120,6 @@ fn circumstances(arguments: &Arguments, place: &Place) -> Run {
         versions,
         absent,
     }
-}
-
-fn commit(root: &Path) -> Option<String> {
-    let mut git = std::process::Command::new("git");
-    let output = git.args(["describe", "--always", "--dirty"]).current_dir(root).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.trim().to_owned()).filter(|it| !it.is_empty())
 }
 
 /// The servers take turns within each round, so that whatever else the machine does meets all of them, and another one is the
@@ -141,35 +137,4 @@ fn plan(arguments: &Arguments, workloads: &[Workload], run: &Run) -> Vec<(usize,
         }
     }
     visits
-}
-
-/// Says on standard error how far the run has come.
-struct Progress {
-    start: Instant,
-    done: f64,
-    total: f64,
-    quick: bool,
-}
-
-impl Progress {
-    fn new(visits: &[(usize, Workload, Server)], quick: bool) -> Self {
-        let total = visits.iter().map(|(_, workload, _)| workload.seconds(quick)).sum();
-        Self { start: Instant::now(), done: 0.0, total, quick }
-    }
-
-    fn report(&mut self, round: usize, workload: Workload, server: Server, outcome: &Result<Figures>) {
-        self.done += workload.seconds(self.quick);
-        let pace = self.start.elapsed().as_secs_f64() / self.done;
-        let left = Duration::from_secs_f64(((self.total - self.done) * pace).max(0.0)).as_secs();
-        let said = match outcome {
-            Ok(figures) => in_a_line(figures),
-            Err(error) => format!("FAILED: {error}"),
-        };
-        let (workload, server) = (workload.name(), server.name());
-        eprintln!("{}:{:02} left, round {round}, {workload}, {server}: {said}", left / 60, left % 60);
-    }
-}
-
-fn in_a_line(figures: &Figures) -> String {
-    figures.iter().map(|(name, figure)| format!("{name} {figure:.2}")).collect::<Vec<_>>().join(", ")
 }
