@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::usual::{Usual, UsualTask, chosen};
 use super::ways::Way;
 use super::workloads::Workload;
 
@@ -17,68 +18,42 @@ use super::workloads::Workload;
 pub struct Arguments {
     #[command(subcommand)]
     pub task: Option<Task>,
-    /// How often each way is measured under each workload; memory at most twice.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    pub rounds: u16,
-    /// One short round, to see whether everything works. Its figures mean little.
-    #[arg(long)]
-    pub quick: bool,
+    #[command(flatten)]
+    pub usual: Usual,
     /// Only these workloads: steady, closed, bursts, large, huge (together: frames), latency, memory, connects.
     #[arg(long, value_delimiter = ',', value_name = "WORKLOAD,…")]
     pub only: Vec<String>,
     /// Only these ways to the upstream: direct, gateway, nginx, nginx-large, haproxy.
     #[arg(long, value_delimiter = ',', value_name = "WAY,…")]
     pub ways: Vec<Way>,
+    /// How long frames are counted in each visit. A profiler wants more.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.5, value_parser = seconds)]
+    pub seconds: f64,
     /// The program with the gateway in it. Without it, the repository's own is built.
     #[arg(long, value_name = "PATH", env = "TERTULIA_BIN")]
     pub hub: Option<PathBuf>,
-    /// For results, logs and configurations. Without it, target/bench_gateway.
-    #[arg(long, value_name = "DIRECTORY")]
-    pub out: Option<PathBuf>,
-    /// Where the tables go. Without it, docs/performance; beside the results after a quick run or with --out.
-    #[arg(long, value_name = "DIRECTORY")]
-    pub to: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
 pub enum Task {
-    /// Writes the tables again from what was measured.
-    Report {
-        /// Where the results are. Without it, target/bench_gateway.
-        #[arg(long, value_name = "DIRECTORY")]
-        out: Option<PathBuf>,
-        /// Where the tables go. Without it, docs/performance.
-        #[arg(long, value_name = "DIRECTORY")]
-        to: Option<PathBuf>,
-        /// Of this run alone, as the results name it. Without it, the newest run of each workload.
-        #[arg(long, value_name = "ID")]
-        run: Option<String>,
-    },
+    #[command(flatten)]
+    Usual(UsualTask),
     /// The upstream: sends back every message that it gets.
     Echo {
         #[arg(long)]
         listen: SocketAddr,
     },
-    /// Becomes another program, which is killed when the one that started it ends.
-    #[command(hide = true)]
-    Start {
-        parent: i32,
-        #[arg(last = true)]
-        program: Vec<String>,
-    },
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|it| (0.1..=600.0).contains(it));
+    seconds.ok_or_else(|| "a number of seconds from 0.1 to 600".to_owned())
 }
 
 impl Arguments {
     /// The workloads that are asked for.
     pub fn workloads(&self) -> Result<Vec<Workload>, String> {
-        let mut asked = Vec::new();
-        for name in &self.only {
-            match name.as_str() {
-                "frames" => asked.extend(Workload::FRAMES),
-                name => asked.push(name.parse()?),
-            }
-        }
-        Ok(Workload::ALL.into_iter().filter(|it| asked.is_empty() || asked.contains(it)).collect())
+        chosen(&self.only, &Workload::ALL, ("frames", &Workload::FRAMES))
     }
 
     pub fn wants(&self, way: Way) -> bool {
@@ -94,12 +69,13 @@ mod tests {
     fn parts_can_be_chosen() {
         let parse = |line: &[&str]| Arguments::try_parse_from([&["bench_gateway"], line].concat());
         let all = parse(&[]).unwrap();
-        assert_eq!((all.workloads().unwrap(), all.rounds), (Workload::ALL.to_vec(), 5));
+        assert_eq!((all.workloads().unwrap(), all.usual.rounds), (Workload::ALL.to_vec(), 5));
         assert!(all.wants(Way::Nginx));
         let some = parse(&["--only", "memory,frames", "--ways", "direct,gateway"]).unwrap();
         assert_eq!(some.workloads().unwrap(), [&Workload::FRAMES[..], &[Workload::Memory]].concat());
         assert!(some.wants(Way::Gateway) && !some.wants(Way::Nginx));
         assert!(parse(&["--only", "sleep"]).unwrap().workloads().unwrap_err().contains("connects"));
         assert!(parse(&["--ways", "around"]).unwrap_err().to_string().contains("haproxy"));
+        assert!(parse(&["--seconds", "NaN"]).is_err() && parse(&["--seconds", "4"]).is_ok());
     }
 }

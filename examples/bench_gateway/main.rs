@@ -38,6 +38,7 @@ shared! {
     "../bench_matrix/statistics.rs" statistics;
     "../bench_matrix/tables.rs" tables;
     "../bench_matrix/tokens.rs" tokens;
+    "../bench_matrix/usual.rs" usual;
 }
 
 use std::process::ExitCode;
@@ -53,14 +54,7 @@ fn main() -> ExitCode {
     let outcome = match &arguments.task {
         None => run::run(&arguments),
         Some(Task::Echo { listen }) => echo::serve(*listen),
-        Some(Task::Report { out, to, run }) => run::report(out.as_deref(), to.as_deref(), run.as_deref()),
-        Some(Task::Start { parent, program }) => child::become_a_server(*parent, program),
+        Some(Task::Usual(task)) => run::again(task),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench_gateway: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    usual::ended("bench_gateway", outcome)
 }

@@ -2,26 +2,26 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use tertulia::clock;
 
 use super::arguments::Arguments;
 use super::program::{commit, hub_program};
 use super::progress::Progress;
-use super::results::{Figures, Line, Results, Run, Visit};
+use super::results::{Figures, Record, Results, Run};
 use super::tables::{Measured, Named};
+use super::usual::UsualTask;
 use super::ways::{Place, Way};
-use super::workloads::{self, Workload};
+use super::workloads::{self, Scale, Workload};
 use super::{Result, procfs, report};
 
-/// Within the repository.
-const RESULTS: &str = "target/bench_gateway";
-const TABLES: &str = "docs/performance";
+const PROGRAM: &str = "bench_gateway";
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let workloads = arguments.workloads()?;
-    let out = arguments.out.clone().unwrap_or_else(|| root.join(RESULTS));
+    let out = arguments.usual.out(root, PROGRAM);
     fs::create_dir_all(&out)?;
     let place = Place {
         hub: hub_program(root, arguments.hub.clone())?,
@@ -40,54 +40,33 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if run.absent.contains_key(Way::Nginx.name()) {
         eprintln!("without nginx there is nothing to compare the gateway with but the direct way");
     }
-    let results = Results::within(&place.out);
-    results.append(&Line::Run(run.clone()))?;
+    let mut record = Record::begin(&place.out, &run)?;
     let visits = plan(arguments, &workloads, &run);
-    let seconds = |workload: Workload, ways: &[Way]| workload.seconds(arguments.quick) * ways.len() as f64;
+    let seconds = |workload: Workload, ways: &[Way]| workload.seconds(arguments.usual.quick) * ways.len() as f64;
     let mut progress = Progress::new(visits.iter().map(|(_, workload, ways)| seconds(*workload, ways)).sum());
-    let (mut failed, mut at_fault) = (0, 0);
+    let measured = Duration::from_secs_f64(if arguments.usual.quick { 0.5 } else { arguments.seconds });
+    let scale = Scale { quick: arguments.usual.quick, measured };
     for (round, workload, ways) in visits {
-        let outcome = workloads::visit(&place, arguments.quick, workload, &ways).map_err(|error| error.to_string());
+        let outcome = workloads::visit(&place, scale, workload, &ways).map_err(|error| error.to_string());
         let each = seconds(workload, &ways[..1.min(ways.len())]);
         for way in ways {
-            let figures = outcome.as_ref().map(|all| of(way, all)).map_err(Clone::clone);
-            let what = format!("round {round}, {}, {}", workload.name(), way.name());
-            progress.report(each, &what, &figures.clone().map_err(Into::into));
-            failed += usize::from(figures.is_err());
-            let has_fault =
-                |figures: &Figures| ["lost", "disorder"].iter().any(|it| figures.get(*it).is_some_and(|it| *it > 0.0));
-            at_fault += usize::from(figures.as_ref().is_ok_and(has_fault));
-            results.append(&Line::Visit(Visit {
-                run: run.id.clone(),
-                round,
-                workload: workload.name().to_owned(),
-                server: way.name().to_owned(),
-                failure: figures.as_ref().err().cloned(),
-                figures: figures.unwrap_or_default(),
-            }))?;
+            let figures = outcome.as_ref().map(|all| of(way, all)).map_err(|error| error.as_str().into());
+            progress.report(each, &format!("round {round}, {}, {}", workload.name(), way.name()), &figures);
+            record.visit(round, workload.name(), way.name(), &figures)?;
         }
     }
-    let to = match &arguments.to {
-        Some(to) => to.clone(),
-        None if arguments.quick || arguments.out.is_some() => place.out.clone(),
-        None => root.join(TABLES),
-    };
-    write_table(&place.out, &to, arguments.quick.then_some(run.id.as_str()))?;
-    if failed + at_fault > 0 {
-        return Err(format!("{failed} visits failed, and in {at_fault} messages were lost or out of order").into());
-    }
-    Ok(())
+    let to = arguments.usual.to(root, &place.out);
+    write_table(&place.out, &to, arguments.usual.quick.then_some(run.id.as_str()))?;
+    record.verdict()
 }
 
 fn of(way: Way, all: &[(Way, Figures)]) -> Figures {
     all.iter().find(|(it, _)| *it == way).map(|(_, figures)| figures.clone()).unwrap_or_default()
 }
 
-/// Writes the tables of what was measured before, in any run or in one.
-pub fn report(out: Option<&Path>, to: Option<&Path>, run: Option<&str>) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let out = out.map_or_else(|| root.join(RESULTS), Path::to_path_buf);
-    write_table(&out, &to.map_or_else(|| root.join(TABLES), Path::to_path_buf), run)
+/// Does what there is to do beside runs.
+pub fn again(task: &UsualTask) -> Result<()> {
+    task.run(Path::new(env!("CARGO_MANIFEST_DIR")), PROGRAM, write_table)
 }
 
 fn write_table(out: &Path, to: &Path, run: Option<&str>) -> Result<()> {
@@ -111,7 +90,7 @@ fn circumstances(arguments: &Arguments, place: &Place, root: &Path) -> Run {
         commit: commit(root).unwrap_or_else(|| "unknown".to_owned()),
         machine: procfs::description(),
         workers: 1,
-        quick: arguments.quick,
+        quick: arguments.usual.quick,
         versions: present.filter_map(|it| place.version(it)).collect(),
         absent,
     }
@@ -120,9 +99,8 @@ fn circumstances(arguments: &Arguments, place: &Place, root: &Path) -> Run {
 /// The ways take turns within each round, so that whatever else the machine does meets all of them, and another one is the
 /// first in each.
 fn plan(arguments: &Arguments, workloads: &[Workload], run: &Run) -> Vec<(usize, Workload, Vec<Way>)> {
-    let rounds = if arguments.quick { 1 } else { usize::from(arguments.rounds) };
     let mut visits = Vec::new();
-    for round in 1..=rounds {
+    for round in 1..=arguments.usual.rounds() {
         for workload in workloads.iter().copied().filter(|it| round <= it.most_rounds()) {
             let is_there = |it: &Way| arguments.wants(*it) && !run.absent.contains_key(it.name());
             let mut ways: Vec<_> = workload.ways().into_iter().filter(is_there).collect();

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::Result;
 use super::child::Running;
 use super::program::said;
-use super::tables::Named;
+use super::tables::{Named, named};
 
 /// Proxies may be where only an administrator's shell looks.
 const MORE_PLACES: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
@@ -64,10 +64,7 @@ impl FromStr for Way {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Self, String> {
-        Self::ALL.into_iter().find(|it| it.name() == name).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|it| it.name()).collect();
-            format!("no way of that name; there are {}", known.join(", "))
-        })
+        named("way", &Self::ALL, "", name)
     }
 }
 

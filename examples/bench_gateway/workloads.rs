@@ -15,7 +15,7 @@ use super::latency::{self, Line};
 use super::procfs::{self, Sample};
 use super::results::Figures;
 use super::statistics::percentile;
-use super::tables::Named;
+use super::tables::{Named, named};
 use super::tokens;
 use super::ways::{Place, Way};
 
@@ -99,22 +99,33 @@ impl FromStr for Workload {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Self, String> {
-        Self::ALL.into_iter().find(|it| it.name() == name).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|it| it.name()).collect();
-            format!("no workload of that name; there are frames (for the first five), {}", known.join(", "))
-        })
+        named("workload", &Self::ALL, "frames (for the first five), ", name)
+    }
+}
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    pub quick: bool,
+    /// In which frames are counted.
+    pub measured: Duration,
+}
+
+impl Scale {
+    fn pick<T>(self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
     }
 }
 
 /// Puts some ways through one workload: all together where they take turns within it, otherwise only the first.
-pub fn visit(place: &Place, quick: bool, workload: Workload, ways: &[Way]) -> Result<Vec<(Way, Figures)>> {
+pub fn visit(place: &Place, scale: Scale, workload: Workload, ways: &[Way]) -> Result<Vec<(Way, Figures)>> {
     if workload == Workload::Latency {
-        return latency(place, quick, ways);
+        return latency(place, scale, ways);
     }
     let way = *ways.first().ok_or("no way to measure")?;
     let upstream = place.start_upstream()?;
     let proxy = place.start(way, upstream.address)?;
-    let mut visit = Visit { place, quick, upstream, proxy };
+    let mut visit = Visit { place, scale, upstream, proxy };
     let figures = match workload {
         Workload::Steady => visit.frames(1000, SMALL, Pace::Open(4000.0)),
         Workload::Closed => visit.frames(10, SMALL, Pace::Closed(1)),
@@ -129,16 +140,12 @@ pub fn visit(place: &Place, quick: bool, workload: Workload, ways: &[Way]) -> Re
 
 struct Visit<'a> {
     place: &'a Place,
-    quick: bool,
+    scale: Scale,
     upstream: Running,
     proxy: Option<Running>,
 }
 
 impl Visit<'_> {
-    fn pick<T>(&self, full: T, quick: T) -> T {
-        if self.quick { quick } else { full }
-    }
-
     /// What is measured.
     fn measured(&self) -> &Running {
         self.proxy.as_ref().unwrap_or(&self.upstream)
@@ -152,10 +159,10 @@ impl Visit<'_> {
     fn frames(&mut self, connections: usize, length: usize, pace: Pace) -> Result<Figures> {
         let mut load = self.load(connections, length)?;
         load.connect(connections, 128)?;
-        load.run(Duration::from_millis(self.pick(700, 200)), pace)?;
+        load.run(Duration::from_millis(self.scale.pick(700, 200)), pace)?;
         let (id, upstream) = (self.measured().id(), self.upstream.id());
         let (before, behind, counts) = (Sample::take(id)?, Sample::take(upstream)?, load.counts());
-        load.run(Duration::from_millis(self.pick(1500, 500)), pace)?;
+        load.run(self.scale.measured, pace)?;
         let (after, behind_after, later) = (Sample::take(id)?, Sample::take(upstream)?, load.counts());
         load.settle()?;
         let (usage, behind) = (before.until(after), behind.until(behind_after));
@@ -178,12 +185,12 @@ impl Visit<'_> {
 
     /// With many idle connections, and again when each of them has carried something large both ways.
     fn memory(&mut self) -> Result<Figures> {
-        let connections = self.pick(5000, 500);
+        let connections = self.scale.pick(5000, 500);
         let id = self.measured().id();
         let (start, _) = procfs::memory(id)?;
         let mut load = self.load(connections, LARGE)?;
         load.connect(connections, 128)?;
-        load.run(Duration::from_secs(self.pick(2, 1)), Pace::Quiet)?;
+        load.run(Duration::from_secs(self.scale.pick(2, 1)), Pace::Quiet)?;
         let (idle, own) = procfs::memory(id)?;
         let rate = 1000.0;
         let twice = Duration::from_secs_f64(2.0 * connections as f64 / rate);
@@ -201,13 +208,13 @@ impl Visit<'_> {
     }
 
     fn connects(&mut self) -> Result<Figures> {
-        let connections = self.pick(5000, 500);
+        let connections = self.scale.pick(5000, 500);
         let mut load = self.load(connections, SMALL)?;
         let before = Sample::take(self.measured().id())?;
         load.connect(connections, 256)?;
         let usage = before.until(Sample::take(self.measured().id())?);
         // Each of them carries frames.
-        load.run(Duration::from_millis(self.pick(1000, 300)), Pace::Open(self.pick(5000.0, 1700.0)))?;
+        load.run(Duration::from_millis(self.scale.pick(1000, 300)), Pace::Open(self.scale.pick(5000.0, 1700.0)))?;
         load.settle()?;
         let mut figures = Figures::new();
         figures.insert("connect_us".to_owned(), usage.server_us / connections as f64);
@@ -240,7 +247,7 @@ impl Visit<'_> {
 /// Connections over each way; they take turns.
 const LINES: usize = 4;
 
-fn latency(place: &Place, quick: bool, ways: &[Way]) -> Result<Vec<(Way, Figures)>> {
+fn latency(place: &Place, scale: Scale, ways: &[Way]) -> Result<Vec<(Way, Figures)>> {
     let upstream = place.start_upstream()?;
     let proxies: Vec<Option<Running>> =
         ways.iter().map(|way| place.start(*way, upstream.address)).collect::<Result<_>>()?;
@@ -248,7 +255,7 @@ fn latency(place: &Place, quick: bool, ways: &[Way]) -> Result<Vec<(Way, Figures
     let open = |address: SocketAddr| tokens.iter().map(|token| Line::open(address, token)).collect::<Result<Vec<_>>>();
     let addresses = proxies.iter().map(|proxy| proxy.as_ref().map_or(upstream.address, |it| it.address));
     let mut lines: Vec<Vec<Line>> = addresses.map(open).collect::<Result<_>>()?;
-    let times = latency::in_turn(&mut lines, if quick { 100 } else { 2000 })?;
+    let times = latency::in_turn(&mut lines, scale.pick(2000, 100))?;
 
     let tenths = |way: &Vec<u32>, share| percentile(way, share).map_or(f64::NAN, |it| f64::from(it) / 10.0);
     let direct = ways.iter().position(|way| *way == Way::Direct).and_then(|nth| times.get(nth));

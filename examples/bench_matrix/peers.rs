@@ -7,6 +7,7 @@ use std::process::Command;
 use super::Result;
 use super::program::said;
 use super::servers::{Place, Server};
+use super::tables::Named;
 
 /// Installs those of the peers that can be had and says what became of each.
 pub fn install(place: &Place, peers: impl Iterator<Item = Server>) {

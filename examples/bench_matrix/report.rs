@@ -5,21 +5,9 @@ use std::fmt::Write;
 use super::Result;
 use super::results::Line;
 use super::servers::Server;
-use super::tables::{Column, Measured, Named, column, compared, milliseconds, number, rows, verdicts};
+use super::tables::{Column, Measured, column, compared, milliseconds, number, rows, verdicts};
 use super::targets;
 use super::workloads::{Workload, growth_stages};
-
-impl Named for Workload {
-    fn name(self) -> &'static str {
-        self.name()
-    }
-}
-
-impl Named for Server {
-    fn name(self) -> &'static str {
-        self.name()
-    }
-}
 
 pub fn newest(lines: &[Line]) -> Result<Measured<'_>> {
     Measured::newest(lines, &Workload::ALL)

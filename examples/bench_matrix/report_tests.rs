@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::results::{Figures, Run, Visit};
+use super::super::tables::Named;
 use super::super::{plot, targets};
 use super::*;
 

@@ -11,19 +11,19 @@ use super::arguments::Arguments;
 use super::program::{commit, hub_program, said};
 use super::progress::Progress;
 use super::report;
-use super::results::{Figures, Line, Results, Run, Visit};
+use super::results::{Record, Results, Run};
 use super::servers::{Place, Server};
+use super::tables::Named;
+use super::usual::UsualTask;
 use super::workloads::{self, Scale, Workload};
 use super::{peers, plot, procfs};
 
-/// Within the repository.
-const RESULTS: &str = "target/bench_matrix";
-const TABLES: &str = "docs/performance";
+const PROGRAM: &str = "bench_matrix";
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
     let workloads = arguments.workloads()?;
-    let out = arguments.out.clone().unwrap_or_else(|| root.join(RESULTS));
+    let out = arguments.usual.out(&root, PROGRAM);
     fs::create_dir_all(&out)?;
     let place = Place {
         hub: hub_program(&root, arguments.hub.clone())?,
@@ -40,7 +40,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let files = rlimit::increase_nofile_limit(u64::MAX)?;
     fs::write(place.delivery(), workloads::sample_of_a_delivery(&place)?)?;
 
-    let results = Results::within(&place.out);
     let run = circumstances(arguments, &place);
     for (server, reason) in &run.absent {
         eprintln!("{server} is left out: {reason}");
@@ -48,46 +47,24 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if files < 20_000 {
         eprintln!("only {files} files may be open at a time: workloads with many connections will fail");
     }
-    results.append(&Line::Run(run.clone()))?;
-    let (mut failed, mut at_fault) = (0, 0);
+    let mut record = Record::begin(&place.out, &run)?;
     let visits = plan(arguments, &workloads, &run);
-    let seconds = |workload: Workload| workload.seconds(arguments.quick);
+    let seconds = |workload: Workload| workload.seconds(arguments.usual.quick);
     let mut progress = Progress::new(visits.iter().map(|(_, workload, _)| seconds(*workload)).sum());
     for (round, workload, server) in visits {
-        let outcome = workloads::visit(&place, Scale::new(arguments.quick), workload, server);
+        let outcome = workloads::visit(&place, Scale::new(arguments.usual.quick), workload, server);
         let what = format!("round {round}, {}, {}", workload.name(), server.name());
         progress.report(seconds(workload), &what, &outcome);
-        let failure = outcome.as_ref().err().map(ToString::to_string);
-        failed += usize::from(failure.is_some());
-        let has_fault =
-            |figures: &Figures| ["lost", "disorder"].iter().any(|it| figures.get(*it).is_some_and(|it| *it > 0.0));
-        at_fault += usize::from(outcome.as_ref().is_ok_and(has_fault));
-        results.append(&Line::Visit(Visit {
-            run: run.id.clone(),
-            round,
-            workload: workload.name().to_owned(),
-            server: server.name().to_owned(),
-            failure,
-            figures: outcome.unwrap_or_default(),
-        }))?;
+        record.visit(round, workload.name(), server.name(), &outcome)?;
     }
-    let to = match &arguments.to {
-        Some(to) => to.clone(),
-        None if arguments.quick || arguments.out.is_some() => place.out.clone(),
-        None => place.root.join(TABLES),
-    };
-    write_tables(&place.out, &to, arguments.quick.then_some(run.id.as_str()))?;
-    if failed + at_fault > 0 {
-        return Err(format!("{failed} visits failed, and in {at_fault} deliveries were lost or out of order").into());
-    }
-    Ok(())
+    let to = arguments.usual.to(&place.root, &place.out);
+    write_tables(&place.out, &to, arguments.usual.quick.then_some(run.id.as_str()))?;
+    record.verdict()
 }
 
-/// Writes the tables of what was measured before, in any run or in one.
-pub fn report(out: Option<&Path>, to: Option<&Path>, run: Option<&str>) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let out = out.map_or_else(|| root.join(RESULTS), Path::to_path_buf);
-    write_tables(&out, &to.map_or_else(|| root.join(TABLES), Path::to_path_buf), run)
+/// Does what there is to do beside runs.
+pub fn again(task: &UsualTask) -> Result<()> {
+    task.run(Path::new(env!("CARGO_MANIFEST_DIR")), PROGRAM, write_tables)
 }
 
 fn write_tables(out: &Path, to: &Path, run: Option<&str>) -> Result<()> {
@@ -116,7 +93,7 @@ fn circumstances(arguments: &Arguments, place: &Place) -> Run {
         commit: commit(&place.root).unwrap_or_else(|| "unknown".to_owned()),
         machine: procfs::description(),
         workers: place.workers,
-        quick: arguments.quick,
+        quick: arguments.usual.quick,
         versions,
         absent,
     }
@@ -125,9 +102,8 @@ fn circumstances(arguments: &Arguments, place: &Place) -> Run {
 /// The servers take turns within each round, so that whatever else the machine does meets all of them, and another one is the
 /// first in each.
 fn plan(arguments: &Arguments, workloads: &[Workload], run: &Run) -> Vec<(usize, Workload, Server)> {
-    let rounds = if arguments.quick { 1 } else { usize::from(arguments.rounds) };
     let mut visits = Vec::new();
-    for round in 1..=rounds {
+    for round in 1..=arguments.usual.rounds() {
         for workload in workloads.iter().filter(|it| round <= it.most_rounds()) {
             let is_there = |it: &Server| arguments.wants(*it) && !run.absent.contains_key(it.name());
             let mut servers: Vec<_> = workload.servers().into_iter().filter(is_there).collect();

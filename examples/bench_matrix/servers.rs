@@ -8,6 +8,7 @@ use std::str::FromStr;
 use super::Result;
 use super::child::Running;
 use super::generator::wire::Wire;
+use super::tables::{Named, named};
 
 /// What is measured. The same hub counts several times where it makes a difference whether something is stored, and in which
 /// dialect it is told.
@@ -44,24 +45,6 @@ impl Server {
     ];
     pub const PEERS: [Self; 4] = [Self::Bun, Self::SocketIo, Self::Socketioxide, Self::Centrifuge];
 
-    /// As it stands on the command line and in the results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hub => "hub",
-            Self::HubStored => "hub-stored",
-            Self::HubPostgres => "hub-postgres",
-            Self::HubSocketIo => "hub-socketio",
-            Self::HubSocketIoStored => "hub-socketio-stored",
-            Self::Floor => "floor",
-            Self::Writer => "writer",
-            Self::WriterPostgres => "writer-postgres",
-            Self::Bun => "bun",
-            Self::SocketIo => "socketio",
-            Self::Socketioxide => "socketioxide",
-            Self::Centrifuge => "centrifuge",
-        }
-    }
-
     /// As people read it.
     pub fn title(self) -> &'static str {
         match self {
@@ -93,14 +76,30 @@ impl Server {
     }
 }
 
+impl Named for Server {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hub => "hub",
+            Self::HubStored => "hub-stored",
+            Self::HubPostgres => "hub-postgres",
+            Self::HubSocketIo => "hub-socketio",
+            Self::HubSocketIoStored => "hub-socketio-stored",
+            Self::Floor => "floor",
+            Self::Writer => "writer",
+            Self::WriterPostgres => "writer-postgres",
+            Self::Bun => "bun",
+            Self::SocketIo => "socketio",
+            Self::Socketioxide => "socketioxide",
+            Self::Centrifuge => "centrifuge",
+        }
+    }
+}
+
 impl FromStr for Server {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Self, String> {
-        Self::ALL.into_iter().find(|it| it.name() == name).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|it| it.name()).collect();
-            format!("no server of that name; there are {}", known.join(", "))
-        })
+        named("server", &Self::ALL, "", name)
     }
 }
 

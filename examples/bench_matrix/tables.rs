@@ -11,6 +11,13 @@ pub trait Named: Copy {
     fn name(self) -> &'static str;
 }
 
+/// The one of that name; `more` are names that would also have done.
+pub fn named<T: Named>(what: &str, all: &[T], more: &str, name: &str) -> std::result::Result<T, String> {
+    let known = || all.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ");
+    let found = all.iter().copied().find(|it| it.name() == name);
+    found.ok_or_else(|| format!("no {what} of that name; there are {more}{}", known()))
+}
+
 /// The newest measurements of each workload. All servers of a workload are from one run: only then they compare.
 pub struct Measured<'a> {
     /// In the order of the page.

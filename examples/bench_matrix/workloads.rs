@@ -12,6 +12,7 @@ use super::procfs::{self, Sample, Usage};
 use super::results::Figures;
 use super::servers::{Place, Server};
 use super::statistics::percentile;
+use super::tables::{Named, named};
 use super::{tokens, writer};
 
 /// Deliveries a second in the open loops.
@@ -38,19 +39,6 @@ impl Workload {
     pub const ALL: [Self; 8] =
         [Self::Wide, Self::Small, Self::Middle, Self::Idle, Self::Storm, Self::Durable, Self::Growth, Self::Drain];
     pub const FANOUT: [Self; 3] = [Self::Wide, Self::Small, Self::Middle];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Wide => "wide",
-            Self::Small => "small",
-            Self::Middle => "middle",
-            Self::Idle => "idle",
-            Self::Storm => "storm",
-            Self::Durable => "durable",
-            Self::Growth => "growth",
-            Self::Drain => "drain",
-        }
-    }
 
     /// Who is put through it, in this order.
     pub fn servers(self) -> Vec<Server> {
@@ -91,14 +79,26 @@ impl Workload {
     }
 }
 
+impl Named for Workload {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Wide => "wide",
+            Self::Small => "small",
+            Self::Middle => "middle",
+            Self::Idle => "idle",
+            Self::Storm => "storm",
+            Self::Durable => "durable",
+            Self::Growth => "growth",
+            Self::Drain => "drain",
+        }
+    }
+}
+
 impl FromStr for Workload {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Self, String> {
-        Self::ALL.into_iter().find(|it| it.name() == name).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|it| it.name()).collect();
-            format!("no workload of that name; there are fanout (for the first three), {}", known.join(", "))
-        })
+        named("workload", &Self::ALL, "fanout (for the first three), ", name)
     }
 }
 
