@@ -15,10 +15,11 @@ use super::generator::frames;
 
 /// Serves until it is killed.
 pub fn serve(listen: SocketAddr) -> Result<()> {
-    epoll::serve(epoll::bind(listen)?, Echo { answer: Vec::new(), payload: Vec::new() })
+    epoll::serve(epoll::bind(listen)?, Echo::default())
 }
 
-struct Echo {
+#[derive(Default)]
+pub struct Echo {
     answer: Vec<u8>,
     payload: Vec<u8>,
 }
@@ -112,9 +113,7 @@ mod tests {
     fn served() -> SocketAddr {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let listener = epoll::bind(address).unwrap();
-        thread::spawn(move || {
-            epoll::serve(listener, Echo { answer: Vec::new(), payload: Vec::new() }).map_err(|it| it.to_string())
-        });
+        thread::spawn(move || epoll::serve(listener, Echo::default()).map_err(|it| it.to_string()));
         address
     }
 

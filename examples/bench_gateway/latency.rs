@@ -96,3 +96,46 @@ pub fn in_turn(ways: &mut [Vec<Line>], times: usize) -> Result<Vec<Vec<u32>>> {
     }
     Ok(measured)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::super::{echo, epoll};
+    use super::*;
+
+    /// An upstream, and a way to it that takes 5 ms more.
+    fn upstream_and_detour() -> (SocketAddr, SocketAddr) {
+        let upstream = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let listener = epoll::bind(upstream).unwrap();
+        thread::spawn(move || epoll::serve(listener, echo::Echo::default()).map_err(|error| error.to_string()));
+        let detour = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = detour.local_addr().unwrap();
+        thread::spawn(move || {
+            for client in detour.incoming() {
+                let (mut client, mut server) = (client.unwrap(), TcpStream::connect(upstream).unwrap());
+                let (mut back, mut forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                thread::spawn(move || std::io::copy(&mut back, &mut forth));
+                thread::spawn(move || {
+                    let mut bytes = [0; 4096];
+                    while let Ok(count @ 1..) = client.read(&mut bytes) {
+                        thread::sleep(Duration::from_millis(5));
+                        server.write_all(&bytes[..count]).unwrap();
+                    }
+                });
+            }
+        });
+        (upstream, address)
+    }
+
+    #[test]
+    fn a_detour_is_seen() {
+        let (direct, detour) = upstream_and_detour();
+        let open = |address| (0..2).map(|_| Line::open(address, "token").unwrap()).collect::<Vec<_>>();
+        let times = in_turn(&mut [open(direct), open(detour)], 10).unwrap();
+        assert_eq!((times[0].len(), times[1].len()), (10, 10));
+        assert!(times.iter().all(|way| way.is_sorted()));
+        assert!(times[1][0] >= 50_000, "tenths of microseconds: {times:?}");
+        assert!(times[0][5] < times[1][5], "{times:?}");
+    }
+}

@@ -137,3 +137,7 @@ fn table(measured: &Measured<'_>, workload: Workload) -> String {
     let rows = rows(measured, workload, &titled, Way::Gateway, &columns(workload));
     format!("\n## {title}\n\n{text}\n\n{rows}")
 }
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;
