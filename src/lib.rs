@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod dialects;
 pub mod domain;
+pub mod gateway;
 pub mod hub;
 pub mod logging;
 pub mod metrics;
@@ -21,4 +22,4 @@ pub mod store;
 pub mod transport;
 pub mod web;
 
-pub use app::{RunError, run};
+pub use app::{RunError, run, run_gateway};

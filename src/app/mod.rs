@@ -5,6 +5,7 @@
 mod accounts;
 mod admission;
 mod claim;
+mod gateway;
 mod reception;
 mod settings;
 mod upgrade;
@@ -44,6 +45,8 @@ use admission::Admission;
 use reception::Reception;
 use upgrade::Door;
 use vitals::Process;
+
+pub use gateway::run as run_gateway;
 
 /// How long clients have for their closing handshakes when the process ends. Each has a second of its own, and where
 /// there are many the last one's begins later.

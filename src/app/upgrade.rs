@@ -103,10 +103,5 @@ impl Gatekeeper for Tokens {
 }
 
 fn unauthorized(refusal: auth::Refusal) -> Refusal {
-    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED);
-    let answer = Refusal::new(status, refusal.code().as_str(), refusal.message());
-    match status {
-        StatusCode::UNAUTHORIZED => answer.header("www-authenticate", "Bearer"),
-        _ => answer,
-    }
+    Refusal::unauthorized(refusal.status(), refusal.code().as_str(), refusal.message())
 }

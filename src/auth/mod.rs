@@ -118,6 +118,16 @@ impl Authenticator {
         Ok(Arc::new(identity))
     }
 
+    /// As [`Authenticator::admit`], in front of servers that know more: a key is theirs to recognize, and names nobody
+    /// here.
+    pub fn admit_in_front(&self, knock: &Knock<'_>, now: Timestamp) -> Result<Option<Arc<Identity>>, Refusal> {
+        self.check_origin(knock)?;
+        match knock.token() {
+            Some(token) if token == dev::KEY || token.starts_with(secrets::KEY_PREFIX) => Ok(None),
+            token => self.verify_shown(token.as_deref(), now).map(Some),
+        }
+    }
+
     /// What is known of keys and of logins that have ended.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
@@ -142,6 +152,11 @@ impl Authenticator {
         // A line that is no text must not make an older one count.
         let readable = lines.iter().rposition(Option::is_none).map_or(0, |unreadable| unreadable + 1);
         self.proxies.client(knock.peer, lines[readable..].iter().copied().flatten())
+    }
+
+    /// Whether what this peer says of where a request came from is believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.proxies.trusts(peer)
     }
 
     /// Whether the request surely comes from this machine: directly, without a proxy, and to a name that no page of

@@ -31,6 +31,15 @@ Examples:
 The token is signed with the secret of the configuration, or the one in the data directory: run it with the same
 settings as the hub.";
 
+const GATEWAY_EXAMPLES: &str = "\
+Examples:
+  tertulia gateway --upstream http://10.0.0.5:8080 --upstream http://10.0.0.6:8080
+  tertulia gateway --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem --balance hash
+  kill -HUP PID                               read the file and the environment again, without dropping connections
+
+The gateway verifies tokens and needs the hubs' secret: give both the same JWT_SECRET. The hubs must trust the gateway's
+address (their --trusted-proxy), or they count all clients as one and refuse pages that came through it.";
+
 const HEALTH_EXAMPLES: &str = "\
 Examples:
   tertulia health                                       the hub of this configuration
@@ -54,6 +63,9 @@ pub enum Command {
     /// Run the hub (what `tertulia` alone does, too)
     #[command(after_help = EXAMPLES)]
     Serve(Box<SettingArgs>),
+    /// Run a gateway: one public address in front of several hubs
+    #[command(after_help = GATEWAY_EXAMPLES)]
+    Gateway(Box<GatewayArgs>),
     /// Print a signed token, for scripts and load tests
     #[command(after_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
@@ -70,6 +82,39 @@ pub enum Command {
     /// Ask a running hub whether it is ready for traffic; exits 1 if it is not
     #[command(after_help = HEALTH_EXAMPLES)]
     Health(Box<HealthArgs>),
+}
+
+#[derive(Args, Debug)]
+pub struct GatewayArgs {
+    /// A hub, such as http://10.0.0.5:8080, default http://localhost:5000; may be repeated [env: CHAT_API_URL]
+    #[arg(long, value_name = "URL")]
+    upstream: Vec<String>,
+    /// Which hub gets a new connection: `least-conn` (default), `round-robin` or `hash`
+    /// [env: TERTULIA_GATEWAY_BALANCE]
+    #[arg(long, value_name = "POLICY")]
+    balance: Option<String>,
+    /// Take nothing new in: what is open goes on [env: TERTULIA_GATEWAY_READ_ONLY]
+    #[arg(long)]
+    read_only: bool,
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+impl GatewayArgs {
+    /// What was given besides the settings that every command takes.
+    pub fn flags(&self) -> Vec<Flag> {
+        let mut flags = Vec::new();
+        if !self.upstream.is_empty() {
+            flags.push(flag("gateway.upstreams", "--upstream", self.upstream.clone()));
+        }
+        if let Some(balance) = &self.balance {
+            flags.push(flag("gateway.balance", "--balance", vec![balance.clone()]));
+        }
+        if self.read_only {
+            flags.push(flag("gateway.read_only", "--read-only", vec!["true".to_owned()]));
+        }
+        flags
+    }
 }
 
 #[derive(Args, Debug)]

@@ -7,6 +7,7 @@ mod accounts;
 mod args;
 mod banner;
 mod check;
+mod gateway;
 mod health;
 mod key;
 mod serve;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         None => with_settings(&[&settings], serve::serve),
         Some(Command::Serve(more)) => with_settings(&[&settings, &more], serve::serve),
+        Some(Command::Gateway(args)) => with_flags(&[&settings, &args.settings], args.flags(), gateway::gateway),
         Some(Command::Migrate(more)) => with_settings(&[&settings, &more], migrate),
         Some(Command::Check(more)) => with_settings(&[&settings, &more], check::check),
         Some(Command::Health(args)) => {
@@ -78,8 +80,17 @@ fn one_line(text: &str) -> String {
 
 /// Runs `command` with the settings that stand before and after its name, the latter being stronger.
 fn with_settings(args: &[&SettingArgs], command: impl FnOnce(Loaded) -> Result<(), Failure>) -> Result<(), Failure> {
+    with_flags(args, Vec::new(), command)
+}
+
+/// As [`with_settings`], with flags of the command's own on top.
+fn with_flags(
+    args: &[&SettingArgs],
+    own: Vec<Flag>,
+    command: impl FnOnce(Loaded) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let file = args.iter().rev().find_map(|args| args.config.clone());
-    let loaded = load(file, args.iter().flat_map(|args| args.flags()).collect())?;
+    let loaded = load(file, args.iter().flat_map(|args| args.flags()).chain(own).collect())?;
     if args.iter().any(|args| args.print_config) {
         print!("{}", loaded.printed);
         return Ok(());

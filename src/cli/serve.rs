@@ -13,21 +13,10 @@ use crate::logging;
 const SPARE_FILES: u64 = 256;
 
 pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
-    let Loaded { mut config, file, warnings, .. } = loaded;
-    logging::init(&config.log);
-    if let Some(path) = file {
-        log::info!("settings from {}", path.display());
-    }
-    for warning in warnings {
-        log::warn!("{warning}");
-    }
+    let config = begin(loaded);
     if let Some(url) = &config.redis.url {
         log::warn!("redis.url is set ({url}), but this version runs on a single node and does not use it");
     }
-    if let Some(doubt) = files_doubt(&config) {
-        log::warn!("{doubt}");
-    }
-    fit_into_files(&mut config);
     config.make_data_dir().map_err(|error| data_dir(&config, &error))?;
 
     let for_banner = config.clone();
@@ -50,6 +39,23 @@ pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
         RunError::Tls(_) | RunError::Policy(_) => Failure::Usage(error.to_string()),
         _ => Failure::Runtime(error.to_string()),
     })
+}
+
+/// What comes first wherever something is served: the log, and as many open files as there may be.
+pub(super) fn begin(loaded: Loaded) -> Config {
+    let Loaded { mut config, file, warnings, .. } = loaded;
+    logging::init(&config.log);
+    if let Some(path) = file {
+        log::info!("settings from {}", path.display());
+    }
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
+    if let Some(doubt) = files_doubt(&config) {
+        log::warn!("{doubt}");
+    }
+    fit_into_files(&mut config);
+    config
 }
 
 /// Raises the limit of open files as far as it goes. Returns it, and how many connections it has room for.

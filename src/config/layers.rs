@@ -29,6 +29,7 @@ const NAMED: &[(&str, &[&str])] = &[
     ("database.workers", &["TERTULIA_DB_WORKERS"]),
     ("redis.url", &["REDIS_URL", "REDIS_CONNECTION_STRING"]),
     ("auth.jwt_secret", &["JWT_SECRET", "JWT_SECRET_KEY"]),
+    ("gateway.upstreams", &["CHAT_API_URL"]),
     ("log.filter", &["RUST_LOG"]),
     ("log.format", &["TERTULIA_LOG_FORMAT"]),
 ];

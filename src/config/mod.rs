@@ -5,6 +5,7 @@
 
 mod address;
 mod error;
+mod gateway;
 mod layers;
 mod print;
 mod secret;
@@ -21,9 +22,10 @@ use std::sync::Arc;
 
 pub use address::{Listen, Network, Origin};
 pub use error::ConfigError;
+pub use gateway::{Balance, HealthPath, Upstream};
 pub use layers::{CONFIG_VARIABLE, DEFAULTS, Flag, Source};
 pub use secret::{SECRET_FILE, Secret};
-pub use sections::{Auth, Database, Limits, Log, Redis, Rooms, Server, Socketio, Tls};
+pub use sections::{Auth, Database, Gateway, Limits, Log, Redis, Rooms, Server, Socketio, Tls};
 pub use url::{DatabaseUrl, RedisUrl};
 pub use value::{LogFilter, LogFormat, Rate, Registration, RoleName, Size, Switch, duration};
 
@@ -41,6 +43,7 @@ pub struct Config {
     pub auth: Auth,
     pub rooms: Rooms,
     pub socketio: Socketio,
+    pub gateway: Gateway,
     pub limits: Limits,
     pub log: Log,
 }
@@ -83,6 +86,7 @@ impl Config {
             auth: Auth::read(&settings)?,
             rooms: Rooms::read(&settings)?,
             socketio: Socketio::read(&settings)?,
+            gateway: Gateway::read(&settings)?,
             limits: Limits::read(&settings)?,
             log: Log::read(&settings)?,
         };
@@ -108,6 +112,9 @@ impl Config {
             (Some(_), None) => return refuse("tls.key", "the private key of tls.cert: TLS needs both files"),
             (None, Some(_)) => return refuse("tls.cert", "the certificate of tls.key: TLS needs both files"),
             _ => {}
+        }
+        if self.gateway.upstreams.is_empty() {
+            return refuse("gateway.upstreams", "at least one URL of a hub");
         }
         Ok(())
     }
@@ -139,6 +146,11 @@ impl Config {
     /// What is needed to serve TLS, read from its files; `None`: plain HTTP. `Err` is one line for a person.
     pub fn tls_server(&self) -> Result<Option<Arc<rustls::ServerConfig>>, String> {
         self.tls_files().map(|(cert, key)| tls::load(cert, key)).transpose()
+    }
+
+    /// What a gateway needs to speak TLS with its upstreams, read from its file. `Err` is one line for a person.
+    pub fn tls_client(&self) -> Result<Arc<rustls::ClientConfig>, String> {
+        gateway::tls_client(self.gateway.upstream_ca.as_deref())
     }
 
     /// The certificate and the key, if TLS is to be served.

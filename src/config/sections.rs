@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::address::{Listen, Network, Origin};
 use super::error::ConfigError;
+use super::gateway::{Balance, HealthPath, Upstream};
 use super::layers::{Read, Settings};
 use super::secret::Secret;
 use super::socketio::{Namespace, SocketPath, Span};
@@ -91,6 +92,25 @@ sections! {
         connect_timeout: Span,
         /// `None`: no connection is taken up again.
         recovery_window: Option<Duration>,
+    }
+
+    Gateway = "gateway" {
+        /// Never empty.
+        upstreams: Vec<Upstream>,
+        balance: Balance,
+        read_only: bool,
+        /// PEM; `None`: what the system trusts.
+        upstream_ca: Option<PathBuf>,
+        connect_timeout: Span,
+        /// `None`: an answer may take as long as it takes.
+        answer_timeout: Option<Duration>,
+        health_interval: Span,
+        health_path: HealthPath,
+        health_failures: NonZeroU16,
+        health_successes: NonZeroU16,
+        breaker_failures: NonZeroU16,
+        breaker_pause: Span,
+        breaker_longest_pause: Span,
     }
 
     /// `None` is no limit; a [`Size`] without limit is larger than memory.

@@ -42,6 +42,7 @@ fn every_key_of_the_defaults_has_a_field_and_every_field_a_default() {
         Auth::KEYS,
         Rooms::KEYS,
         Socketio::KEYS,
+        Gateway::KEYS,
         Limits::KEYS,
         Log::KEYS,
     ];

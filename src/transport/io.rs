@@ -6,20 +6,25 @@
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::Shutdown;
+use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use actix_tls::accept::rustls_0_23::TlsStream;
+use rustls::{ConnectionCommon, SideData};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::client;
 
 use super::upgrade::{LINGER, LINGER_BYTES};
 
 pub enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// A connection that was made from here, to a server that speaks TLS.
+    TlsOut(Box<client::TlsStream<TcpStream>>),
 }
 
 impl From<TcpStream> for Io {
@@ -34,6 +39,12 @@ impl From<TlsStream<TcpStream>> for Io {
     }
 }
 
+impl From<client::TlsStream<TcpStream>> for Io {
+    fn from(tls: client::TlsStream<TcpStream>) -> Self {
+        Self::TlsOut(Box::new(tls))
+    }
+}
+
 impl Io {
     /// Writes as much as the socket takes now. With TLS, what was taken may still wait for the socket: see [`Io::flush`].
     ///
@@ -42,7 +53,8 @@ impl Io {
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(tcp) => NonWaiting(tcp).write(bytes),
-            Self::Tls(tls) => write_tls(tls, |writer| writer.write(bytes)),
+            Self::Tls(tls) => write_tls(tls.get_mut(), |writer| writer.write(bytes)),
+            Self::TlsOut(tls) => write_tls(tls.get_mut(), |writer| writer.write(bytes)),
         }
     }
 
@@ -50,7 +62,8 @@ impl Io {
     pub fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Plain(tcp) => NonWaiting(tcp).write_vectored(buffers),
-            Self::Tls(tls) => write_tls(tls, |writer| writer.write_vectored(buffers)),
+            Self::Tls(tls) => write_tls(tls.get_mut(), |writer| writer.write_vectored(buffers)),
+            Self::TlsOut(tls) => write_tls(tls.get_mut(), |writer| writer.write_vectored(buffers)),
         }
     }
 
@@ -61,7 +74,8 @@ impl Io {
     pub fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(_) => Ok(()),
-            Self::Tls(tls) => flush_tls(tls),
+            Self::Tls(tls) => flush_tls(tls.get_mut()),
+            Self::TlsOut(tls) => flush_tls(tls.get_mut()),
         }
     }
 
@@ -70,6 +84,7 @@ impl Io {
         match self {
             Self::Plain(_) => false,
             Self::Tls(tls) => tls.get_ref().1.wants_write(),
+            Self::TlsOut(tls) => tls.get_ref().1.wants_write(),
         }
     }
 
@@ -83,14 +98,16 @@ impl Io {
         match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
+            Self::TlsOut(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
         }
     }
 
     /// Says that nothing more will be written. Best effort: the peer may be gone.
     pub fn finish(&mut self) {
-        if let Self::Tls(tls) = self {
-            tls.get_mut().1.send_close_notify();
-            let _ = flush_tls(tls);
+        match self {
+            Self::Plain(_) => {}
+            Self::Tls(tls) => end_tls(tls.get_mut()),
+            Self::TlsOut(tls) => end_tls(tls.get_mut()),
         }
         let _ = SockRef::from(self.tcp()).shutdown(Shutdown::Write);
     }
@@ -100,7 +117,7 @@ impl Io {
     pub fn adopt(self) -> io::Result<Self> {
         match self {
             Self::Plain(tcp) => TcpStream::from_std(tcp.into_std()?).map(Self::Plain),
-            tls @ Self::Tls(_) => Ok(tls),
+            tls @ (Self::Tls(_) | Self::TlsOut(_)) => Ok(tls),
         }
     }
 
@@ -139,34 +156,55 @@ impl Io {
         }
     }
 
-    fn tcp(&self) -> &TcpStream {
+    pub fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
             Self::Tls(tls) => tls.get_ref().0,
+            Self::TlsOut(tls) => tls.get_ref().0,
         }
     }
 }
 
+/// A socket and its TLS session, of either side.
+type Halves<'a, S> = (&'a mut TcpStream, &'a mut S);
+
 /// Encrypts into the session's own buffer and passes that on at once. Nothing is taken while something older waits,
 /// so that no more than one write is ever kept there.
-fn write_tls(
-    tls: &mut TlsStream<TcpStream>,
+fn write_tls<S, D>(
+    (tcp, session): Halves<'_, S>,
     write: impl FnOnce(&mut rustls::Writer<'_>) -> io::Result<usize>,
-) -> io::Result<usize> {
-    flush_tls(tls)?;
-    let taken = write(&mut tls.get_mut().1.writer())?;
-    match flush_tls(tls) {
+) -> io::Result<usize>
+where
+    S: DerefMut<Target = ConnectionCommon<D>>,
+    D: SideData,
+{
+    flush_tls((tcp, session))?;
+    let taken = write(&mut session.writer())?;
+    match flush_tls((tcp, session)) {
         Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
         _ => Ok(taken),
     }
 }
 
-fn flush_tls(tls: &mut TlsStream<TcpStream>) -> io::Result<()> {
-    let (tcp, session) = tls.get_mut();
+fn flush_tls<S, D>((tcp, session): Halves<'_, S>) -> io::Result<()>
+where
+    S: DerefMut<Target = ConnectionCommon<D>>,
+    D: SideData,
+{
     while session.wants_write() {
         session.write_tls(&mut NonWaiting(tcp))?;
     }
     Ok(())
+}
+
+fn end_tls<S, D>((tcp, session): Halves<'_, S>)
+where
+    S: DerefMut<Target = ConnectionCommon<D>>,
+    D: SideData,
+{
+    session.send_close_notify();
+    // The peer may be gone, and then there is nobody to be told.
+    let _ = flush_tls((tcp, session));
 }
 
 /// Asks the kernel, and the runtime only where the kernel takes no more: what that remembers of a socket lies in memory that

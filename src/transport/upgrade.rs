@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use actix_codec::Framed;
 use actix_http::header::HeaderMap;
-use actix_http::{HttpMessage, Request, StatusCode, h1};
+use actix_http::{HttpMessage, Request, StatusCode, Uri, h1};
+use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -32,6 +33,10 @@ pub struct UpgradeRequest {
 impl UpgradeRequest {
     pub fn path(&self) -> &str {
         self.request.path()
+    }
+
+    pub fn uri(&self) -> &Uri {
+        self.request.uri()
     }
 
     /// The query string, without its question mark; empty where there is none.
@@ -64,26 +69,57 @@ pub enum Verdict {
     Accept(Opening),
     /// It is offered to a session that goes on without one, which may move to it within so long.
     Offer(Polled, Duration),
+    /// It becomes no session.
+    HandOver(HandOver),
     Refuse(Refusal),
 }
+
+/// A socket that somebody else takes over as it is.
+pub struct HandOver {
+    /// Which of the subprotocols that were offered is spoken.
+    pub protocol: Option<String>,
+    pub to: NewOwner,
+}
+
+/// Gets the socket, the answer that must be written to it first, and what has been read of it already.
+pub type NewOwner = Box<dyn FnOnce(Io, Vec<u8>, Bytes)>;
 
 /// Decides about requests for sockets, on the worker thread that owns the connection.
 pub type UpgradeHandler = Arc<dyn Fn(UpgradeRequest) -> LocalBoxFuture<'static, Verdict> + Send + Sync>;
 
-/// A refusal over HTTP: a status and the JSON `{"error": code, "message": text}`, or another that a protocol asks for.
+/// A refusal over HTTP: a status and the JSON `{"error": code, "message": text}`, or another body that a protocol, or
+/// the server behind this one, asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: Cow<'static, str>,
     /// `None`: of the code and the message.
-    body: Option<String>,
+    body: Option<Box<Body>>,
     headers: Vec<(&'static str, Cow<'static, str>)>,
 }
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Body {
+    content_type: Cow<'static, str>,
+    bytes: Bytes,
+}
+
+const JSON: Cow<'static, str> = Cow::Borrowed("application/json");
 
 impl Refusal {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, message: message.into(), body: None, headers: Vec::new() }
+    }
+
+    /// Of somebody who has not shown who they are, or who came from a page that may not.
+    pub fn unauthorized(status: u16, code: &'static str, message: &'static str) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
+        let refusal = Self::new(status, code, message);
+        match status {
+            StatusCode::UNAUTHORIZED => refusal.header("www-authenticate", "Bearer"),
+            _ => refusal,
+        }
     }
 
     /// There is nothing at this path that could become a socket.
@@ -99,7 +135,13 @@ impl Refusal {
 
     /// Answers with this JSON instead.
     pub fn body(mut self, json: String) -> Self {
-        self.body = Some(json);
+        self.body = Some(Box::new(Body { content_type: JSON, bytes: json.into() }));
+        self
+    }
+
+    /// Answers with this body instead. `content_type` must be fit for a header.
+    pub fn content(mut self, content_type: String, body: Bytes) -> Self {
+        self.body = Some(Box::new(Body { content_type: content_type.into(), bytes: body }));
         self
     }
 
@@ -114,17 +156,20 @@ impl Refusal {
     /// The whole answer.
     pub fn response(&self) -> Vec<u8> {
         let own = || serde_json::json!({ "error": self.code, "message": self.message }).to_string();
-        let body = self.body.clone().unwrap_or_else(own);
-        let mut response = format!("HTTP/1.1 {}\r\n", self.status);
+        let body = self.body.as_deref().cloned();
+        let Body { content_type, bytes } = body.unwrap_or_else(|| Body { content_type: JSON, bytes: own().into() });
+        let mut head = format!("HTTP/1.1 {}\r\n", self.status);
         for (name, value) in &self.headers {
-            let _ = write!(response, "{name}: {value}\r\n");
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         let _ = write!(
-            response,
-            "content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
+            head,
+            "content-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            bytes.len()
         );
-        response.into_bytes()
+        let mut response = head.into_bytes();
+        response.extend_from_slice(&bytes);
+        response
     }
 }
 
@@ -153,8 +198,10 @@ where
     let verdict = match Handshake::of(&request) {
         Ok(handshake) => {
             let verdict = handler(UpgradeRequest { request, peer }).await;
-            if !matches!(verdict, Verdict::Refuse(_)) {
-                answer.extend(handshake.response());
+            match &verdict {
+                Verdict::Accept(_) | Verdict::Offer(..) => answer.extend(handshake.response()),
+                Verdict::HandOver(over) => answer.extend(handshake.response_with(over.protocol.as_deref())),
+                Verdict::Refuse(_) => {}
             }
             verdict
         }
@@ -163,6 +210,7 @@ where
     match verdict {
         Verdict::Accept(opening) => start(Io::from(io), answer, &parts.read_buf, opening),
         Verdict::Offer(session, patience) => session.offer(Io::from(io), answer, parts.read_buf.into(), patience),
+        Verdict::HandOver(over) => (over.to)(Io::from(io), answer, parts.read_buf.freeze()),
         Verdict::Refuse(refusal) => {
             answer.extend(refusal.response());
             drop(parts.read_buf);

@@ -51,13 +51,19 @@ impl Handshake {
 
     /// The answer that opens the socket.
     pub fn response(&self) -> Vec<u8> {
+        self.response_with(self.bearer.then_some(BEARER))
+    }
+
+    /// The same, with another subprotocol, which must be one that was offered.
+    pub fn response_with(&self, protocol: Option<&str>) -> Vec<u8> {
         let mut response = Vec::with_capacity(192);
         response.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ",
         );
         response.extend_from_slice(&self.accept);
-        if self.bearer {
-            response.extend_from_slice(b"\r\nsec-websocket-protocol: bearer");
+        if let Some(protocol) = protocol {
+            response.extend_from_slice(b"\r\nsec-websocket-protocol: ");
+            response.extend_from_slice(protocol.as_bytes());
         }
         response.extend_from_slice(b"\r\n\r\n");
         response
@@ -69,6 +75,11 @@ pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL);
     offered.find(|protocol| *protocol == BEARER)?;
     offered.next()
+}
+
+/// Whether this subprotocol was offered.
+pub fn offers(headers: &HeaderMap, protocol: &str) -> bool {
+    tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).any(|it| it == protocol)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {

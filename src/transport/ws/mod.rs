@@ -17,7 +17,8 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    const fn from_bits(bits: u8) -> Option<Self> {
+    /// `None`: reserved.
+    pub const fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
             0x0 => Self::Continuation,
             0x1 => Self::Text,
@@ -29,7 +30,7 @@ impl Opcode {
         })
     }
 
-    const fn bits(self) -> u8 {
+    pub const fn bits(self) -> u8 {
         match self {
             Self::Continuation => 0x0,
             Self::Text => 0x1,
@@ -40,10 +41,10 @@ impl Opcode {
         }
     }
 
-    const fn is_control(self) -> bool {
+    pub const fn is_control(self) -> bool {
         matches!(self, Self::Close | Self::Ping | Self::Pong)
     }
 }
 
 /// The longest payload of a control frame (section 5.5).
-const MAX_CONTROL: usize = 125;
+pub const MAX_CONTROL: usize = 125;

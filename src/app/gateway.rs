@@ -1,0 +1,128 @@
+//! The gateway's composition: from the configuration to listeners, and their end in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::web::Data;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::upgrade::Door;
+use super::{RunError, bind_each, early_end, settings};
+use crate::api::Limiter;
+use crate::clock;
+use crate::config::{self, Config};
+use crate::gateway::balance::Balance;
+use crate::gateway::breaker::BreakerSettings;
+use crate::gateway::dial::Dialer;
+use crate::gateway::limits::Gatehouse;
+use crate::gateway::metrics::GatewayMetrics;
+use crate::gateway::pool::{Pool, PoolSettings};
+use crate::gateway::upstream::Target;
+use crate::gateway::{self, Gateway, HealthSettings, door};
+use crate::metrics::Metrics;
+use crate::transport::listener::Listeners;
+
+/// Runs a gateway until SIGTERM or SIGINT. `announce` is told the addresses that it listens on.
+pub fn run(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+    // Only fails where another provider was installed before; then that one serves.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    actix_web::rt::System::new().block_on(serve(config, announce))
+}
+
+async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let tls = config.tls_server().map_err(RunError::Tls)?;
+    let gateway = Data::new(build(&config)?);
+    gateway.watch();
+
+    let mut listeners = Listeners::new(config.workers());
+    let mut addresses = Vec::new();
+    for listen in &config.server.listen {
+        addresses.extend(bind_each(listen, |address| {
+            let sockets = door::handler(&gateway);
+            let gateway = gateway.clone();
+            listeners.bind(address, tls.as_ref(), move || gateway::app(gateway.clone()), sockets)
+        })?);
+    }
+    if let Some(listen) = &config.server.metrics_listen {
+        bind_each(listen, |address| {
+            let gateway = gateway.clone();
+            listeners.bind(address, None, move || gateway::metrics_app(gateway.clone()), Door::closed())
+        })?;
+    }
+    let server = listeners.run();
+    let stop = server.handle();
+    let mut server = actix_web::rt::spawn(server);
+    announce(&addresses);
+
+    tokio::select! {
+        _ = terminate.recv() => log::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => log::info!("SIGINT: stopping"),
+        ended = &mut server => return Err(early_end(ended).into()),
+    }
+    gateway.draining.store(true, Ordering::Relaxed);
+    stop.pause().await;
+    let open = gateway.tunnels.open();
+    let left = gateway.tunnels.drain().await;
+    if left > 0 {
+        log::info!("{left} of {open} clients did not complete their closing handshake");
+    }
+    stop.stop(true).await;
+    log::info!("stopped");
+    Ok(())
+}
+
+fn build(config: &Config) -> Result<Gateway, RunError> {
+    let shared = Arc::new(Metrics::new());
+    let authenticator = Arc::new(settings::authenticator(config, shared.clone())?);
+    let pool = Pool::new(pool(config)?);
+    let limits = &config.limits;
+    Ok(Gateway {
+        metrics: Arc::new(GatewayMetrics::new(&shared, pool.clone())),
+        pool,
+        authenticator,
+        gatehouse: Gatehouse::new(
+            limits.max_connections,
+            limits.max_connections_per_ip,
+            limits.max_connections_per_user,
+        ),
+        limiter: limits.requests_per_ip.map(|rate| Limiter::new(settings::rate(rate))),
+        trust_loopback: config.server.dev,
+        is_tls: config.tls_files().is_some(),
+        socketio_path: config.socketio.path.as_str().into(),
+        max_message: limits.max_frame_bytes.0,
+        serve_metrics: config.server.metrics_listen.is_none(),
+        started: clock::now(),
+        tunnels: Arc::default(),
+        read_only: AtomicBool::new(config.gateway.read_only),
+        draining: AtomicBool::new(false),
+    })
+}
+
+fn pool(config: &Config) -> Result<PoolSettings, RunError> {
+    let gateway = &config.gateway;
+    let target = |it: &config::Upstream| Target { host: it.host.clone(), port: it.port, is_tls: it.is_tls };
+    Ok(PoolSettings {
+        upstreams: gateway.upstreams.iter().map(target).collect(),
+        balance: match gateway.balance {
+            config::Balance::LeastConnections => Balance::LeastConnections,
+            config::Balance::RoundRobin => Balance::RoundRobin,
+            config::Balance::Hash => Balance::Hash,
+        },
+        dialer: Dialer { timeout: gateway.connect_timeout.0, tls: config.tls_client().map_err(RunError::Tls)? },
+        answer_timeout: gateway.answer_timeout,
+        breaker: BreakerSettings {
+            failures: gateway.breaker_failures.get().into(),
+            pause: gateway.breaker_pause.0,
+            longest_pause: gateway.breaker_longest_pause.0,
+        },
+        health: HealthSettings {
+            interval: gateway.health_interval.0,
+            path: gateway.health_path.as_str().into(),
+            failures: gateway.health_failures.get().into(),
+            successes: gateway.health_successes.get().into(),
+        },
+    })
+}

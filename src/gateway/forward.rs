@@ -1,0 +1,85 @@
+//! What a request that is passed on says of where it came from.
+//!
+//! What stands in the forwarding headers already is believed, and extended, only where a trusted proxy sent it; from anyone
+//! else it is replaced by what the gateway saw itself.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::{
+    HOST, HeaderMap, HeaderName, HeaderValue, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO,
+};
+
+use crate::auth::{Authenticator, Knock};
+use crate::clock;
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longer names of requests would spoil a log.
+const MAX_REQUEST_ID: usize = 128;
+
+/// How often proxies may have handed a request on. More are a circle, or an attempt to make a header too large.
+const MAX_FORWARDED: usize = 2048;
+
+#[derive(Clone, Debug)]
+pub struct Forward {
+    client: IpAddr,
+    chain: HeaderValue,
+    proto: HeaderValue,
+    host: Option<HeaderValue>,
+    request_id: HeaderValue,
+}
+
+impl Forward {
+    /// `is_tls`: whether the client speaks TLS with the gateway.
+    pub fn new(authenticator: &Authenticator, headers: &HeaderMap, peer: IpAddr, is_tls: bool) -> Self {
+        let client = authenticator.client_address(&Knock { headers, query: "", peer });
+        let is_trusted = authenticator.trusts(peer);
+        let given = |name: HeaderName| headers.get(name).filter(|_| is_trusted);
+        let seen = peer.to_canonical().to_string();
+        let before: Vec<_> =
+            headers.get_all(X_FORWARDED_FOR).filter(|_| is_trusted).filter_map(|it| it.to_str().ok()).collect();
+        let chain = match before.join(", ") {
+            before if before.is_empty() || before.len() > MAX_FORWARDED => seen.clone(),
+            before => format!("{before}, {seen}"),
+        };
+        let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+        let scheme = HeaderValue::from_static(if is_tls { "https" } else { "http" });
+        let id = headers.get(X_REQUEST_ID).filter(|id| is_sane(id.as_bytes())).cloned();
+        Self {
+            client,
+            chain: value(&chain),
+            proto: given(X_FORWARDED_PROTO).cloned().unwrap_or(scheme),
+            host: given(X_FORWARDED_HOST).or_else(|| headers.get(HOST)).cloned(),
+            request_id: id.unwrap_or_else(|| value(&clock::fresh_id().to_string())),
+        }
+    }
+
+    /// The address of the client, as far as trusted proxies vouch for it.
+    pub fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    /// One name for the request here and at the upstream.
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// What replaces the headers of these names.
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let Self { chain, proto, host, request_id, .. } = self.clone();
+        let host = host.map(|host| (X_FORWARDED_HOST, host));
+        [(X_FORWARDED_FOR, chain), (X_FORWARDED_PROTO, proto), (X_REQUEST_ID, request_id)].into_iter().chain(host)
+    }
+
+    /// Whether a client's header of this name is not passed on, because the gateway says it itself or nobody may.
+    pub fn replaces(name: &HeaderName) -> bool {
+        const OTHERS: [&str; 5] =
+            ["forwarded", "x-forwarded-port", "x-forwarded-server", "x-forwarded-prefix", "x-real-ip"];
+        [&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST, &X_REQUEST_ID, &HOST].contains(&name)
+            || OTHERS.contains(&name.as_str())
+    }
+}
+
+fn is_sane(id: &[u8]) -> bool {
+    (1..=MAX_REQUEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}

@@ -1,0 +1,181 @@
+//! Asks every upstream how it is, again and again, and takes those out that are not well.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::dial::Dialer;
+use super::pool::Pool;
+use super::upstream::Upstream;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HealthSettings {
+    pub interval: Duration,
+    /// What is asked for.
+    pub path: Box<str>,
+    /// So many in a row take an upstream out.
+    pub failures: u32,
+    /// So many in a row take it in again.
+    pub successes: u32,
+}
+
+/// Much longer than the line of a status.
+const MAX_LINE: usize = 256;
+
+/// What a check found.
+#[derive(Debug)]
+enum Finding {
+    Well,
+    /// It answers that it is not well: nothing new goes there.
+    Unwell(u16),
+    /// It does not answer: what it has is lost, too.
+    Dead(io::Error),
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Well => f.write_str("it is well"),
+            Self::Unwell(status) => write!(f, "it answers with the status {status}"),
+            Self::Dead(error) => write!(f, "it does not answer: {error}"),
+        }
+    }
+}
+
+/// How many checks in a row found the same.
+#[derive(Clone, Copy, Default, Debug)]
+struct Series {
+    failures: u32,
+    /// Of these, the ones without an answer.
+    silences: u32,
+    successes: u32,
+}
+
+/// Checks for as long as the pool is there. The first round begins at once.
+pub(super) async fn watch(pool: Weak<Pool>) {
+    let mut series: HashMap<usize, Series> = HashMap::new();
+    let mut next = Instant::now();
+    loop {
+        let Some(roster) = pool.upgrade().map(|pool| pool.roster()) else { return };
+        let health = &roster.settings.health;
+        next = (next + health.interval).max(Instant::now());
+        let mut checks = JoinSet::new();
+        for upstream in &roster.upstreams {
+            let (upstream, dialer, health) = (upstream.clone(), roster.settings.dialer.clone(), health.clone());
+            checks.spawn_local(async move {
+                let finding = check(&upstream, &dialer, &health).await;
+                (upstream, finding)
+            });
+        }
+        let id = |upstream: &Arc<Upstream>| Arc::as_ptr(upstream) as usize;
+        series.retain(|known, _| roster.upstreams.iter().any(|it| id(it) == *known));
+        while let Some(checked) = checks.join_next().await {
+            if let Ok((upstream, finding)) = checked {
+                series.entry(id(&upstream)).or_default().take(&upstream, &finding, health);
+            }
+        }
+        drop(roster);
+        sleep_until(next).await;
+    }
+}
+
+impl Series {
+    fn take(&mut self, upstream: &Upstream, finding: &Finding, settings: &HealthSettings) {
+        match finding {
+            Finding::Well => *self = Self { successes: self.successes + 1, ..Self::default() },
+            Finding::Unwell(_) => *self = Self { failures: self.failures + 1, ..Self::default() },
+            Finding::Dead(_) => {
+                *self = Self { failures: self.failures + 1, silences: self.silences + 1, successes: 0 };
+            }
+        }
+        if upstream.is_healthy() && self.failures >= settings.failures {
+            upstream.set_healthy(false);
+            log::warn!("{} is taken out: {finding}", upstream.url());
+        } else if !upstream.is_healthy() && self.successes >= settings.successes {
+            upstream.set_healthy(true);
+            // The checks have tried already what the breaker would try.
+            upstream.succeeded();
+            log::info!("{} is taken in again", upstream.url());
+        }
+        if self.silences == settings.failures {
+            upstream.give_up();
+        }
+    }
+}
+
+/// A check takes at most as long as until the next one.
+async fn check(upstream: &Upstream, dialer: &Dialer, settings: &HealthSettings) -> Finding {
+    let patience = settings.interval.min(Duration::from_secs(2));
+    match timeout(patience, ask(upstream, dialer, &settings.path)).await {
+        Ok(Ok(200..300)) => Finding::Well,
+        Ok(Ok(status)) => Finding::Unwell(status),
+        Ok(Err(error)) => Finding::Dead(error),
+        Err(_) => Finding::Dead(io::Error::new(io::ErrorKind::TimedOut, "the check took too long")),
+    }
+}
+
+/// The status of the answer; the rest of it is of no interest.
+async fn ask(upstream: &Upstream, dialer: &Dialer, path: &str) -> io::Result<u16> {
+    let mut stream = dialer.dial(upstream.target()).await?;
+    let host = upstream.authority().to_str().unwrap_or_default();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: tertulia-gateway\r\naccept: */*\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
+    let mut line = Vec::new();
+    while !line.contains(&b'\n') && line.len() < MAX_LINE {
+        if stream.read_buf(&mut line).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    status(&line).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))
+}
+
+fn status(line: &[u8]) -> Option<u16> {
+    let rest = line.strip_prefix(b"HTTP/1.")?;
+    let digits = rest.get(1..)?.strip_prefix(b" ")?.get(..3)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::upstream::Target;
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_from_the_first_line() {
+        assert_eq!(status(b"HTTP/1.1 200 OK\r\n"), Some(200));
+        assert_eq!(status(b"HTTP/1.0 503\r\n"), Some(503));
+        for wrong in [&b"HTTP/2 200\r\n"[..], b"SSH-2.0", b"", b"HTTP/1.1 20"] {
+            assert_eq!(status(wrong), None);
+        }
+    }
+
+    #[test]
+    fn an_upstream_goes_out_and_comes_in_by_series_and_is_given_up_only_when_it_is_silent() {
+        let settings = HealthSettings { interval: Duration::from_secs(2), path: "/".into(), failures: 2, successes: 2 };
+        let upstream = Upstream::new(Target { host: "hub".into(), port: 1, is_tls: false });
+        let lost = upstream.enter(std::time::Instant::now());
+        let mut series = Series::default();
+        let mut after = |finding: Finding| {
+            series.take(&upstream, &finding, &settings);
+            (upstream.is_healthy(), lost.has_changed().expect("it is there"))
+        };
+        let dead = || Finding::Dead(io::ErrorKind::TimedOut.into());
+        assert_eq!(after(dead()), (true, false));
+        assert_eq!(after(Finding::Well), (true, false));
+        assert_eq!(after(Finding::Unwell(503)), (true, false));
+        assert_eq!(after(Finding::Unwell(503)), (false, false), "it answers, and keeps what it has");
+        assert_eq!(after(Finding::Well), (false, false));
+        assert_eq!(after(Finding::Well), (true, false));
+        assert_eq!(after(dead()), (true, false));
+        assert_eq!(after(dead()), (false, true));
+    }
+}
