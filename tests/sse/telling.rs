@@ -81,3 +81,27 @@ fn a_room_is_heard_from_the_moment_of_the_answer() {
         assert_eq!(stream.expect("new_message")["payload"]["message_id"], sent["message_id"]);
     }
 }
+
+#[test]
+fn a_burst_ends_nobody_who_reads() {
+    const BURST: usize = 300;
+    const BURSTS: usize = 8;
+    let few = ["--set", "limits.events_per_connection=0", "--set", "limits.outbound_queue_frames=64"];
+    let hub = Hub::start(&few);
+    let (ada, bo) = colleagues();
+    let room = fresh_id();
+    let mut stream = Stream::open(&hub, &bo, &rooms(&[room]));
+    let mut sender = Chat::open(&hub, &ada);
+    for burst in 0..BURSTS {
+        for number in 0..BURST {
+            sender.say("send_message", json!({"session_id": room, "text": number.to_string()}));
+        }
+        for _ in 0..BURST {
+            sender.expect("message_sent");
+        }
+        for number in 0..BURST {
+            assert_eq!(stream.expect("new_message")["payload"]["seq"], burst * BURST + number + 1);
+            stream.expect("message.status");
+        }
+    }
+}
