@@ -222,7 +222,6 @@ impl Exchange {
                 Codec::UntilEnd if !self.incoming.is_empty() => {
                     return Poll::Ready(Some(Ok(self.incoming.split().freeze())));
                 }
-                Codec::UntilEnd => {}
                 Codec::Counted(left) if !self.incoming.is_empty() => {
                     let here = usize::try_from(*left).map_or(self.incoming.len(), |left| left.min(self.incoming.len()));
                     *left -= here as u64;
@@ -231,7 +230,7 @@ impl Exchange {
                     }
                     return Poll::Ready(Some(Ok(self.incoming.split_to(here).freeze())));
                 }
-                Codec::Counted(_) => {}
+                Codec::UntilEnd | Codec::Counted(_) => {}
                 Codec::Chunked(codec) => match codec.decode(&mut self.incoming).map_err(io::Error::other)? {
                     Some(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
                     Some(None) => {
