@@ -60,12 +60,8 @@ pub struct Pump {
     metrics: Arc<GatewayMetrics>,
 }
 
-/// What a turn of one direction came to.
-enum Step {
-    Idle,
-    Moved,
-    Ended(End),
-}
+/// Whether a turn of one direction has moved anything, or what ended it.
+type Step = Result<bool, End>;
 
 impl Pump {
     /// `answer` is written to the client before anything else. What was read of either side already goes on next.
@@ -100,56 +96,66 @@ impl Pump {
         if let Some(end) = self.ended.take() {
             return Poll::Ready(end);
         }
-        for _ in 0..PIECES_PER_TURN {
-            let steps = [self.upward(cx), self.downward(cx)];
-            if let Some(end) = steps.iter().find_map(|step| if let Step::Ended(end) = step { Some(*end) } else { None })
-            {
-                return Poll::Ready(end);
-            }
-            if steps.iter().all(|step| matches!(step, Step::Idle)) {
-                return Poll::Pending;
+        match self.turn(cx) {
+            Err(end) => Poll::Ready(end),
+            Ok(false) => Poll::Pending,
+            Ok(true) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+    }
+
+    /// Moves for a while. Returns whether there is more to be moved.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Step {
+        // A direction at rest is woken by its own sockets, whatever the other does.
+        let (mut upward, mut downward) = (true, true);
+        for _ in 0..PIECES_PER_TURN {
+            upward = upward && self.upward(cx)?;
+            downward = downward && self.downward(cx)?;
+            if !upward && !downward {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// From the client.
     fn upward(&mut self, cx: &mut Context<'_>) -> Step {
         if self.upstream_deaf {
-            return Step::Idle;
+            return Ok(false);
         }
         match self.to_upstream.poll_flush(&mut self.upstream, cx, &self.metrics) {
-            Poll::Pending => return Step::Idle,
-            Poll::Ready(Err(_)) => return self.turn_deaf(),
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Err(_)) => return Ok(self.turn_deaf()),
             Poll::Ready(Ok(())) => {}
         }
         if self.client_done {
             self.upstream.finish();
-            return self.turn_deaf();
+            return Ok(self.turn_deaf());
         }
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             match self.client.poll_read(cx, &mut buffer) {
-                Poll::Pending => Step::Idle,
-                Poll::Ready(Err(_)) => Step::Ended(End::ClientGone),
+                Poll::Pending => Ok(false),
+                Poll::Ready(Err(_)) => Err(End::ClientGone),
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                     self.client_done = true;
-                    Step::Ended(End::ClientDone)
+                    Err(End::ClientDone)
                 }
                 Poll::Ready(Ok(())) => {
                     self.take_on(buffer.filled(), Instant::now());
-                    Step::Moved
+                    Ok(true)
                 }
             }
         })
     }
 
-    /// What ends the tunnel then is what the upstream has said, or that it is gone.
-    fn turn_deaf(&mut self) -> Step {
+    /// What ends the tunnel then is what the upstream has said, or that it is gone. Returns that nothing was moved.
+    fn turn_deaf(&mut self) -> bool {
         self.upstream_deaf = true;
         self.to_upstream = Pending::default();
-        Step::Idle
+        false
     }
 
     fn take_on(&mut self, piece: &[u8], since: Instant) {
@@ -166,24 +172,24 @@ impl Pump {
     /// To the client.
     fn downward(&mut self, cx: &mut Context<'_>) -> Step {
         match self.to_client.poll_flush(&mut self.client, cx, &self.metrics) {
-            Poll::Pending => return Step::Idle,
-            Poll::Ready(Err(_)) => return Step::Ended(End::ClientGone),
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Err(_)) => return Err(End::ClientGone),
             Poll::Ready(Ok(())) => {}
         }
         SCRATCH.with_borrow_mut(|scratch| {
             let from = HEADROOM + self.held.len();
             let mut buffer = ReadBuf::new(&mut scratch[from..]);
             let read = match self.upstream.poll_read(cx, &mut buffer) {
-                Poll::Pending => return Step::Idle,
+                Poll::Pending => return Ok(false),
                 Poll::Ready(Err(_)) => 0,
                 Poll::Ready(Ok(())) => buffer.filled().len(),
             };
             if read == 0 {
-                return Step::Ended(End::UpstreamDone);
+                return Err(End::UpstreamDone);
             }
             let now = Instant::now();
             scratch[HEADROOM..from].copy_from_slice(&self.held);
-            self.pass_on(&mut scratch[..from + read], now).map_or(Step::Moved, Step::Ended)
+            self.pass_on(&mut scratch[..from + read], now).map_or(Ok(true), Err)
         })
     }
 
