@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tertulia::domain::{OrgId, Role};
 use tungstenite::client::IntoClientRequest as _;
 use tungstenite::{Message, WebSocket, client};
+use ureq::http::Request;
 use uuid::Uuid;
 
 use crate::chat::{Chat, assert_time};
@@ -133,6 +134,67 @@ fn whoever_comes_later_is_told_each_present_status_once() {
     }
     let next = sender.send(room, "live");
     listener.expect(room, &next["message_id"], "SENT", Some(&ada));
+}
+
+/// Calls the hub over HTTP as this person.
+fn call(hub: &Hub, person: &Person, method: &str, path: &str, body: &Value) -> Value {
+    let request = Request::builder().method(method).uri(hub.url(path)).header("Content-Type", "application/json");
+    let request = request.header("Authorization", format!("Bearer {}", person.token())).body(body.to_string());
+    let mut answer = ureq::run(request.expect("a request")).expect("it is done");
+    serde_json::from_str(&answer.body_mut().read_to_string().expect("text")).expect("JSON")
+}
+
+#[test]
+fn the_first_mark_of_another_moves_a_message_and_later_ones_do_not() {
+    let hub = Hub::start(&[]);
+    let (ada, bo) = colleagues();
+    let cy = Person::new(ada.organization.expect("one"), Role::Agent, "Cy");
+    let room = fresh_id();
+    let (mut ada_s, mut bo_s) = (Chat::join(&hub, &ada, room), Chat::join(&hub, &bo, room));
+    let mut listener = Listener::subscribed(&hub, &cy, room);
+    let sent = [ada_s.send(room, "one"), ada_s.send(room, "two")].map(|it| it["message_id"].clone());
+    for message in &sent {
+        listener.expect(room, message, "SENT", Some(&ada));
+    }
+    ada_s.ask("mark_read", json!({"session_id": room, "up_to_seq": 2}));
+    bo_s.ask("mark_delivered", json!({"session_id": room, "up_to_seq": 1}));
+    listener.expect(room, &sent[0], "DELIVERED", Some(&bo));
+    bo_s.ask("mark_read", json!({"session_id": room, "up_to_seq": 2}));
+    listener.expect(room, &sent[1], "READ", Some(&bo));
+    Chat::join(&hub, &cy, room).ask("mark_read", json!({"session_id": room, "up_to_seq": 2}));
+    let third = ada_s.send(room, "three");
+    listener.expect(room, &third["message_id"], "SENT", Some(&ada));
+}
+
+#[test]
+fn what_goes_out_to_a_contact_moves_when_the_outside_says_so() {
+    let hub = Hub::start(&[]);
+    let (ada, bo) = colleagues();
+    let admin = Person::new(ada.organization.expect("one"), Role::Admin, "Eva");
+    let room = fresh_id();
+    let mut agent = Chat::join(&hub, &ada, room);
+    let mut listener = Listener::subscribed(&hub, &bo, room);
+    let said = json!({"conversationId": room, "content": "?", "senderType": "contact", "contactId": fresh_id()});
+    let question = call(&hub, &admin, "POST", "/api/v1/messages", &said)["id"].take();
+    listener.expect(room, &question, "SENT", None);
+    let answer = agent.send(room, "!")["message_id"].take();
+    listener.expect(room, &answer, "SENT", Some(&ada));
+    agent.ask("mark_read", json!({"session_id": room, "up_to_seq": 2}));
+    listener.expect(room, &question, "READ", Some(&ada));
+    let report = |status| {
+        let path = format!("/api/v1/messages/{}/status", answer.as_str().expect("an id"));
+        call(&hub, &admin, "PUT", &path, &json!({"status": status}));
+    };
+    for status in ["delivered", "delivered", "read", "delivered", "failed"] {
+        report(status);
+    }
+    listener.expect(room, &answer, "DELIVERED", None);
+    listener.expect(room, &answer, "READ", None);
+    let lost = agent.send(room, "lost")["message_id"].take();
+    listener.expect(room, &lost, "SENT", Some(&ada));
+    let path = format!("/api/v1/messages/{}/status", lost.as_str().expect("an id"));
+    call(&hub, &admin, "PUT", &path, &json!({"status": "FAILED", "timestamp": "2025-10-10T15:30:00+02:00"}));
+    listener.expect(room, &lost, "FAILED", None);
 }
 
 #[test]
