@@ -272,6 +272,7 @@ impl Whole {
                     let join = format!(r#"2["join_conversation",{{"conversation_id":"{}"}}]"#, support::room());
                     begin(io, Box::new(Hasty(client, vec!["0".into(), join])), None);
                 }
+                Carrier::Answer => panic!("no dialect of the registry is told in answers alone"),
             }
         }
         while club.hub.snapshot().await.unwrap().connections as u64 <= count {

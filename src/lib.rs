@@ -18,6 +18,7 @@ pub mod logging;
 pub mod metrics;
 pub mod session;
 pub mod socketio;
+pub mod sse;
 pub mod store;
 pub mod transport;
 pub mod web;

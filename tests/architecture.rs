@@ -38,8 +38,14 @@ const TABLE: &[Row] = &[
         imports: &["domain", "session", "transport", "socketio", "hub::handle", "auth", "clock"],
         crates: None,
     },
+    Row { module: "sse", imports: &["domain", "clock", "session", "transport", "hub::handle"], crates: None },
     Row { module: "relay", imports: &["domain", "clock", "metrics", "hub::ports"], crates: None },
     Row { module: "store", imports: &["domain", "clock", "metrics", "hub::ports", "auth::ports"], crates: None },
+    Row {
+        module: "api",
+        imports: &["domain", "hub::handle", "auth", "store::read", "metrics", "clock", "sse"],
+        crates: None,
+    },
     Row { module: "api", imports: &["domain", "hub::handle", "auth", "store::read", "metrics", "clock"], crates: None },
     Row {
         module: "gateway",

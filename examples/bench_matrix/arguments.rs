@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::servers::Server;
+use super::usual::{Usual, UsualTask, chosen};
 use super::workloads::Workload;
 
 /// Measures the hub, the floor under it and its peers under the same load, in turn.
@@ -17,12 +18,8 @@ use super::workloads::Workload;
 pub struct Arguments {
     #[command(subcommand)]
     pub task: Option<Task>,
-    /// How often each server runs each workload; memory and growth at most twice.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    pub rounds: u16,
-    /// One short round, to see whether everything works. Its figures mean little.
-    #[arg(long)]
-    pub quick: bool,
+    #[command(flatten)]
+    pub usual: Usual,
     /// Only these workloads: wide, small, middle (together: fanout), idle, storm, durable, growth, drain.
     #[arg(long, value_delimiter = ',', value_name = "WORKLOAD,…")]
     pub only: Vec<String>,
@@ -42,28 +39,12 @@ pub struct Arguments {
     /// Install the peers into target/peers first: needs npm, cargo and Go, and a way to their registries.
     #[arg(long)]
     pub install_peers: bool,
-    /// For results, logs and data. Without it, target/bench_matrix.
-    #[arg(long, value_name = "DIRECTORY")]
-    pub out: Option<PathBuf>,
-    /// Where the tables go. Without it, docs/performance; beside the results after a quick run or with --out.
-    #[arg(long, value_name = "DIRECTORY")]
-    pub to: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
 pub enum Task {
-    /// Writes the tables again from what was measured.
-    Report {
-        /// Where the results are. Without it, target/bench_matrix.
-        #[arg(long, value_name = "DIRECTORY")]
-        out: Option<PathBuf>,
-        /// Where the tables go. Without it, docs/performance.
-        #[arg(long, value_name = "DIRECTORY")]
-        to: Option<PathBuf>,
-        /// Of this run alone, as the results name it. Without it, the newest run of each workload.
-        #[arg(long, value_name = "ID")]
-        run: Option<String>,
-    },
+    #[command(flatten)]
+    Usual(UsualTask),
     /// The floor: a server that does nothing but send.
     Floor {
         #[arg(long)]
@@ -74,26 +55,12 @@ pub enum Task {
         #[arg(long)]
         delivery: PathBuf,
     },
-    /// Becomes another program, which is killed when the one that started it ends.
-    #[command(hide = true)]
-    Start {
-        parent: i32,
-        #[arg(last = true)]
-        program: Vec<String>,
-    },
 }
 
 impl Arguments {
     /// The workloads that are asked for.
     pub fn workloads(&self) -> Result<Vec<Workload>, String> {
-        let mut asked = Vec::new();
-        for name in &self.only {
-            match name.as_str() {
-                "fanout" => asked.extend(Workload::FANOUT),
-                name => asked.push(name.parse()?),
-            }
-        }
-        Ok(Workload::ALL.into_iter().filter(|it| asked.is_empty() || asked.contains(it)).collect())
+        chosen(&self.only, &Workload::ALL, ("fanout", &Workload::FANOUT))
     }
 
     pub fn wants(&self, server: Server) -> bool {
@@ -109,7 +76,7 @@ mod tests {
     fn parts_can_be_chosen() {
         let parse = |line: &[&str]| Arguments::try_parse_from([&["bench_matrix"], line].concat());
         let all = parse(&[]).unwrap();
-        assert_eq!((all.workloads().unwrap(), all.rounds), (Workload::ALL.to_vec(), 5));
+        assert_eq!((all.workloads().unwrap(), all.usual.rounds), (Workload::ALL.to_vec(), 5));
         assert!(all.wants(Server::Bun));
         let some = parse(&["--only", "idle,fanout", "--servers", "hub,floor"]).unwrap();
         assert_eq!(some.workloads().unwrap(), [&Workload::FANOUT[..], &[Workload::Idle]].concat());

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 
 use super::Result;
-use super::servers::{Place, Server};
 
 /// Programs for other engines need a moment.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,29 +22,27 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a server on a free port with an empty data directory, and waits until it accepts connections.
-    pub fn start(place: &Place, server: Server) -> Result<Self> {
-        let data = place.data();
-        let _ = fs::remove_dir_all(&data);
-        fs::create_dir_all(&data)?;
+    /// Starts a server on a free port of loopback, by the command for that port, and waits until it accepts connections. What
+    /// it prints goes into a file of its name in the directory `out`.
+    pub fn start(out: &Path, name: &str, command: impl FnOnce(u16) -> Result<Command>) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let log = place.out.join(format!("{}.log", server.name()));
+        let log = out.join(format!("{name}.log"));
         let output = File::create(&log)?;
-        let command = place.command(server, address.port())?;
+        let command = command(address.port())?;
         let child = guarded(&command)?.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
         let mut running = Self { child, address, log };
-        running.wait_until_it_listens(server)?;
+        running.wait_until_it_listens(name)?;
         Ok(running)
     }
 
-    fn wait_until_it_listens(&mut self, server: Server) -> Result<()> {
+    fn wait_until_it_listens(&mut self, name: &str) -> Result<()> {
         let start = Instant::now();
         while TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_err() {
             if let Some(status) = self.ended()? {
-                return Err(format!("{} does not start ({status}): {}", server.name(), self.last_words()).into());
+                return Err(format!("{name} does not start ({status}): {}", self.last_words()).into());
             }
             if start.elapsed() > PATIENCE {
-                return Err(format!("{} does not listen: {}", server.name(), self.last_words()).into());
+                return Err(format!("{name} does not listen: {}", self.last_words()).into());
             }
             thread::sleep(Duration::from_millis(10));
         }

@@ -12,18 +12,23 @@
 
 mod arguments;
 mod child;
+mod epoll;
 mod floor;
 mod generator;
 mod peers;
 mod plot;
 mod procfs;
+mod program;
+mod progress;
 mod report;
 mod results;
 mod run;
 mod servers;
 mod statistics;
+mod tables;
 mod targets;
 mod tokens;
+mod usual;
 mod workloads;
 mod writer;
 
@@ -40,14 +45,7 @@ fn main() -> ExitCode {
     let outcome = match &arguments.task {
         None => run::run(&arguments),
         Some(Task::Floor { listen, threads, delivery }) => floor::serve(*listen, *threads, delivery),
-        Some(Task::Report { out, to, run }) => run::report(out.as_deref(), to.as_deref(), run.as_deref()),
-        Some(Task::Start { parent, program }) => child::become_a_server(*parent, program),
+        Some(Task::Usual(task)) => run::again(task),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench_matrix: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    usual::ended("bench_matrix", outcome)
 }

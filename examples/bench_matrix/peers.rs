@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Result;
+use super::program::said;
 use super::servers::{Place, Server};
+use super::tables::Named;
 
 /// Installs those of the peers that can be had and says what became of each.
 pub fn install(place: &Place, peers: impl Iterator<Item = Server>) {
@@ -75,11 +77,4 @@ pub fn version(place: &Place, peer: Server) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// The first line of what a program says about itself.
-pub fn said(program: &str, argument: &str) -> Option<String> {
-    let output = Command::new(program).arg(argument).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.lines().next()?.trim().to_owned())
 }

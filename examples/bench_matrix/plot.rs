@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::report::{Measured, number};
+use super::report::servers;
 use super::servers::Server;
+use super::tables::{Measured, number};
 use super::workloads::{Workload, growth_stages};
 
 const WIDTH: f64 = 760.0;
@@ -30,7 +31,7 @@ pub fn growth(measured: &Measured<'_>) -> Option<String> {
             let points: Vec<_> = growth_stages(measured.is_quick()).iter().filter_map(point).collect();
             Line { server, points }
         };
-        measured.servers(Workload::Growth).into_iter().map(line).filter(|it| it.points.len() > 1).collect()
+        servers(measured, Workload::Growth).into_iter().map(line).filter(|it| it.points.len() > 1).collect()
     };
     let (cpu, mut memory) = (lines("cpu_us"), lines("kb"));
     // It keeps next to nothing of a connection; the others would hardly differ beside that.

@@ -1,66 +1,23 @@
 //! Makes tables of what was measured: medians, the least and the most, and how the hub compares.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Result;
-use super::results::{Line, Run, Visit};
+use super::results::Line;
 use super::servers::Server;
-use super::statistics::Summary;
+use super::tables::{Column, Measured, column, compared, milliseconds, number, rows, verdicts};
 use super::targets;
 use super::workloads::{Workload, growth_stages};
 
-/// The newest measurements of each workload. All servers of a workload are from one run: only then they compare.
-pub struct Measured<'a> {
-    runs: BTreeMap<&'static str, &'a Run>,
-    visits: Vec<&'a Visit>,
+pub fn newest(lines: &[Line]) -> Result<Measured<'_>> {
+    Measured::newest(lines, &Workload::ALL)
 }
 
-impl<'a> Measured<'a> {
-    /// Full runs hide quick ones.
-    pub fn newest(lines: &'a [Line]) -> Result<Self> {
-        let runs: Vec<&Run> =
-            lines.iter().filter_map(|line| if let Line::Run(run) = line { Some(run) } else { None }).collect();
-        let visits: Vec<&Visit> =
-            lines.iter().filter_map(|line| if let Line::Visit(visit) = line { Some(visit) } else { None }).collect();
-        let any_full = visits.iter().any(|visit| runs.iter().any(|run| run.id == visit.run && !run.quick));
-        let mut newest = BTreeMap::new();
-        for workload in Workload::ALL {
-            let has = |run: &&&Run| visits.iter().any(|it| it.run == run.id && it.workload == workload.name());
-            if let Some(run) = runs.iter().rev().filter(|run| !(any_full && run.quick)).find(has) {
-                newest.insert(workload.name(), *run);
-            }
-        }
-        if newest.is_empty() {
-            return Err("nothing was measured yet".into());
-        }
-        let is_newest = |visit: &&Visit| newest.get(visit.workload.as_str()).is_some_and(|run| run.id == visit.run);
-        Ok(Self { visits: visits.into_iter().filter(is_newest).collect(), runs: newest })
-    }
-
-    fn visits(&self, workload: Workload, server: Server) -> impl Iterator<Item = &Visit> {
-        let wanted = move |it: &&&Visit| it.workload == workload.name() && it.server == server.name();
-        self.visits.iter().filter(wanted).copied()
-    }
-
-    pub fn summary(&self, workload: Workload, server: Server, figure: &str) -> Option<Summary> {
-        Summary::of(self.visits(workload, server).filter_map(|visit| visit.figures.get(figure).copied()))
-    }
-
-    pub fn is_quick(&self) -> bool {
-        self.runs.values().all(|run| run.quick)
-    }
-
-    /// The servers of a workload that were measured, in the order in which they are shown.
-    pub fn servers(&self, workload: Workload) -> Vec<Server> {
-        let mut servers = workload.servers();
-        servers.retain(|server| self.visits(workload, *server).next().is_some());
-        servers
-    }
-
-    fn failures(&self) -> impl Iterator<Item = (&Visit, &str)> {
-        self.visits.iter().filter_map(|visit| Some((*visit, visit.failure.as_deref()?)))
-    }
+/// The servers of a workload that were measured, in the order in which they are shown.
+pub fn servers(measured: &Measured<'_>, workload: Workload) -> Vec<Server> {
+    let mut servers = workload.servers();
+    servers.retain(|server| measured.has(workload, *server));
+    servers
 }
 
 /// The whole page.
@@ -69,87 +26,15 @@ pub fn page(measured: &Measured<'_>) -> String {
         "<!-- Written by `cargo run --release --example bench_matrix`; what is changed by hand is lost. -->\n\n\
                     # Results\n\n"
             .to_owned();
-    circumstances(&mut page, measured);
-    page.push_str(&target_table(measured));
+    page.push_str(&measured.circumstances());
+    page.push_str(&verdicts(&targets::all(measured)));
     for workload in Workload::ALL {
         if let Some(table) = table(measured, workload) {
             page.push_str(&table);
         }
     }
-    let failures: Vec<_> = measured.failures().collect();
-    if !failures.is_empty() {
-        page.push_str("\n## What failed\n\n");
-        for (visit, failure) in failures {
-            let _ = writeln!(page, "- {}, {}, round {}: {failure}", visit.workload, visit.server, visit.round);
-        }
-    }
+    page.push_str(&measured.failures());
     page
-}
-
-/// Where and when; workloads that were measured in the same run share a line.
-fn circumstances(page: &mut String, measured: &Measured<'_>) {
-    let mut by_run: Vec<(&Run, Vec<&str>)> = Vec::new();
-    for workload in Workload::ALL {
-        let Some(run) = measured.runs.get(workload.name()) else { continue };
-        match by_run.iter_mut().find(|(it, _)| it.id == run.id) {
-            Some((_, workloads)) => workloads.push(workload.name()),
-            None => by_run.push((run, vec![workload.name()])),
-        }
-    }
-    for (run, workloads) in by_run {
-        let quick = if run.quick { " **A quick run: these figures mean little.**" } else { "" };
-        let _ = writeln!(
-            page,
-            "{} at commit {}, workers: {}, on {} ({}). {}.{quick}",
-            run.at,
-            run.commit,
-            run.workers,
-            run.machine,
-            workloads.join(", "),
-            run.versions.join(", ")
-        );
-        for (server, reason) in &run.absent {
-            let _ = writeln!(page, "Left out: {server} ({reason}).");
-        }
-        page.push('\n');
-    }
-}
-
-fn target_table(measured: &Measured<'_>) -> String {
-    let mut table =
-        "## Targets\n\nMeasured: the ratio of the medians, or the median; of the minima: the same of the least of each.\n\n\
-                     | what | target | measured | of the minima | |\n|---|---|---|---|---|\n"
-            .to_owned();
-    for target in targets::all(measured) {
-        let verdict = match target.is_met() {
-            None => "not measured",
-            Some(true) => "met",
-            Some(false) => "**not met**",
-        };
-        let (median, least) = (target.median(), target.of_the_minima());
-        let _ = writeln!(table, "| {} | {} | {median} | {least} | {verdict} |", target.what, target.goal);
-    }
-    table
-}
-
-/// A column: its heading, the figure in it, what that is divided by, and whether the hub is compared by it.
-struct Column {
-    heading: &'static str,
-    figure: &'static str,
-    over: f64,
-    compared: bool,
-}
-
-const fn column(heading: &'static str, figure: &'static str) -> Column {
-    Column { heading, figure, over: 1.0, compared: false }
-}
-
-const fn compared(heading: &'static str, figure: &'static str) -> Column {
-    Column { heading, figure, over: 1.0, compared: true }
-}
-
-const fn milliseconds(heading: &'static str, figure: &'static str) -> Column {
-    Column { heading, figure, over: 1000.0, compared: false }
 }
 
 fn heading(workload: Workload) -> (&'static str, &'static str) {
@@ -226,7 +111,7 @@ fn columns(workload: Workload) -> Vec<Column> {
 }
 
 fn table(measured: &Measured<'_>, workload: Workload) -> Option<String> {
-    let servers = measured.servers(workload);
+    let servers = servers(measured, workload);
     if servers.is_empty() {
         return None;
     }
@@ -236,44 +121,13 @@ fn table(measured: &Measured<'_>, workload: Workload) -> Option<String> {
         growth_table(&mut table, measured, &servers);
         return Some(table);
     }
-    let columns = columns(workload);
-    table.push_str("| |");
-    for column in &columns {
-        let _ = write!(table, " {} |", column.heading);
-        if column.compared {
-            table.push_str(" Tertulia ÷ this |");
-        }
-    }
-    table.push_str(" lost, disordered | rounds |\n|---|");
-    let count = columns.len() + columns.iter().filter(|it| it.compared).count() + 2;
-    table.push_str(&"---|".repeat(count));
-    table.push('\n');
-    for server in servers {
-        let _ = write!(table, "| {} |", server.title());
-        for column in &columns {
-            let summary = measured.summary(workload, server, column.figure);
-            let _ = write!(table, " {} |", spread(summary, column.over));
-            if column.compared {
-                let hub = measured.summary(workload, Server::Hub, column.figure);
-                let ratio = hub.zip(summary).filter(|_| server != Server::Hub);
-                let ratio = ratio.map_or_else(|| "–".to_owned(), |(hub, it)| format!("{:.2}", hub.median / it.median));
-                let _ = write!(table, " {ratio} |");
-            }
-        }
-        let bad = |figure| measured.summary(workload, server, figure).map(|it| it.most);
-        let lost = match (bad("lost"), bad("disorder")) {
-            (Some(lost), Some(disorder)) if lost == 0.0 && disorder == 0.0 => "0".to_owned(),
-            (Some(lost), Some(disorder)) => format!("**{lost}, {disorder}**"),
-            _ => "–".to_owned(),
-        };
-        let rounds = measured.visits(workload, server).filter(|it| it.failure.is_none()).count();
-        let _ = writeln!(table, " {lost} | {rounds} |");
-    }
+    let titled: Vec<_> = servers.into_iter().map(|server| (server, server.title())).collect();
+    table.push_str(&rows(measured, workload, &titled, Server::Hub, &columns(workload)));
     Some(table)
 }
 
 fn growth_table(table: &mut String, measured: &Measured<'_>, servers: &[Server]) {
-    let stages = growth_stages(measured.runs.get(Workload::Growth.name()).is_some_and(|run| run.quick));
+    let stages = growth_stages(measured.run(Workload::Growth).is_some_and(|run| run.quick));
     table.push_str("![CPU time per delivery and memory per connection as the connections grow](growth.svg)\n\n| |");
     for stage in stages {
         let _ = write!(table, " {} |", number(*stage as f64));
@@ -289,37 +143,6 @@ fn growth_table(table: &mut String, measured: &Measured<'_>, servers: &[Server])
             table.push('\n');
         }
     }
-}
-
-/// The median, and the least and the most where there are several.
-fn spread(summary: Option<Summary>, over: f64) -> String {
-    match summary {
-        None => "–".to_owned(),
-        Some(it) if it.count == 1 => number(it.median / over),
-        Some(it) => {
-            format!("{} ({}–{})", number(it.median / over), number(it.least / over), number(it.most / over))
-        }
-    }
-}
-
-/// As many digits as mean something, with a comma between thousands.
-pub fn number(figure: f64) -> String {
-    if figure.abs() < 10.0 {
-        return format!("{figure:.2}");
-    }
-    if figure.abs() < 100.0 {
-        return format!("{figure:.1}");
-    }
-    let digits = format!("{figure:.0}");
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |digits| ("-", digits));
-    let mut written = sign.to_owned();
-    for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
-            written.push(',');
-        }
-        written.push(digit);
-    }
-    written
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The tables of made-up measurements.
 
-use super::super::results::Figures;
+use std::collections::BTreeMap;
+
+use super::super::results::{Figures, Run, Visit};
+use super::super::tables::Named;
 use super::super::{plot, targets};
 use super::*;
 
@@ -33,7 +36,7 @@ fn a_row_has_the_median_the_spread_and_how_the_hub_compares() {
     let mut lines = vec![run("a", false)];
     lines.extend([3.0, 1.0, 2.0].map(|cpu| wide("a", Server::Hub, cpu, 0.0)));
     lines.extend([1.0, 2.5, 1.6].map(|cpu| wide("a", Server::Floor, cpu, 0.0)));
-    let page = page(&Measured::newest(&lines).unwrap());
+    let page = page(&newest(&lines).unwrap());
     assert!(row(&page, "| Tertulia |").contains("2.00 (1.00–3.00) | – |"), "{page}");
     let floor = row(&page, "| the floor");
     assert!(floor.contains("1.60 (1.00–2.50) | 1.25 |"), "{floor}");
@@ -44,7 +47,7 @@ fn a_row_has_the_median_the_spread_and_how_the_hub_compares() {
 #[test]
 fn what_is_lost_stands_out() {
     let lines = [run("a", false), wide("a", Server::Hub, 1.0, 0.0), wide("a", Server::Hub, 1.0, 3.0)];
-    let page = page(&Measured::newest(&lines).unwrap());
+    let page = page(&newest(&lines).unwrap());
     assert!(row(&page, "| Tertulia |").contains("**3, 0**"), "{page}");
 }
 
@@ -56,7 +59,7 @@ fn what_failed_is_told_and_not_counted() {
         visit.failure = Some("it does not start".to_owned());
     }
     let lines = [run("a", false), wide("a", Server::Hub, 1.0, 0.0), failed];
-    let page = page(&Measured::newest(&lines).unwrap());
+    let page = page(&newest(&lines).unwrap());
     assert!(page.contains("- wide, bun, round 1: it does not start"), "{page}");
     assert!(row(&page, "| Bun").ends_with("| – | 0 |"), "{page}");
 }
@@ -66,7 +69,7 @@ fn targets_are_met_by_medians_of_one_run() {
     let mut lines = vec![run("old", false), wide("old", Server::Floor, 100.0, 0.0), run("a", false)];
     lines.extend([1.9, 2.0, 9.0].map(|cpu| wide("a", Server::Hub, cpu, 0.0)));
     lines.extend([1.6, 1.9, 1.7].map(|cpu| wide("a", Server::Bun, cpu, 0.0)));
-    let page = page(&Measured::newest(&lines).unwrap());
+    let page = page(&newest(&lines).unwrap());
     let bun = row(&page, "| CPU per delivery, 1 × 1000, closed loop | ≤ 1.20 × Bun");
     assert!(bun.ends_with("| 1.18 × | 1.19 × | met |"), "{bun}");
     let floor = row(&page, "| CPU per delivery, 1 × 1000, closed loop | ≤ 1.30 × the floor");
@@ -80,7 +83,7 @@ fn over_socket_io_the_hub_is_held_against_its_peers_and_against_itself() {
         [(Server::HubSocketIo, 2.1), (Server::SocketIo, 12.0), (Server::Socketioxide, 4.2), (Server::Hub, 1.75)];
     lines.extend(servers.map(|(server, cpu)| wide("a", server, cpu, 0.0)));
     lines.push(visit("a", Workload::Idle, Server::HubSocketIo, &[("kb", 3.5)]));
-    let page = page(&Measured::newest(&lines).unwrap());
+    let page = page(&newest(&lines).unwrap());
     let verdict =
         |goal: &str| row(&page, &format!("| CPU per delivery over Socket.IO, 1 × 1000, closed loop | {goal}"));
     assert!(verdict("≤ 1/6 × Socket.IO on Node.js").ends_with("| 0.18 × | 0.18 × | **not met** |"), "{page}");
@@ -95,7 +98,7 @@ fn targets_go_both_ways() {
     let durable = |server, rate| visit("a", Workload::Durable, server, &[("stored_per_s", rate)]);
     let verdict = |rate: f64| {
         let lines = [run("a", false), durable(Server::HubStored, rate), durable(Server::Writer, 20_000.0)];
-        let measured = Measured::newest(&lines).unwrap();
+        let measured = newest(&lines).unwrap();
         let targets = targets::all(&measured);
         targets.iter().find(|it| it.what.contains("SQLite")).unwrap().is_met()
     };
@@ -106,18 +109,18 @@ fn targets_go_both_ways() {
 fn a_quick_run_does_not_hide_a_full_one() {
     let lines =
         [run("full", false), wide("full", Server::Hub, 2.0, 0.0), run("q", true), wide("q", Server::Hub, 7.0, 0.0)];
-    let full = page(&Measured::newest(&lines).unwrap());
+    let full = page(&newest(&lines).unwrap());
     assert!(row(&full, "| Tertulia |").contains("| 2.00 |") && !full.contains("quick run"));
-    let quick = page(&Measured::newest(&lines[2..]).unwrap());
+    let quick = page(&newest(&lines[2..]).unwrap());
     assert!(row(&quick, "| Tertulia |").contains("| 7.00 |") && quick.contains("quick run"));
-    assert!(Measured::newest(&[]).is_err());
+    assert!(newest(&[]).is_err());
 }
 
 #[test]
 fn growth_is_a_table_and_a_picture() {
     let figures = [("cpu_us_1000", 4.0), ("cpu_us_18000", 4.2), ("kb_1000", 1.9), ("kb_18000", 1.8)];
     let lines = [run("a", false), visit("a", Workload::Growth, Server::Hub, &figures)];
-    let measured = Measured::newest(&lines).unwrap();
+    let measured = newest(&lines).unwrap();
     let page = page(&measured);
     assert_eq!(row(&page, "| Tertulia, µs |"), "| Tertulia, µs | 4.00 | – | – | – | 4.20 |");
     assert!(row(&page, "| CPU per delivery, last stage").ends_with("| 1.05 × | 1.05 × | met |"), "{page}");

@@ -82,6 +82,47 @@ impl Results {
     }
 }
 
+/// Writes down what a run brings, and whether anything in it went wrong.
+pub struct Record {
+    results: Results,
+    run: String,
+    failed: usize,
+    at_fault: usize,
+}
+
+impl Record {
+    pub fn begin(directory: &Path, run: &Run) -> Result<Self> {
+        let results = Results::within(directory);
+        results.append(&Line::Run(run.clone()))?;
+        Ok(Self { results, run: run.id.clone(), failed: 0, at_fault: 0 })
+    }
+
+    /// What came of one visit.
+    pub fn visit(&mut self, round: usize, workload: &str, server: &str, outcome: &Result<Figures>) -> Result<()> {
+        let figures = outcome.as_ref().ok().cloned().unwrap_or_default();
+        self.failed += usize::from(outcome.is_err());
+        let has_fault = ["lost", "disorder"].iter().any(|it| figures.get(*it).is_some_and(|it| *it > 0.0));
+        self.at_fault += usize::from(has_fault);
+        self.results.append(&Line::Visit(Visit {
+            run: self.run.clone(),
+            round,
+            workload: workload.to_owned(),
+            server: server.to_owned(),
+            failure: outcome.as_ref().err().map(ToString::to_string),
+            figures,
+        }))
+    }
+
+    /// An error if anything failed or was lost.
+    pub fn verdict(&self) -> Result<()> {
+        let Self { failed, at_fault, .. } = self;
+        if failed + at_fault > 0 {
+            return Err(format!("{failed} visits failed, and in {at_fault} something was lost or out of order").into());
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +143,20 @@ mod tests {
         results.append(&run).unwrap();
         results.append(&visit).unwrap();
         assert_eq!(results.read().unwrap(), [run, visit]);
+    }
+
+    #[test]
+    fn a_run_that_lost_something_is_not_well() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut record = Record::begin(directory.path(), &Run::default()).unwrap();
+        let lost = |count| Ok(Figures::from([("lost".to_owned(), count)]));
+        record.visit(1, "wide", "hub", &lost(0.0)).unwrap();
+        assert!(record.verdict().is_ok());
+        record.visit(1, "wide", "floor", &lost(1.0)).unwrap();
+        record.visit(1, "wide", "bun", &Err("it does not start".into())).unwrap();
+        let verdict = record.verdict().unwrap_err().to_string();
+        assert!(verdict.starts_with("1 visits failed, and in 1 something"), "{verdict}");
+        assert_eq!(Results::within(directory.path()).read().unwrap().len(), 4);
     }
 
     #[test]

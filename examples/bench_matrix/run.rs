@@ -2,27 +2,28 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use tertulia::clock;
 use tertulia::config::usual_workers;
 
 use super::Result;
 use super::arguments::Arguments;
-use super::report::{self, Measured};
-use super::results::{Figures, Line, Results, Run, Visit};
-use super::servers::{Place, Server, hub_program};
+use super::program::{commit, hub_program, said};
+use super::progress::Progress;
+use super::report;
+use super::results::{Record, Results, Run};
+use super::servers::{Place, Server};
+use super::tables::Named;
+use super::usual::UsualTask;
 use super::workloads::{self, Scale, Workload};
 use super::{peers, plot, procfs};
 
-/// Within the repository.
-const RESULTS: &str = "target/bench_matrix";
-const TABLES: &str = "docs/performance";
+const PROGRAM: &str = "bench_matrix";
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
     let workloads = arguments.workloads()?;
-    let out = arguments.out.clone().unwrap_or_else(|| root.join(RESULTS));
+    let out = arguments.usual.out(&root, PROGRAM);
     fs::create_dir_all(&out)?;
     let place = Place {
         hub: hub_program(&root, arguments.hub.clone())?,
@@ -39,7 +40,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let files = rlimit::increase_nofile_limit(u64::MAX)?;
     fs::write(place.delivery(), workloads::sample_of_a_delivery(&place)?)?;
 
-    let results = Results::within(&place.out);
     let run = circumstances(arguments, &place);
     for (server, reason) in &run.absent {
         eprintln!("{server} is left out: {reason}");
@@ -47,50 +47,30 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if files < 20_000 {
         eprintln!("only {files} files may be open at a time: workloads with many connections will fail");
     }
-    results.append(&Line::Run(run.clone()))?;
-    let (mut failed, mut at_fault) = (0, 0);
+    let mut record = Record::begin(&place.out, &run)?;
     let visits = plan(arguments, &workloads, &run);
-    let mut progress = Progress::new(&visits, arguments.quick);
+    let seconds = |workload: Workload| workload.seconds(arguments.usual.quick);
+    let mut progress = Progress::new(visits.iter().map(|(_, workload, _)| seconds(*workload)).sum());
     for (round, workload, server) in visits {
-        let outcome = workloads::visit(&place, Scale::new(arguments.quick), workload, server);
-        progress.report(round, workload, server, &outcome);
-        let failure = outcome.as_ref().err().map(ToString::to_string);
-        failed += usize::from(failure.is_some());
-        let has_fault =
-            |figures: &Figures| ["lost", "disorder"].iter().any(|it| figures.get(*it).is_some_and(|it| *it > 0.0));
-        at_fault += usize::from(outcome.as_ref().is_ok_and(has_fault));
-        results.append(&Line::Visit(Visit {
-            run: run.id.clone(),
-            round,
-            workload: workload.name().to_owned(),
-            server: server.name().to_owned(),
-            failure,
-            figures: outcome.unwrap_or_default(),
-        }))?;
+        let outcome = workloads::visit(&place, Scale::new(arguments.usual.quick), workload, server);
+        let what = format!("round {round}, {}, {}", workload.name(), server.name());
+        progress.report(seconds(workload), &what, &outcome);
+        record.visit(round, workload.name(), server.name(), &outcome)?;
     }
-    let to = match &arguments.to {
-        Some(to) => to.clone(),
-        None if arguments.quick || arguments.out.is_some() => place.out.clone(),
-        None => place.root.join(TABLES),
-    };
-    write_tables(&place.out, &to, arguments.quick.then_some(run.id.as_str()))?;
-    if failed + at_fault > 0 {
-        return Err(format!("{failed} visits failed, and in {at_fault} deliveries were lost or out of order").into());
-    }
-    Ok(())
+    let to = arguments.usual.to(&place.root, &place.out);
+    write_tables(&place.out, &to, arguments.usual.quick.then_some(run.id.as_str()))?;
+    record.verdict()
 }
 
-/// Writes the tables of what was measured before, in any run or in one.
-pub fn report(out: Option<&Path>, to: Option<&Path>, run: Option<&str>) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let out = out.map_or_else(|| root.join(RESULTS), Path::to_path_buf);
-    write_tables(&out, &to.map_or_else(|| root.join(TABLES), Path::to_path_buf), run)
+/// Does what there is to do beside runs.
+pub fn again(task: &UsualTask) -> Result<()> {
+    task.run(Path::new(env!("CARGO_MANIFEST_DIR")), PROGRAM, write_tables)
 }
 
 fn write_tables(out: &Path, to: &Path, run: Option<&str>) -> Result<()> {
     let mut lines = Results::within(out).read()?;
     lines.retain(|line| run.is_none_or(|run| line.run() == run));
-    let measured = Measured::newest(&lines)?;
+    let measured = report::newest(&lines)?;
     fs::create_dir_all(to)?;
     fs::write(to.join("results.md"), report::page(&measured))?;
     if let Some(svg) = plot::growth(&measured) {
@@ -104,7 +84,7 @@ fn circumstances(arguments: &Arguments, place: &Place) -> Run {
     let wanted = || Server::ALL.into_iter().filter(|server| arguments.wants(*server));
     let absent = wanted().filter_map(|it| Some((it.name().to_owned(), place.missing(it)?))).collect();
     let present = wanted().filter(|it| place.missing(*it).is_none());
-    let hub = peers::said(&place.hub.to_string_lossy(), "--version");
+    let hub = said(&place.hub.to_string_lossy(), "--version");
     let versions = hub.into_iter().chain(present.filter_map(|it| peers::version(place, it))).collect();
     let now = clock::now();
     Run {
@@ -113,25 +93,17 @@ fn circumstances(arguments: &Arguments, place: &Place) -> Run {
         commit: commit(&place.root).unwrap_or_else(|| "unknown".to_owned()),
         machine: procfs::description(),
         workers: place.workers,
-        quick: arguments.quick,
+        quick: arguments.usual.quick,
         versions,
         absent,
     }
 }
 
-fn commit(root: &Path) -> Option<String> {
-    let mut git = std::process::Command::new("git");
-    let output = git.args(["describe", "--always", "--dirty"]).current_dir(root).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.trim().to_owned()).filter(|it| !it.is_empty())
-}
-
 /// The servers take turns within each round, so that whatever else the machine does meets all of them, and another one is the
 /// first in each.
 fn plan(arguments: &Arguments, workloads: &[Workload], run: &Run) -> Vec<(usize, Workload, Server)> {
-    let rounds = if arguments.quick { 1 } else { usize::from(arguments.rounds) };
     let mut visits = Vec::new();
-    for round in 1..=rounds {
+    for round in 1..=arguments.usual.rounds() {
         for workload in workloads.iter().filter(|it| round <= it.most_rounds()) {
             let is_there = |it: &Server| arguments.wants(*it) && !run.absent.contains_key(it.name());
             let mut servers: Vec<_> = workload.servers().into_iter().filter(is_there).collect();
@@ -141,35 +113,4 @@ fn plan(arguments: &Arguments, workloads: &[Workload], run: &Run) -> Vec<(usize,
         }
     }
     visits
-}
-
-/// Says on standard error how far the run has come.
-struct Progress {
-    start: Instant,
-    done: f64,
-    total: f64,
-    quick: bool,
-}
-
-impl Progress {
-    fn new(visits: &[(usize, Workload, Server)], quick: bool) -> Self {
-        let total = visits.iter().map(|(_, workload, _)| workload.seconds(quick)).sum();
-        Self { start: Instant::now(), done: 0.0, total, quick }
-    }
-
-    fn report(&mut self, round: usize, workload: Workload, server: Server, outcome: &Result<Figures>) {
-        self.done += workload.seconds(self.quick);
-        let pace = self.start.elapsed().as_secs_f64() / self.done;
-        let left = Duration::from_secs_f64(((self.total - self.done) * pace).max(0.0)).as_secs();
-        let said = match outcome {
-            Ok(figures) => in_a_line(figures),
-            Err(error) => format!("FAILED: {error}"),
-        };
-        let (workload, server) = (workload.name(), server.name());
-        eprintln!("{}:{:02} left, round {round}, {workload}, {server}: {said}", left / 60, left % 60);
-    }
-}
-
-fn in_a_line(figures: &Figures) -> String {
-    figures.iter().map(|(name, figure)| format!("{name} {figure:.2}")).collect::<Vec<_>>().join(", ")
 }

@@ -1,11 +1,14 @@
 //! Everything that is measured: the hub, the floor under it, its peers, and how each of them is started.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::str::FromStr;
 
 use super::Result;
+use super::child::Running;
 use super::generator::wire::Wire;
+use super::tables::{Named, named};
 
 /// What is measured. The same hub counts several times where it makes a difference whether something is stored, and in which
 /// dialect it is told.
@@ -42,24 +45,6 @@ impl Server {
     ];
     pub const PEERS: [Self; 4] = [Self::Bun, Self::SocketIo, Self::Socketioxide, Self::Centrifuge];
 
-    /// As it stands on the command line and in the results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hub => "hub",
-            Self::HubStored => "hub-stored",
-            Self::HubPostgres => "hub-postgres",
-            Self::HubSocketIo => "hub-socketio",
-            Self::HubSocketIoStored => "hub-socketio-stored",
-            Self::Floor => "floor",
-            Self::Writer => "writer",
-            Self::WriterPostgres => "writer-postgres",
-            Self::Bun => "bun",
-            Self::SocketIo => "socketio",
-            Self::Socketioxide => "socketioxide",
-            Self::Centrifuge => "centrifuge",
-        }
-    }
-
     /// As people read it.
     pub fn title(self) -> &'static str {
         match self {
@@ -91,14 +76,30 @@ impl Server {
     }
 }
 
+impl Named for Server {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hub => "hub",
+            Self::HubStored => "hub-stored",
+            Self::HubPostgres => "hub-postgres",
+            Self::HubSocketIo => "hub-socketio",
+            Self::HubSocketIoStored => "hub-socketio-stored",
+            Self::Floor => "floor",
+            Self::Writer => "writer",
+            Self::WriterPostgres => "writer-postgres",
+            Self::Bun => "bun",
+            Self::SocketIo => "socketio",
+            Self::Socketioxide => "socketioxide",
+            Self::Centrifuge => "centrifuge",
+        }
+    }
+}
+
 impl FromStr for Server {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Self, String> {
-        Self::ALL.into_iter().find(|it| it.name() == name).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|it| it.name()).collect();
-            format!("no server of that name; there are {}", known.join(", "))
-        })
+        named("server", &Self::ALL, "", name)
     }
 }
 
@@ -152,8 +153,16 @@ impl Place {
         }
     }
 
+    /// Starts a server with an empty data directory.
+    pub fn start(&self, server: Server) -> Result<Running> {
+        let data = self.data();
+        let _ = fs::remove_dir_all(&data);
+        fs::create_dir_all(&data)?;
+        Running::start(&self.out, server.name(), |port| self.command(server, port))
+    }
+
     /// The command that starts a server on a port of loopback.
-    pub fn command(&self, server: Server, port: u16) -> Result<Command> {
+    fn command(&self, server: Server, port: u16) -> Result<Command> {
         let home = self.peer(server);
         let mut command = match server {
             Server::Hub | Server::HubStored | Server::HubPostgres | Server::HubSocketIo | Server::HubSocketIoStored => {
@@ -198,20 +207,4 @@ impl Place {
         }
         command
     }
-}
-
-/// The hub's program: the one that was named, or the repository's own, built now.
-pub fn hub_program(root: &Path, named: Option<PathBuf>) -> Result<PathBuf> {
-    if let Some(path) = named {
-        return path.canonicalize().map_err(|error| format!("--hub {}: {error}", path.display()).into());
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--release", "--locked", "--bin", "tertulia"]).current_dir(root);
-    let status = command.status().map_err(|error| format!("cargo: {error}; --hub names a program that is there"))?;
-    if !status.success() {
-        return Err("the hub does not build".into());
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/tertulia"))
 }

@@ -1,53 +1,8 @@
 //! What the hub is meant to reach, and whether it did.
 
-use super::report::{Measured, number};
 use super::servers::Server;
+use super::tables::{Measured, Reached, Target};
 use super::workloads::{Workload, growth_stages};
-
-/// A goal, and what was measured for it.
-pub struct Target {
-    pub what: String,
-    pub goal: String,
-    reached: Reached,
-    unit: &'static str,
-    limit: f64,
-    /// Whether more is better.
-    rising: bool,
-}
-
-/// By the medians, and by the least of each; `None` where something was not measured.
-#[derive(Clone, Copy)]
-struct Reached {
-    median: Option<f64>,
-    least: Option<f64>,
-}
-
-impl Target {
-    fn at_most(limit: f64, unit: &'static str, reached: Reached, what: &str, goal: String) -> Self {
-        Self { what: what.to_owned(), goal, reached, unit, limit, rising: false }
-    }
-
-    pub fn is_met(&self) -> Option<bool> {
-        self.reached.median.map(|it| if self.rising { it >= self.limit } else { it <= self.limit })
-    }
-
-    pub fn median(&self) -> String {
-        self.written(self.reached.median)
-    }
-
-    pub fn of_the_minima(&self) -> String {
-        self.written(self.reached.least)
-    }
-
-    fn written(&self, figure: Option<f64>) -> String {
-        match (figure, self.unit) {
-            (None, _) => "–".to_owned(),
-            (Some(figure), "×") => format!("{figure:.2} ×"),
-            (Some(figure), "%") => format!("{:.0} %", figure * 100.0),
-            (Some(figure), unit) => format!("{} {unit}", number(figure)),
-        }
-    }
-}
 
 /// Every target, in the order of the page.
 pub fn all(measured: &Measured<'_>) -> Vec<Target> {
@@ -55,36 +10,36 @@ pub fn all(measured: &Measured<'_>) -> Vec<Target> {
     for (workload, shape) in SHAPES {
         let what = format!("CPU per delivery, {shape}, closed loop");
         for (server, limit) in [(Server::Floor, 1.3), (Server::Bun, 1.2), (Server::Socketioxide, 0.8)] {
-            let reached = ratio(measured, workload, "cpu_us", (Server::Hub, server));
+            let reached = measured.ratio(workload, "cpu_us", (Server::Hub, server));
             targets.push(Target::at_most(limit, "×", reached, &what, format!("≤ {limit:.2} × {}", server.title())));
         }
     }
     for (workload, shape) in SHAPES {
-        let reached = ratio(measured, workload, "open_cpu_us", (Server::Hub, Server::Bun));
+        let reached = measured.ratio(workload, "open_cpu_us", (Server::Hub, Server::Bun));
         let what = format!("CPU per delivery, {shape}, 20,000 deliveries/s");
         targets.push(Target::at_most(1.0, "×", reached, &what, format!("below {}", Server::Bun.title())));
     }
     for (workload, shape) in SHAPES {
         let what = format!("CPU per delivery over Socket.IO, {shape}, closed loop");
-        let reached = ratio(measured, workload, "cpu_us", (Server::HubSocketIo, Server::SocketIo));
+        let reached = measured.ratio(workload, "cpu_us", (Server::HubSocketIo, Server::SocketIo));
         let goal = format!("≤ 1/6 × {}", Server::SocketIo.title());
         targets.push(Target::at_most(1.0 / 6.0, "×", reached, &what, goal));
         for (server, limit) in [(Server::Socketioxide, 0.8), (Server::Hub, 1.1)] {
-            let reached = ratio(measured, workload, "cpu_us", (Server::HubSocketIo, server));
+            let reached = measured.ratio(workload, "cpu_us", (Server::HubSocketIo, server));
             targets.push(Target::at_most(limit, "×", reached, &what, format!("≤ {limit:.2} × {}", server.title())));
         }
     }
     for (workload, shape) in SHAPES {
-        let reached = ratio(measured, workload, "cpu_us", (Server::HubStored, Server::Hub));
+        let reached = measured.ratio(workload, "cpu_us", (Server::HubStored, Server::Hub));
         let what = format!("CPU per delivery of stored messages, {shape}");
         targets.push(Target::at_most(1.5, "×", reached, &what, "≤ 1.50 × the same without storing".to_owned()));
     }
     for (server, limit, over) in [(Server::Hub, 2.0, ""), (Server::HubSocketIo, 3.0, " over Socket.IO")] {
-        let reached = figure(measured, Workload::Idle, server, "kb", 1.0);
+        let reached = measured.reached(Workload::Idle, server, "kb", 1.0);
         let what = format!("memory per idle connection{over}, 10,000 of them");
         targets.push(Target::at_most(limit, "KB", reached, &what, format!("≤ {limit} KB")));
     }
-    let reached = figure(measured, Workload::Storm, Server::Hub, "connect_us", 1.0);
+    let reached = measured.reached(Workload::Storm, Server::Hub, "connect_us", 1.0);
     targets.push(Target::at_most(60.0, "µs", reached, "CPU of connect, token and join", "≤ 60 µs".to_owned()));
     targets.push(durable(measured, (Server::HubStored, Server::Writer), "SQLite"));
     targets.push(durable(measured, (Server::HubPostgres, Server::WriterPostgres), "PostgreSQL"));
@@ -93,7 +48,7 @@ pub fn all(measured: &Measured<'_>) -> Vec<Target> {
         (Server::Hub, "half_p99_us", "latency at half of the maximum, ephemeral, p99", 10.0),
         (Server::HubStored, "half_p99_us", "latency at half of the maximum, stored, p99", 30.0),
     ] {
-        let reached = figure(measured, Workload::Middle, server, name, 1000.0);
+        let reached = measured.reached(Workload::Middle, server, name, 1000.0);
         targets.push(Target::at_most(limit, "ms", reached, what, format!("≤ {limit} ms")));
     }
     // Sockets that are used less often are not in the processor's caches, whoever writes to them.
@@ -109,20 +64,6 @@ pub fn all(measured: &Measured<'_>) -> Vec<Target> {
 
 const SHAPES: [(Workload, &str); 3] =
     [(Workload::Wide, "1 × 1000"), (Workload::Small, "250 × 4"), (Workload::Middle, "10 × 100")];
-
-/// A figure of the first server over the same of the second.
-fn ratio(measured: &Measured<'_>, workload: Workload, figure: &str, (one, other): (Server, Server)) -> Reached {
-    let pair = measured.summary(workload, one, figure).zip(measured.summary(workload, other, figure));
-    Reached {
-        median: pair.map(|(one, other)| one.median / other.median),
-        least: pair.map(|(one, other)| one.least / other.least),
-    }
-}
-
-fn figure(measured: &Measured<'_>, workload: Workload, server: Server, name: &str, over: f64) -> Reached {
-    let summary = measured.summary(workload, server, name);
-    Reached { median: summary.map(|it| it.median / over), least: summary.map(|it| it.least / over) }
-}
 
 fn durable(measured: &Measured<'_>, (hub, writer): (Server, Server), database: &str) -> Target {
     let of = |server| measured.summary(Workload::Durable, server, "stored_per_s");

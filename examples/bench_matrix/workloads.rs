@@ -12,6 +12,7 @@ use super::procfs::{self, Sample, Usage};
 use super::results::Figures;
 use super::servers::{Place, Server};
 use super::statistics::percentile;
+use super::tables::{Named, named};
 use super::{tokens, writer};
 
 /// Deliveries a second in the open loops.
@@ -38,19 +39,6 @@ impl Workload {
     pub const ALL: [Self; 8] =
         [Self::Wide, Self::Small, Self::Middle, Self::Idle, Self::Storm, Self::Durable, Self::Growth, Self::Drain];
     pub const FANOUT: [Self; 3] = [Self::Wide, Self::Small, Self::Middle];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Wide => "wide",
-            Self::Small => "small",
-            Self::Middle => "middle",
-            Self::Idle => "idle",
-            Self::Storm => "storm",
-            Self::Durable => "durable",
-            Self::Growth => "growth",
-            Self::Drain => "drain",
-        }
-    }
 
     /// Who is put through it, in this order.
     pub fn servers(self) -> Vec<Server> {
@@ -91,14 +79,26 @@ impl Workload {
     }
 }
 
+impl Named for Workload {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Wide => "wide",
+            Self::Small => "small",
+            Self::Middle => "middle",
+            Self::Idle => "idle",
+            Self::Storm => "storm",
+            Self::Durable => "durable",
+            Self::Growth => "growth",
+            Self::Drain => "drain",
+        }
+    }
+}
+
 impl FromStr for Workload {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Self, String> {
-        Self::ALL.into_iter().find(|it| it.name() == name).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|it| it.name()).collect();
-            format!("no workload of that name; there are fanout (for the first three), {}", known.join(", "))
-        })
+        named("workload", &Self::ALL, "fanout (for the first three), ", name)
     }
 }
 
@@ -145,7 +145,7 @@ pub fn visit(place: &Place, scale: Scale, workload: Workload, server: Server) ->
 /// it is one of thousands.
 pub fn sample_of_a_delivery(place: &Place) -> Result<Vec<u8>> {
     let visit = Visit { place, scale: Scale::new(true), server: Server::Hub };
-    let running = Running::start(place, Server::Hub)?;
+    let running = place.start(Server::Hub)?;
     let mut load = visit.load(&running, 2, 2)?;
     load.connect(2, 2)?;
     load.keep_the_last_delivery();
@@ -182,7 +182,7 @@ impl Visit<'_> {
     }
 
     fn fan_out(&self, connections: usize, members: usize, window: usize, half: bool) -> Result<Figures> {
-        let mut running = Running::start(self.place, self.server)?;
+        let mut running = self.place.start(self.server)?;
         let mut load = self.load(&running, connections, members)?;
         load.connect(connections, 128)?;
         let mut figures = Figures::new();
@@ -219,7 +219,7 @@ impl Visit<'_> {
 
     fn idle(&self) -> Result<Figures> {
         let connections = self.scale.pick(10_000, 1_000);
-        let mut running = Running::start(self.place, self.server)?;
+        let mut running = self.place.start(self.server)?;
         let (resident, proportional) = procfs::memory(running.id())?;
         let mut load = self.load(&running, connections, QUIET_ROOM)?;
         load.connect(connections, 256)?;
@@ -239,7 +239,7 @@ impl Visit<'_> {
 
     fn storm(&self) -> Result<Figures> {
         let connections = self.scale.pick(5_000, 1_000);
-        let mut running = Running::start(self.place, self.server)?;
+        let mut running = self.place.start(self.server)?;
         let mut load = self.load(&running, connections, QUIET_ROOM)?;
         let before = Sample::take(running.id())?;
         load.connect(connections, 256)?;
@@ -263,7 +263,7 @@ impl Visit<'_> {
             figures.insert("stored_per_s".to_owned(), rate);
             return Ok(figures);
         }
-        let mut running = Running::start(self.place, self.server)?;
+        let mut running = self.place.start(self.server)?;
         let senders = writer::SENDERS;
         let mut load = self.load(&running, senders * 2, 2)?;
         load.connect(senders * 2, 128)?;
@@ -280,7 +280,7 @@ impl Visit<'_> {
 
     /// More and more connections; in each stage all rooms in turn hear the same few messages a second in total.
     fn growth(&self) -> Result<Figures> {
-        let mut running = Running::start(self.place, self.server)?;
+        let mut running = self.place.start(self.server)?;
         let (resident, _) = procfs::memory(running.id())?;
         let stages = growth_stages(self.scale.quick);
         let most = stages.last().copied().unwrap_or_default();
@@ -305,7 +305,7 @@ impl Visit<'_> {
     /// From SIGTERM until the process is gone.
     fn drain(&self) -> Result<Figures> {
         let connections = self.scale.pick(15_000, 1_000);
-        let mut running = Running::start(self.place, self.server)?;
+        let mut running = self.place.start(self.server)?;
         let mut load = self.load(&running, connections, QUIET_ROOM)?;
         load.connect(connections, 256)?;
         load.run(self.scale.warmup(), Pace::Quiet)?;

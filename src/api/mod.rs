@@ -8,6 +8,7 @@ mod caller;
 mod chat;
 mod compression;
 mod docs;
+mod events;
 mod health;
 mod idempotency;
 mod input;
@@ -168,6 +169,7 @@ fn places(context: &Context, with_chat: bool) -> Vec<Place> {
     places.extend(accounts::places());
     if with_chat {
         places.extend(chat::places());
+        places.extend(events::places());
     }
     if context.serve_metrics {
         places.push(at("/metrics").get(metrics::metrics));

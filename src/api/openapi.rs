@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Context, Problem, accounts, chat, docs, health, metrics, stats, validators};
+use super::{Context, Problem, accounts, chat, docs, events, health, metrics, stats, validators};
 
 /// How the API may be called, in words.
 const ABOUT: &str = "Rooms, messages and people of a hub whose clients speak several wire formats. What is done \
@@ -71,6 +71,7 @@ pub(super) fn document(context: &Context, with_chat: bool) -> Value {
     document.merge(accounts::AccountsApi::openapi());
     if with_chat {
         document.merge(chat::ChatApi::openapi());
+        document.merge(events::EventsApi::openapi());
     }
     let mut document = serde_json::to_value(document).unwrap_or_default();
     document["components"]["headers"] = headers();

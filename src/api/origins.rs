@@ -17,7 +17,8 @@ use super::caller::{knock, refused};
 
 const METHODS: &str = "GET, HEAD, POST, PUT, DELETE";
 /// What pages may set.
-const GIVEN: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id";
+const GIVEN: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, \
+                     X-Request-Id";
 /// What they may read besides the usual.
 const TOLD: &str = "ETag, Idempotent-Replayed, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, \
                     Retry-After, X-Request-Id";

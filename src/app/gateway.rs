@@ -12,7 +12,7 @@ use super::upgrade::Door;
 use super::{RunError, bind_each, early_end, settings};
 use crate::api::Limiter;
 use crate::clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Loaded};
 use crate::gateway::balance::Balance;
 use crate::gateway::breaker::BreakerSettings;
 use crate::gateway::dial::Dialer;
@@ -24,14 +24,24 @@ use crate::gateway::{self, Gateway, HealthSettings, door};
 use crate::metrics::Metrics;
 use crate::transport::listener::Listeners;
 
-/// Runs a gateway until SIGTERM or SIGINT. `announce` is told the addresses that it listens on.
-pub fn run(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+/// Runs a gateway until SIGTERM or SIGINT. `again` reads the settings once more (`Err` is one line); `announce` is told the
+/// addresses that the gateway listens on.
+pub fn run(
+    config: Config,
+    again: impl Fn() -> Result<Loaded, String> + 'static,
+    announce: impl FnOnce(&[SocketAddr]),
+) -> Result<(), RunError> {
     // Only fails where another provider was installed before; then that one serves.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    actix_web::rt::System::new().block_on(serve(config, announce))
+    actix_web::rt::System::new().block_on(serve(config, again, announce))
 }
 
-async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+async fn serve(
+    config: Config,
+    again: impl Fn() -> Result<Loaded, String> + 'static,
+    announce: impl FnOnce(&[SocketAddr]),
+) -> Result<(), RunError> {
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let tls = config.tls_server().map_err(RunError::Tls)?;
@@ -58,10 +68,13 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
     let mut server = actix_web::rt::spawn(server);
     announce(&addresses);
 
-    tokio::select! {
-        _ = terminate.recv() => log::info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => log::info!("SIGINT: stopping"),
-        ended = &mut server => return Err(early_end(ended).into()),
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => reload(&gateway, &config, again()),
+            _ = terminate.recv() => break log::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => break log::info!("SIGINT: stopping"),
+            ended = &mut server => return Err(early_end(ended).into()),
+        }
     }
     gateway.draining.store(true, Ordering::Relaxed);
     stop.pause().await;
@@ -73,6 +86,29 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr])) -> Result<(
     stop.stop(true).await;
     log::info!("stopped");
     Ok(())
+}
+
+/// Takes over what can change while connections are open. `running`: the settings of the start.
+fn reload(gateway: &Gateway, running: &Config, loaded: Result<Loaded, String>) {
+    let applied = loaded.and_then(|loaded| {
+        let pool = pool(&loaded.config).map_err(|error| error.to_string())?;
+        Ok((loaded, pool))
+    });
+    let (Loaded { config, warnings, .. }, pool) = match applied {
+        Ok(applied) => applied,
+        Err(error) => return log::error!("SIGHUP: the settings stay as they were: {error}"),
+    };
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
+    gateway.pool.apply(pool);
+    gateway.read_only.store(config.gateway.read_only, Ordering::Relaxed);
+    let urls: Vec<_> = config.gateway.upstreams.iter().map(ToString::to_string).collect();
+    let read_only = if config.gateway.read_only { ", nothing new is taken in" } else { "" };
+    log::info!("SIGHUP: {} to {}{read_only}", config.gateway.balance.as_str(), urls.join(", "));
+    for section in running.differences(&config) {
+        log::warn!("SIGHUP: [{section}] has changed, which takes a restart");
+    }
 }
 
 fn build(config: &Config) -> Result<Gateway, RunError> {

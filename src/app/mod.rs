@@ -8,6 +8,7 @@ mod claim;
 mod gateway;
 mod reception;
 mod settings;
+mod streams;
 mod upgrade;
 mod vitals;
 
@@ -30,13 +31,14 @@ use crate::api::{self, Attempts, Chat, Context, Limiter, Memory};
 use crate::clock;
 use crate::config::{Config, Listen};
 use crate::dialects;
-use crate::dialects::socketio::Desk;
+use crate::dialects::socketio;
 use crate::hub::handle::{self, Hub};
 use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::session::dialect::Carrier;
 use crate::session::member::Club;
 use crate::socketio::Engine;
+use crate::sse::Desk;
 use crate::store::{OpenError, SqlStore};
 use crate::transport::listener::Listeners;
 use crate::web::{self, Pages};
@@ -151,7 +153,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
         let reception = Reception {
             authenticator: authenticator.clone(),
             admission: admission.clone(),
-            desk: Desk::new(club.clone(), registered, &options, config.socketio.recovery_window.is_some()),
+            desk: socketio::Desk::new(club.clone(), registered, &options, config.socketio.recovery_window.is_some()),
             hub: hub.clone(),
             clients: reception::clients(&config),
             draining: draining.clone(),
@@ -162,6 +164,7 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
     let engine_paths = engine.iter().map(|it| it.settings().path.as_str().into()).collect();
     let plain = registry.iter().filter(|it| it.dialect.carrier() == Carrier::WebSocket);
     let sockets = plain.map(|it| it.dialect.path()).collect();
+    let streams = streams::desk(&config, registry, &club, &sessions, &admission);
     let door = Arc::new(Door {
         authenticator: authenticator.clone(),
         registry,
@@ -197,7 +200,8 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
 
     let mut listeners = Listeners::new(workers);
     let pages = Arc::new(settings::pages(&config)?);
-    let addresses = bind(&config, &mut listeners, tls.as_ref(), &context, &chat, &pages, &door)?;
+    let addresses =
+        bind(&config, &mut listeners, tls.as_ref(), &Served { context, chat, streams, pages, door: door.clone() })?;
     let server = listeners.run();
     let stop = server.handle();
     let mut server = actix_web::rt::spawn(server);
@@ -219,36 +223,45 @@ async fn serve(config: Config, announce: impl FnOnce(&[SocketAddr], Option<&str>
     Ok(())
 }
 
+/// What every listener serves.
+#[derive(Clone)]
+struct Served {
+    context: Data<Context>,
+    chat: Data<Chat>,
+    streams: Data<Arc<Desk>>,
+    pages: Arc<Pages>,
+    door: Arc<Door>,
+}
+
 /// Binds every address of the configuration.
 fn bind(
     config: &Config,
     listeners: &mut Listeners,
     tls: Option<&Arc<ServerConfig>>,
-    context: &Data<Context>,
-    chat: &Data<Chat>,
-    pages: &Arc<Pages>,
-    door: &Arc<Door>,
+    served: &Served,
 ) -> Result<Vec<SocketAddr>, RunError> {
     let mut bound = Vec::new();
     for listen in &config.server.listen {
         bound.extend(bind_each(listen, |address| {
-            let (context, chat, pages, engine) = (context.clone(), chat.clone(), pages.clone(), door.engine.clone());
+            let served = served.clone();
+            let door = served.door.clone();
             let app = move || {
-                let (pages, engine) = (pages.clone(), engine.clone());
+                let Served { context, chat, streams, pages, door } = served.clone();
                 chat.start_here();
-                api::app(context.clone(), Some(chat.clone()), move |routes| {
-                    if let Some(engine) = &engine {
+                api::app(context, Some(chat), move |routes| {
+                    routes.app_data(streams);
+                    if let Some(engine) = &door.engine {
                         engine.routes(routes);
                     }
                     web::configure(routes, &pages);
                 })
             };
-            listeners.bind(address, tls, app, Door::handler(door))
+            listeners.bind(address, tls, app, Door::handler(&door))
         })?);
     }
     if let Some(listen) = &config.server.metrics_listen {
         bind_each(listen, |address| {
-            let context = context.clone();
+            let context = served.context.clone();
             listeners.bind(address, None, move || api::metrics_app(context.clone()), Door::closed())
         })?;
     }

@@ -295,6 +295,19 @@ mod tests {
     }
 
     #[test]
+    fn a_gateway_has_flags_of_its_own() {
+        let all = ["tertulia", "gateway", "--upstream", "http://a", "--upstream", "wss://b:1", "--balance", "hash"];
+        let Some(Command::Gateway(args)) = Cli::parse_from(all.into_iter().chain(["--read-only"])).command else {
+            panic!("another command");
+        };
+        let config =
+            Config::load(Sources { flags: args.flags(), ..Sources::default() }).expect("a configuration").config;
+        let upstreams: Vec<_> = config.gateway.upstreams.iter().map(ToString::to_string).collect();
+        assert_eq!(upstreams, ["http://a:80", "https://b:1"]);
+        assert!(config.gateway.read_only && config.gateway.balance.as_str() == "hash");
+    }
+
+    #[test]
     fn every_flag_names_a_setting_that_exists() {
         let all = [
             "tertulia",

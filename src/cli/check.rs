@@ -4,14 +4,14 @@
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use deadpool_redis::{Runtime, redis};
 
 use super::serve::files_doubt;
 use super::{Failure, one_line};
-use crate::config::{Config, Loaded, RedisUrl, SECRET_FILE};
+use crate::config::{Config, Loaded, RedisUrl, SECRET_FILE, Upstream};
 use crate::store::{self, OpenError};
 
 /// How long Redis may take to answer.
@@ -36,6 +36,7 @@ pub(super) fn check(loaded: Loaded) -> Result<(), Failure> {
     findings.push(("database", database(&config)));
     findings.push(("redis", config.redis.url.as_ref().map_or_else(|| Works("none: single node".to_owned()), redis)));
     findings.push(("tls", tls(&config)));
+    findings.extend(upstreams(&config).into_iter().map(|finding| ("upstream", finding)));
     findings.extend(config.server.listen.iter().chain(&config.server.metrics_listen).flat_map(|listen| {
         match listen.addresses() {
             Ok(addresses) => addresses.into_iter().map(|it| address(it, listen.tolerates_missing_ipv6())).collect(),
@@ -120,6 +121,30 @@ fn tls(config: &Config) -> Finding {
         Ok(Some(_)) => Works("certificate and key go together".to_owned()),
         Err(error) => Fails(error),
     }
+}
+
+/// Those that a gateway with this configuration would stand in front of, if it names any.
+fn upstreams(config: &Config) -> Vec<Finding> {
+    if !config.gateway.is_set() {
+        return Vec::new();
+    }
+    let reach = |upstream: &Upstream| {
+        let port = (upstream.host.trim_matches(['[', ']']), upstream.port);
+        let addresses = port.to_socket_addrs().map_err(|error| error.to_string())?;
+        let mut last = "its name has no address".to_owned();
+        for address in addresses {
+            match TcpStream::connect_timeout(&address, config.gateway.connect_timeout.0) {
+                Ok(_) => return Ok(()),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(last)
+    };
+    let reached = config.gateway.upstreams.iter().map(|upstream| match reach(upstream) {
+        Ok(()) => Works(format!("{upstream} can be reached")),
+        Err(error) => Doubtful(format!("{upstream} cannot be reached: {error}")),
+    });
+    reached.chain(config.tls_client().err().map(Fails)).collect()
 }
 
 fn address(address: SocketAddr, ipv6_may_be_missing: bool) -> Finding {

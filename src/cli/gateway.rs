@@ -4,13 +4,18 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
-use super::Failure;
 use super::serve::begin;
+use super::{Failure, one_line};
 use crate::RunError;
-use crate::config::{Config, Loaded, LogFormat, SECRET_FILE};
+use crate::config::{Config, ConfigError, Loaded, LogFormat, SECRET_FILE};
 
-pub(super) fn gateway(loaded: Loaded) -> Result<(), Failure> {
-    let config = begin(loaded);
+/// `again` reads the settings once more, as they are then.
+pub(super) fn gateway(
+    loaded: Loaded,
+    again: impl Fn() -> Result<Loaded, ConfigError> + 'static,
+) -> Result<(), Failure> {
+    // One for the client, one for the upstream.
+    let config = begin(loaded, 2);
     if config.makes_secret() {
         return Err(Failure::Usage(format!(
             "the gateway verifies tokens and needs the hubs' secret: set JWT_SECRET, or name with --data-dir the \
@@ -29,7 +34,8 @@ pub(super) fn gateway(loaded: Loaded) -> Result<(), Failure> {
         }
         log::info!("WebSocket proxy started");
     };
-    crate::run_gateway(config, announce).map_err(|error| match error {
+    let again = move || again().map_err(|error| one_line(&error.to_string()));
+    crate::run_gateway(config, again, announce).map_err(|error| match error {
         RunError::Tls(_) | RunError::Policy(_) => Failure::Usage(error.to_string()),
         _ => Failure::Runtime(error.to_string()),
     })

@@ -45,7 +45,11 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         None => with_settings(&[&settings], serve::serve),
         Some(Command::Serve(more)) => with_settings(&[&settings, &more], serve::serve),
-        Some(Command::Gateway(args)) => with_flags(&[&settings, &args.settings], args.flags(), gateway::gateway),
+        Some(Command::Gateway(args)) => {
+            let (file, flags) = named(&[&settings, &args.settings], args.flags());
+            let again = move || load(file.clone(), flags.clone());
+            with_flags(&[&settings, &args.settings], args.flags(), |loaded| gateway::gateway(loaded, again))
+        }
         Some(Command::Migrate(more)) => with_settings(&[&settings, &more], migrate),
         Some(Command::Check(more)) => with_settings(&[&settings, &more], check::check),
         Some(Command::Health(args)) => {
@@ -89,13 +93,19 @@ fn with_flags(
     own: Vec<Flag>,
     command: impl FnOnce(Loaded) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let file = args.iter().rev().find_map(|args| args.config.clone());
-    let loaded = load(file, args.iter().flat_map(|args| args.flags()).chain(own).collect())?;
+    let (file, flags) = named(args, own);
+    let loaded = load(file, flags)?;
     if args.iter().any(|args| args.print_config) {
         print!("{}", loaded.printed);
         return Ok(());
     }
     command(loaded)
+}
+
+/// The file and the flags that the command line names, weakest first.
+fn named(args: &[&SettingArgs], own: Vec<Flag>) -> (Option<PathBuf>, Vec<Flag>) {
+    let file = args.iter().rev().find_map(|args| args.config.clone());
+    (file, args.iter().flat_map(|args| args.flags()).chain(own).collect())
 }
 
 /// Runs `command` on the database that is named, the settings after its name being stronger.

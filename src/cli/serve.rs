@@ -13,7 +13,7 @@ use crate::logging;
 const SPARE_FILES: u64 = 256;
 
 pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
-    let config = begin(loaded);
+    let config = begin(loaded, 1);
     if let Some(url) = &config.redis.url {
         log::warn!("redis.url is set ({url}), but this version runs on a single node and does not use it");
     }
@@ -41,8 +41,9 @@ pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
     })
 }
 
-/// What comes first wherever something is served: the log, and as many open files as there may be.
-pub(super) fn begin(loaded: Loaded) -> Config {
+/// What comes first wherever something is served: the log, and as many open files as there may be. `files`: how many
+/// a connection needs.
+pub(super) fn begin(loaded: Loaded, files: usize) -> Config {
     let Loaded { mut config, file, warnings, .. } = loaded;
     logging::init(&config.log);
     if let Some(path) = file {
@@ -54,7 +55,7 @@ pub(super) fn begin(loaded: Loaded) -> Config {
     if let Some(doubt) = files_doubt(&config) {
         log::warn!("{doubt}");
     }
-    fit_into_files(&mut config);
+    fit_into_files(&mut config, files);
     config
 }
 
@@ -67,8 +68,9 @@ fn open_files() -> io::Result<(u64, NonZeroUsize)> {
 
 /// No more sockets than there may be files, but for some that the database and calls over HTTP need: who comes after them
 /// is told so.
-fn fit_into_files(config: &mut Config) {
+fn fit_into_files(config: &mut Config, files: usize) {
     if let Ok((_, room)) = open_files() {
+        let room = NonZeroUsize::new(room.get() / files).unwrap_or(NonZeroUsize::MIN);
         config.limits.max_connections = Some(config.limits.max_connections.map_or(room, |most| most.min(room)));
     }
 }

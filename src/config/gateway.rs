@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
+use super::sections::Gateway;
 use super::value::Value;
 
 /// Where a hub is: scheme, host and port of its URL. `ws` and `wss` mean `http` and `https`.
@@ -57,6 +58,14 @@ fn upstream(text: &str) -> Option<Upstream> {
     is_bare.then(|| Upstream { host: host.into(), port, is_tls })
 }
 
+impl Gateway {
+    /// Whether anybody has said where the hubs are.
+    pub fn is_set(&self) -> bool {
+        let usual = Upstream { host: "localhost".into(), port: 5000, is_tls: false };
+        self.upstreams != [usual]
+    }
+}
+
 /// By what a gateway chooses the hub for a new connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Balance {
@@ -101,9 +110,9 @@ impl Value for HealthPath {
     }
 }
 
-/// Whom a gateway believes to be one of its hubs over TLS: what `ca` vouches for, or else what the system trusts.
-/// `Err` is one line for a person.
-pub(super) fn tls_client(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+/// Whom a gateway believes to be one of its hubs over TLS: what `ca` vouches for, or else what the system trusts, if that
+/// is needed. `Err` is one line for a person.
+pub(super) fn tls_client(ca: Option<&Path>, is_needed: bool) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     match ca {
         Some(path) => {
@@ -119,6 +128,7 @@ pub(super) fn tls_client(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String>
             }
         }
         // Some of what a system trusts may be unreadable; what is left decides.
+        None if !is_needed => {}
         None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
     }
     let mut client = ClientConfig::builder_with_provider(default_provider().into())
@@ -155,7 +165,7 @@ mod tests {
     fn what_is_no_certificate_is_named() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("not-a.pem");
-        let refusal = || tls_client(Some(&file)).expect_err("refused");
+        let refusal = || tls_client(Some(&file), false).expect_err("refused");
         assert!(refusal().contains("not-a.pem"));
         std::fs::write(&file, "nothing").expect("written");
         assert!(refusal().contains("expected PEM"));

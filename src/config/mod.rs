@@ -15,6 +15,7 @@ mod tls;
 mod url;
 mod value;
 
+use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -133,6 +134,22 @@ impl Config {
         self.database.url.clone().unwrap_or_else(|| DatabaseUrl::in_data_dir(&self.server.data_dir))
     }
 
+    /// The sections, `[gateway]` aside, in which another configuration differs from this one.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let text = |section: &dyn fmt::Debug| format!("{section:?}");
+        // Secrets do not show how they differ.
+        let is_same_secret = self.auth.jwt_secret == other.auth.jwt_secret;
+        let sections = [
+            ("server", text(&self.server) != text(&other.server)),
+            ("tls", text(&self.tls) != text(&other.tls)),
+            ("auth", text(&self.auth) != text(&other.auth) || !is_same_secret),
+            ("socketio", text(&self.socketio) != text(&other.socketio)),
+            ("limits", text(&self.limits) != text(&other.limits)),
+            ("log", text(&self.log) != text(&other.log)),
+        ];
+        sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+
     /// The threads that serve connections.
     pub fn workers(&self) -> usize {
         self.server.workers.map_or_else(usual_workers, NonZeroUsize::get)
@@ -150,7 +167,8 @@ impl Config {
 
     /// What a gateway needs to speak TLS with its upstreams, read from its file. `Err` is one line for a person.
     pub fn tls_client(&self) -> Result<Arc<rustls::ClientConfig>, String> {
-        gateway::tls_client(self.gateway.upstream_ca.as_deref())
+        let is_needed = self.gateway.upstreams.iter().any(|it| it.is_tls);
+        gateway::tls_client(self.gateway.upstream_ca.as_deref(), is_needed)
     }
 
     /// The certificate and the key, if TLS is to be served.

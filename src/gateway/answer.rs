@@ -21,6 +21,8 @@ pub(super) struct AnswerBody {
     gateway: Data<Gateway>,
     /// `None`: it has ended.
     exchange: Option<Exchange>,
+    /// To be told once what came before it has been written.
+    failure: Option<io::Error>,
     lease: Lease,
     lost: LocalBoxFuture<'static, ()>,
     left: LocalBoxFuture<'static, ()>,
@@ -34,6 +36,7 @@ impl AnswerBody {
         Self {
             gateway: gateway.clone(),
             exchange: Some(exchange),
+            failure: None,
             lost: Box::pin(lease.lost()),
             left: Box::pin(async move { left(&caller).await }),
             lease,
@@ -47,14 +50,17 @@ impl AnswerBody {
         self
     }
 
-    fn fail(&mut self, failure: Failure, error: io::Error) -> Poll<Option<io::Result<Bytes>>> {
+    /// The HTTP stack throws away what it has not written yet as soon as it hears of an error, so it hears of it a turn later.
+    fn fail(&mut self, failure: Failure, error: io::Error, cx: &Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         self.exchange = None;
         self.gateway.metrics.count(failure);
         if failure == Failure::UpstreamLost {
             log::warn!("{} ended within an answer: {error}", self.lease.upstream().url());
             self.lease.failed();
         }
-        Poll::Ready(Some(Err(error)))
+        self.failure = Some(error);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -63,6 +69,9 @@ impl Stream for AnswerBody {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        if let Some(error) = this.failure.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let Some(exchange) = &mut this.exchange else { return Poll::Ready(None) };
         match exchange.poll_piece(cx) {
             Poll::Ready(Some(Ok(piece))) => {
@@ -79,12 +88,12 @@ impl Stream for AnswerBody {
                 }
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(error))) => this.fail(Failure::UpstreamLost, error),
+            Poll::Ready(Some(Err(error))) => this.fail(Failure::UpstreamLost, error, cx),
             Poll::Pending if this.lost.as_mut().poll(cx).is_ready() => {
-                this.fail(Failure::UpstreamLost, ErrorKind::TimedOut.into())
+                this.fail(Failure::UpstreamLost, ErrorKind::TimedOut.into(), cx)
             }
             Poll::Pending if this.left.as_mut().poll(cx).is_ready() => {
-                this.fail(Failure::ClientLost, ErrorKind::ConnectionAborted.into())
+                this.fail(Failure::ClientLost, ErrorKind::ConnectionAborted.into(), cx)
             }
             Poll::Pending => Poll::Pending,
         }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::Gateway;
 use super::dial::Stream;
 use super::forward::Forward;
+use super::gate::{CIRCLE, READ_ONLY, READ_ONLY_RETRY_SECS, is_circle};
 use super::handshake::{Answer, Wish, ask};
 use super::limits::Pass;
 use super::metrics::Failure;
@@ -74,11 +75,26 @@ fn admit(gateway: &Gateway, request: &UpgradeRequest) -> Result<Visit, Refusal> 
     let is_socketio = gateway.is_socketio(request.path());
     // Who is moving from polling to a socket is no newcomer.
     let goes_on = is_socketio && sticky::session(request.query()).is_some();
-    if gateway.is_draining() || (gateway.is_read_only() && !goes_on) {
-        let message =
-            if gateway.is_draining() { "The server is restarting" } else { "Nothing new is taken in right now" };
-        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
-        return Err(refused(Failure::ReadOnly, "restarting", refusal.header("retry-after", RETRY_SECS)));
+    let unavailable = |code, message| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+    if gateway.is_draining() {
+        let refusal = unavailable("unavailable", "The server is restarting").header("retry-after", RETRY_SECS);
+        return Err(refused(Failure::ReadOnly, "restarting", refusal));
+    }
+    if gateway.is_read_only() && !goes_on {
+        let refusal = unavailable("read_only", READ_ONLY).header("retry-after", READ_ONLY_RETRY_SECS.to_string());
+        return Err(refused(Failure::ReadOnly, "read_only", refusal));
+    }
+    if is_circle(gateway, knock.headers) {
+        let refusal = Refusal::new(StatusCode::LOOP_DETECTED, "loop_detected", CIRCLE);
+        return Err(refused(Failure::Protocol, "loop_detected", refusal));
+    }
+    // Where nobody has to say who they are, only so many sessions are opened in a while.
+    let limiter = gateway.limiter.as_ref().filter(|_| is_socketio && !goes_on && !gateway.is_exempt(address));
+    if let Some(Err(wait)) = limiter.map(|limiter| limiter.take(address)) {
+        let refusal =
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many sessions from your address");
+        let refusal = refusal.header("retry-after", wait.as_secs().max(1).to_string());
+        return Err(refused(Failure::RateLimited, "rate_limited", refusal));
     }
     let identity = if is_socketio {
         // They say later who they are; a hub asks them.
@@ -141,7 +157,7 @@ async fn reach(
         let not = silent.as_ref().map(|(upstream, _)| upstream);
         let Some(lease) = gateway.pool.lease(affinity, not) else { break };
         log::info!("WebSocket proxy: Connecting to backend {}", url(lease.upstream(), request));
-        match ask_one(&lease, request, forward).await {
+        match ask_one(gateway, &lease, request, forward).await {
             Ok(answer) => return Ok((lease, answer)),
             Err(failure) => {
                 gateway.metrics.count(failure);
@@ -159,9 +175,19 @@ async fn reach(
     ))
 }
 
-async fn ask_one(lease: &Lease, request: &UpgradeRequest, forward: &Forward) -> Result<Answer, Failure> {
+async fn ask_one(
+    gateway: &Gateway,
+    lease: &Lease,
+    request: &UpgradeRequest,
+    forward: &Forward,
+) -> Result<Answer, Failure> {
     let stream = lease.connect().await.map_err(|_| Failure::Connect)?;
-    let wish = Wish { uri: request.uri(), headers: request.headers(), host: lease.upstream().authority().clone() };
+    let wish = Wish {
+        uri: request.uri(),
+        headers: request.headers(),
+        host: lease.upstream().authority().clone(),
+        via: gateway.via.clone(),
+    };
     let asked = async {
         tune(stream.tcp())?;
         ask(stream, wish, forward.headers()).await

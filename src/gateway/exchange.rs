@@ -58,16 +58,14 @@ pub(super) enum Length {
 
 pub(super) struct Exchange {
     io: Stream,
-    /// It had been used before.
-    is_reused: bool,
+    /// It had been used before, and nothing has come back on it yet: it may have ended meanwhile.
+    is_doubtful: bool,
     outgoing: BytesMut,
     incoming: BytesMut,
     /// What is still to come of the request's body.
     body: Option<(Payload, Length)>,
     /// The upstream takes no more of the request.
     is_deaf: bool,
-    /// Something of the answer has come.
-    has_begun: bool,
     /// Another request may follow this one.
     is_kept: bool,
     /// Counts what was sent.
@@ -110,12 +108,11 @@ impl Exchange {
         let body = body.filter(|_| length != Length::None).map(|payload| (payload, length));
         Ok(Self {
             io,
-            is_reused,
+            is_doubtful: is_reused,
             outgoing,
             incoming: BytesMut::new(),
             body,
             is_deaf: false,
-            has_begun: false,
             is_kept: false,
             sent: 0,
             codec: Codec::Head(codec),
@@ -155,10 +152,9 @@ impl Exchange {
                 return Poll::Ready(Ok(head));
             }
             match ready!(self.poll_fill(cx)) {
-                Ok(0) if self.is_reused && !self.has_begun => return Poll::Ready(Err(Trouble::Stale)),
+                Ok(0) | Err(_) if self.is_doubtful => return Poll::Ready(Err(Trouble::Stale)),
                 Ok(0) => return Poll::Ready(Err(Trouble::Lost(ErrorKind::UnexpectedEof.into()))),
-                Ok(_) => self.has_begun = true,
-                Err(_) if self.is_reused && !self.has_begun => return Poll::Ready(Err(Trouble::Stale)),
+                Ok(_) => self.is_doubtful = false,
                 Err(error) => return Poll::Ready(Err(Trouble::Lost(error))),
             }
         }

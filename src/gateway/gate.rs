@@ -24,6 +24,10 @@ use crate::domain::{Identity, Reject};
 /// How long whoever is refused while nothing is taken in should wait, in seconds.
 pub(super) const READ_ONLY_RETRY_SECS: u64 = 10;
 
+pub(super) const READ_ONLY: &str = "Nothing new is taken in for a moment: try again soon";
+
+pub(super) const CIRCLE: &str = "The request went in a circle: an upstream leads back to this gateway";
+
 /// What is left to an address.
 pub(super) struct Quota<'a> {
     limiter: &'a Limiter,
@@ -67,10 +71,8 @@ pub(super) fn admit(
         let detail = "This method is not passed on";
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail));
     }
-    let mut ways = request.headers().get_all(VIA).filter_map(|it| it.to_str().ok());
-    if gateway.via.to_str().is_ok_and(|own| ways.any(|way| way.contains(own))) {
-        let detail = "The request went in a circle: an upstream leads back to this gateway";
-        return Err(Problem::new(StatusCode::LOOP_DETECTED, "loop_detected", detail));
+    if is_circle(gateway, request.headers()) {
+        return Err(Problem::new(StatusCode::LOOP_DETECTED, "loop_detected", CIRCLE));
     }
     if gateway.is_read_only() && changes(gateway, request) {
         gateway.metrics.count(Failure::ReadOnly);
@@ -87,10 +89,15 @@ pub(super) fn admit(
     })
 }
 
+/// Whether a request has been here before.
+pub(super) fn is_circle(gateway: &Gateway, headers: &HeaderMap) -> bool {
+    let mut ways = headers.get_all(VIA).filter_map(|it| it.to_str().ok());
+    gateway.via.to_str().is_ok_and(|own| ways.any(|way| way.contains(own)))
+}
+
 /// The answer to whatever would begin while nothing is taken in.
 pub(super) fn read_only() -> Problem {
-    let detail = "Nothing new is taken in for a moment: try again soon";
-    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "read_only", detail);
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "read_only", READ_ONLY);
     Problem { retry_after_secs: Some(READ_ONLY_RETRY_SECS), ..problem }
 }
 

@@ -18,13 +18,14 @@ use crate::clock;
 
 /// What a client's request says that its upstream is to hear as well. Above all it does not hear of extensions: the
 /// gateway could not follow frames whose meaning they change.
-const PASSED_ON: [HeaderName; 6] = [
+const PASSED_ON: [HeaderName; 7] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::ORIGIN,
     header::USER_AGENT,
     header::ACCEPT_LANGUAGE,
     header::SEC_WEBSOCKET_PROTOCOL,
+    header::VIA,
 ];
 
 /// How much of an answer that opens no socket is passed on, in bytes.
@@ -59,6 +60,8 @@ pub struct Wish<'a> {
     /// The client's.
     pub headers: &'a HeaderMap,
     pub host: HeaderValue,
+    /// Names this gateway among those that the request went through.
+    pub via: HeaderValue,
 }
 
 /// Asks for a socket. `added` are headers beside those of the client.
@@ -112,6 +115,7 @@ fn request(
             head.headers.append(name.clone(), value.clone());
         }
     }
+    head.headers.append(header::VIA, wish.via);
     for (name, value) in added {
         head.headers.insert(name, value);
     }

@@ -1,13 +1,12 @@
 //! Asks every upstream how it is, again and again, and takes those out that are not well.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::dial::Dialer;
@@ -59,26 +58,27 @@ struct Series {
 
 /// Checks for as long as the pool is there. The first round begins at once.
 pub(super) async fn watch(pool: Weak<Pool>) {
-    let mut series: HashMap<usize, Series> = HashMap::new();
+    let mut watched: Vec<(Arc<Upstream>, Series)> = Vec::new();
     let mut next = Instant::now();
+    let mut is_first = true;
     loop {
         let Some(roster) = pool.upgrade().map(|pool| pool.roster()) else { return };
         let health = &roster.settings.health;
         next = (next + health.interval).max(Instant::now());
-        let mut checks = JoinSet::new();
+        // One that is no longer in the list is watched until it has no connection left.
+        watched.retain(|(it, _)| it.connections() > 0 || roster.upstreams.iter().any(|known| Arc::ptr_eq(known, it)));
         for upstream in &roster.upstreams {
-            let (upstream, dialer, health) = (upstream.clone(), roster.settings.dialer.clone(), health.clone());
-            checks.spawn_local(async move {
-                let finding = check(&upstream, &dialer, &health).await;
-                (upstream, finding)
-            });
-        }
-        let id = |upstream: &Arc<Upstream>| Arc::as_ptr(upstream) as usize;
-        series.retain(|known, _| roster.upstreams.iter().any(|it| id(it) == *known));
-        while let Some(checked) = checks.join_next().await {
-            if let Ok((upstream, finding)) = checked {
-                series.entry(id(&upstream)).or_default().take(&upstream, &finding, health);
+            if !watched.iter().any(|(it, _)| Arc::ptr_eq(it, upstream)) {
+                watched.push((upstream.clone(), Series::default()));
             }
+        }
+        let checks = watched.iter().map(|(upstream, _)| check(upstream, &roster.settings.dialer, health));
+        let findings = join_all(checks).await;
+        if std::mem::take(&mut is_first) && !findings.iter().any(|it| matches!(it, Finding::Well)) {
+            log::warn!("no upstream is well: every request gets a 503 until one is");
+        }
+        for ((upstream, series), finding) in watched.iter_mut().zip(findings) {
+            series.take(upstream, &finding, health);
         }
         drop(roster);
         sleep_until(next).await;

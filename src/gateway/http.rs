@@ -11,6 +11,7 @@ use actix_web::http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
     VIA,
 };
+use actix_web::http::uri::Authority;
 use actix_web::http::{Method, StatusCode, Uri, Version};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -48,7 +49,7 @@ const HOP_BY_HOP: [&str; 9] = [
 pub(super) async fn pass_on(request: HttpRequest, payload: web::Payload, gateway: Data<Gateway>) -> HttpResponse {
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let forward = Forward::new(&gateway.authenticator, request.headers(), peer, gateway.is_tls)
-        .with_authority(request.uri().authority().map(|it| it.as_str()));
+        .with_authority(request.uri().authority().map(Authority::as_str));
     let quota = gate::count(&gateway, &request, &forward);
     let admitted = match &quota {
         Some(quota) if quota.is_used_up() => Err(quota.problem()),
@@ -94,18 +95,15 @@ async fn relay(
         let kept_stream = if is_fresh { None } else { idle::take(lease.upstream()).await };
         let is_reused = kept_stream.is_some();
         let stream = match kept_stream {
-            Some(stream) => stream,
-            None => match lease.connect().await {
-                Ok(stream) => stream,
-                Err(_) => {
-                    gateway.metrics.count(Failure::Connect);
-                    failed = Some(lease.upstream().clone());
-                    continue;
-                }
-            },
+            Some(stream) => Ok(stream),
+            None => lease.connect().await,
+        };
+        let Ok(stream) = stream else {
+            gateway.metrics.count(Failure::Connect);
+            failed = Some(lease.upstream().clone());
+            continue;
         };
         let head = head(gateway, request, forward, lease.upstream())?;
-        // A request without a body can be sent again; one with a body is sent on a connection that surely is good.
         let body = if length == Length::None { None } else { payload.take() };
         let mut exchange = Exchange::new(stream, is_reused, head, body, length)
             .map_err(|_| bad_gateway("The request cannot be passed on"))?;

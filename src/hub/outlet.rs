@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use crate::domain::{CloseReason, ConnId, Event, RoomId, Tag, Timestamp};
 
-/// How many wire forms there can be: dialects times what each distinguishes among its sessions.
-pub const WIRE_FORMS: usize = 8;
+/// How many wire forms there can be: dialects times what each distinguishes among its sessions,
+/// and the vocabularies of event streams.
+pub const WIRE_FORMS: usize = 10;
 
 /// The wire form of a connection: an index that its dialect's place in the registry gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

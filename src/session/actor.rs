@@ -10,6 +10,7 @@
 
 pub mod polled;
 mod probe;
+pub mod streamed;
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -33,7 +34,7 @@ use crate::hub::handle::End;
 use crate::transport::io::Io;
 use crate::transport::ws::Opcode;
 use crate::transport::ws::reader::{Frame, Reader};
-use crate::transport::ws::writer::{PING, close_echo, close_frame, frame};
+use crate::transport::ws::writer::{close_echo, close_frame, frame};
 use polled::Polling;
 
 /// How much is read in one piece.
@@ -232,7 +233,7 @@ impl Session {
         if paused && !self.is_paused() {
             cx.waker().wake_by_ref();
         }
-        if self.closing.is_some() && flushed && self.is_fetched() {
+        if self.closing.is_some() && flushed && (self.outbox.is_streamed() || self.is_fetched()) {
             return Poll::Ready(());
         }
         if let Some(closing) = &mut self.closing {
@@ -325,7 +326,7 @@ impl Session {
 
     fn close(&mut self, reason: CloseReason) {
         if self.closing.is_none() {
-            self.outbox.close(close_frame(reason));
+            self.outbox.end(reason);
             self.depart(Ending::closed(reason), true);
             if self.outbox.is_polled() && !polled::shall_still_hear_of(reason) {
                 self.stop_waiting();
@@ -408,7 +409,7 @@ impl Session {
             self.ping_at = self.outbox.sessions().limits().heartbeat_interval.map(|interval| now + interval);
             // Where something waits to be written, a Ping would only wait behind it.
             if self.outbox.queued_bytes() == 0 {
-                self.outbox.post(&PING, false);
+                self.outbox.beat();
             }
         }
     }

@@ -81,6 +81,8 @@ pub enum Carrier {
     WebSocket,
     /// Each is in a packet of Engine.IO, over WebSocket or long polling.
     EngineIo,
+    /// They are the body of an HTTP answer; nothing comes back.
+    Answer,
 }
 
 /// A dialect with its place in the registry.

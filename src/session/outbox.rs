@@ -6,8 +6,10 @@
 //!   leaves of it is still too much, it is thrown away, but for a frame that was written in part, and the connection is
 //!   closed with `slow_consumer`. A client whose socket takes everything is never slow.
 //! - An outbox with an empty queue holds no memory for it.
-//! - A session without a socket is polled: everything is queued, as frames, until a poll takes it (see [`polls`]).
+//! - A session without a socket is polled: everything is queued, as frames, until a poll takes it (see [`polls`]). One that
+//!   only tells is read as the body of an HTTP answer, and what is queued is taken [piece by piece](pieces).
 
+mod pieces;
 mod polls;
 
 use std::cell::RefCell;
@@ -27,7 +29,9 @@ use super::voice::Voice;
 use crate::domain::{CloseReason, Event, Tag, Timestamp};
 use crate::hub::handle::{Backlog, Broadcast, Outlet};
 use crate::transport::io::Io;
-use crate::transport::ws::writer::close_frame;
+use crate::transport::ws::writer::{PING, close_frame};
+pub use pieces::Phrases;
+use pieces::Pieces;
 use polls::Polls;
 pub(super) use polls::Waiting;
 pub use polls::{PollAnswer, PollName, Unserved};
@@ -60,6 +64,7 @@ enum State {
 enum Carrier {
     Socket(Io),
     Polls(Box<Polls>),
+    Pieces(Box<Pieces>),
     Gone,
 }
 
@@ -155,6 +160,22 @@ impl Outbox {
         self.inner.borrow_mut().push(bytes);
     }
 
+    /// Makes the word that tells why the last one. What waits before it is still written.
+    pub(super) fn end(&self, reason: CloseReason) {
+        let farewell = self.inner.borrow().farewell(reason);
+        self.close(farewell);
+        self.inner.borrow().wake_reader();
+    }
+
+    /// Says that the connection lives.
+    pub(super) fn beat(&self) {
+        let beat = match &self.inner.borrow().carrier {
+            Carrier::Pieces(pieces) => Bytes::from_static(pieces.phrases.heartbeat.as_bytes()),
+            _ => PING,
+        };
+        self.post(&beat, false);
+    }
+
     /// Makes `frame` the last one. What waits before it is still written.
     pub(super) fn close(&self, frame: Bytes) {
         let mut inner = self.inner.borrow_mut();
@@ -175,6 +196,7 @@ impl Outbox {
     pub(super) fn hang_up(&self) {
         let mut inner = self.inner.borrow_mut();
         inner.state = State::Gone;
+        inner.wake_reader();
         inner.carrier = Carrier::Gone;
         inner.queue = None;
         inner.waker = None;
@@ -212,7 +234,7 @@ impl Outbox {
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<usize> {
         match &mut self.inner.borrow_mut().carrier {
             Carrier::Socket(io) => io.poll_read(cx, buffer).map(|result| result.map_or(0, |()| buffer.filled().len())),
-            Carrier::Polls(_) => Poll::Pending,
+            Carrier::Polls(_) | Carrier::Pieces(_) => Poll::Pending,
             Carrier::Gone => Poll::Ready(0),
         }
     }
@@ -275,6 +297,10 @@ impl Inner {
                 self.enqueue(frame.clone(), volatile, limits);
                 return self.wake();
             }
+            Carrier::Pieces(_) => {
+                self.enqueue(frame.clone(), volatile, limits);
+                return self.wake_reader();
+            }
             Carrier::Gone => return,
         };
         match io.write(frame) {
@@ -322,10 +348,13 @@ impl Inner {
         true
     }
 
-    /// The client takes less than it is told. One that polls is often between two polls, which says nothing.
+    /// The client takes less than it is told. One that polls is often between two polls, and a piece waits for its turn, which
+    /// says nothing.
     fn is_behind(&self, limits: &SessionLimits) -> bool {
         match self.carrier {
-            Carrier::Polls(_) => self.queue.as_deref().is_some_and(|queue| is_heavy(queue, limits)),
+            Carrier::Polls(_) | Carrier::Pieces(_) => {
+                self.queue.as_deref().is_some_and(|queue| is_heavy(queue, limits))
+            }
             _ => self.blocked,
         }
     }
@@ -349,8 +378,17 @@ impl Inner {
         }
         self.state = State::Closing;
         self.fault = Some(Fault::SlowConsumer);
-        self.push(close_frame(CloseReason::SlowConsumer));
+        self.push(self.farewell(CloseReason::SlowConsumer));
         self.wake();
+        self.wake_reader();
+    }
+
+    /// The last that is told.
+    fn farewell(&self, reason: CloseReason) -> Bytes {
+        match &self.carrier {
+            Carrier::Pieces(pieces) => (pieces.phrases.farewell)(reason),
+            _ => close_frame(reason),
+        }
     }
 
     /// Writes until nothing waits or the socket takes no more.
@@ -358,6 +396,7 @@ impl Inner {
         let io = match &mut self.carrier {
             Carrier::Socket(io) => io,
             Carrier::Polls(_) => return self.answer_poll(),
+            Carrier::Pieces(_) => return self.wake_reader(),
             Carrier::Gone => return,
         };
         let written = match &mut self.queue {
@@ -381,6 +420,7 @@ impl Inner {
             let io = match &mut self.carrier {
                 Carrier::Socket(io) if self.blocked => io,
                 Carrier::Polls(_) => return self.poll_polls(cx),
+                Carrier::Pieces(_) if self.queue.is_some() => return Poll::Pending,
                 _ => return Poll::Ready(()),
             };
             match io.poll_writable(cx) {

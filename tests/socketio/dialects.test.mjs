@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { afterEach } from "node:test";
 import { after, before, test } from "../browser/support/limits.mjs";
 import { Client, closeAll } from "./support/client.mjs";
-import { Hub, people } from "./support/hub.mjs";
+import { Hub, Person, people } from "./support/hub.mjs";
 import { Raw, closeAllRaw } from "./support/raw.mjs";
 
 let hub;
@@ -73,6 +73,39 @@ test("typing and marks cross in all directions", async () => {
   await raw.ask("mark_read", { session_id: room, message_id });
   const status = await talk.hears("message:status", (it) => it.user_id === ana.id);
   assert.deepEqual([status.message_id, status.status], [message_id, "read"]);
+});
+
+test("what another system hands in and reports is heard in the words of each", async () => {
+  const { rui, room: elsewhere, raw, talk, poll } = await meeting();
+  const line = new Person("Line", { org: rui.org, role: "admin" });
+  const [room, contact] = [await hub.room(rui, { kind: "conversation" }), randomUUID()];
+  await raw.ask("join_session", { session_id: room });
+  await talk.joins(room);
+  await poll.enters(room);
+  const said = { conversationId: room, content: "Olá?", senderType: "contact", contactId: contact, externalId: "wamid.1" };
+  const { id } = await hub.as(line, "POST", "/api/v1/messages", said);
+  const inbound = await talk.hears("message:new", (it) => it.id === id);
+  assert.deepEqual([inbound.direction, inbound.sender_type, inbound.sender_id], ["inbound", "contact", contact]);
+  assert.deepEqual([inbound.whatsapp_message_id, inbound.sender_name], ["wamid.1", ""]);
+  assert.equal((await poll.hears("message_received", (it) => it.id === id)).user_id, contact);
+  const frame = await raw.hears("new_message", (it) => it.message_id === id);
+  assert.deepEqual([frame.from_me, frame.contact_id, frame.agent_id], [false, contact, undefined]);
+
+  const answer = await talk.does("send_message", { conversation_id: room, text: "Olá!" });
+  await raw.ask("mark_read", { session_id: room, up_to_seq: 2 });
+  for (const status of ["delivered", "read", "delivered"]) {
+    await hub.as(line, "PUT", `/api/v1/messages/${answer.id}/status`, { status });
+  }
+  const isReport = (it) => it.message_id === answer.id && it.user_id === undefined;
+  for (const status of ["delivered", "read"]) {
+    assert.deepEqual([(await talk.hears("message:status", isReport)).status, (await raw.hears("message_status", isReport)).status], [status, status]);
+  }
+  await hub.send(rui, room, "the last");
+  await talk.hears("message:new", (it) => it.content.text === "the last");
+  assert.equal(talk.heard("message:status").filter(isReport).length, 2, "each is heard once");
+  const now = (await hub.history(rui, room)).find((it) => it.id === answer.id);
+  assert.deepEqual([now.status, now.delivered_at !== null, now.read_at !== null], ["read", true, true]);
+  assert.deepEqual(await hub.history(rui, elsewhere), []);
 });
 
 test("edits, deletions and reactions cross in all directions", async () => {

@@ -149,10 +149,23 @@ impl<S: Read + Write> Client<S> {
         Ok(Some((first, self.take(len))))
     }
 
-    /// The next frame is this one.
+    /// The next message, put together if it comes in fragments, or the next control frame.
+    pub fn message(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+        let Some((first, mut payload)) = self.frame()? else { return Ok(None) };
+        let mut is_whole = first & FIN != 0;
+        while !is_whole {
+            let (next, more) = self.frame()?.expect("the rest of a message, not the end of the stream");
+            assert_eq!(next & !FIN, 0, "a fragment");
+            payload.extend(more);
+            is_whole = next & FIN != 0;
+        }
+        Ok(Some((first | FIN, payload)))
+    }
+
+    /// The next message or control frame is this one.
     #[track_caller]
     pub fn expect(&mut self, first: u8, payload: &[u8]) {
-        let (got, got_payload) = self.frame().unwrap().expect("a frame, not the end of the stream");
+        let (got, got_payload) = self.message().unwrap().expect("a frame, not the end of the stream");
         assert_eq!(got, first);
         assert!(got_payload == payload, "payload of {} instead of {} bytes", got_payload.len(), payload.len());
     }

@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use socket2::{Domain, Socket, Type};
 
 use super::super::Result;
-use super::frames::{self, Frame};
+use super::frames::{self, Message};
 use super::wire::Wire;
 
 /// Everyone asks with the same key; nobody here checks the answer to it.
@@ -79,11 +79,7 @@ impl Connection {
             return Err(format!("cannot connect: {error}").into());
         }
         self.stage = Stage::Upgrading;
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
-        );
-        self.send(request.as_bytes())
+        self.send(request(server, path).as_bytes())
     }
 
     /// Sends at once what the socket takes and keeps the rest for [`Connection::flush`].
@@ -139,6 +135,14 @@ impl Connection {
     }
 }
 
+/// A request for an upgrade.
+pub fn request(server: SocketAddr, path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+    )
+}
+
 /// The length of the head of a response that agrees to the upgrade; `None` while it is not complete.
 pub fn upgraded(bytes: &[u8]) -> Result<Option<usize>> {
     let Some(end) = memmem::find(bytes, b"\r\n\r\n") else {
@@ -150,10 +154,10 @@ pub fn upgraded(bytes: &[u8]) -> Result<Option<usize>> {
     Ok(Some(end + 4))
 }
 
-/// The first frame of what a server sent, and its payload. Servers do not mask.
-pub fn from_server(bytes: &[u8]) -> Result<Option<(Frame, &[u8])>> {
-    Ok(frames::first(bytes)?.map(|frame| {
-        let payload = &bytes[frame.payload.clone()];
-        (frame, payload)
+/// The first message of what a server sent, and the payload of its first frame. Servers do not mask.
+pub fn from_server(bytes: &[u8]) -> Result<Option<(Message, &[u8])>> {
+    Ok(frames::message(bytes)?.map(|message| {
+        let payload = &bytes[message.payload.clone()];
+        (message, payload)
     }))
 }

@@ -140,3 +140,16 @@ fn latency_counts_from_when_a_publish_was_due() {
     assert!(latencies.last().is_some_and(|us| (45_000..1_000_000).contains(us)), "{latencies:?}");
     assert!(latencies.is_sorted());
 }
+
+#[test]
+fn a_burst_is_heard_to_its_end() {
+    let tokens = vec!["token".to_owned(); 2];
+    let mut load = Load::new(Wire::Raw, server(Mistake::None), 2, "room".to_owned(), tokens).unwrap();
+    load.connect(1, 1).unwrap();
+    load.connect(2, 1).unwrap();
+    load.run(Duration::from_millis(100), Pace::Bursts(50.0, 4)).unwrap();
+    load.settle().unwrap();
+    let counts = load.counts();
+    assert!(counts.published >= 8 && counts.published.is_multiple_of(4), "{counts:?}");
+    assert_eq!((counts.received, counts.disorder, load.missing()), (counts.published, 0, 0));
+}

@@ -17,6 +17,9 @@ pub enum Wire {
     SocketIoMessages,
     /// The JSON protocol of centrifuge.
     Centrifuge,
+    /// Plain text of so many bytes, at least as long as a mark, to a server that sends back what it is told.
+    #[allow(dead_code, reason = "what measures the gateway uses it")]
+    Echo(usize),
 }
 
 /// One turn of the talk before a client is in its room: what it says, if anything, and what it then waits for.
@@ -27,7 +30,7 @@ pub struct Step {
 
 impl Wire {
     #[cfg(test)]
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Typing,
         Self::Messages,
         Self::Raw,
@@ -35,6 +38,7 @@ impl Wire {
         Self::SocketIoTyping,
         Self::SocketIoMessages,
         Self::Centrifuge,
+        Self::Echo(70_000),
     ];
 
     fn is_socket_io(self) -> bool {
@@ -43,7 +47,7 @@ impl Wire {
 
     pub fn path(self, room: &str, token: &str) -> String {
         match self {
-            Self::Typing | Self::Messages => format!("/api/v1/ws/messages?token={token}"),
+            Self::Typing | Self::Messages | Self::Echo(_) => format!("/api/v1/ws/messages?token={token}"),
             Self::Raw => format!("/?room={room}&token={token}"),
             Self::SocketIo | Self::SocketIoTyping | Self::SocketIoMessages => {
                 "/socket.io/?EIO=4&transport=websocket".to_owned()
@@ -89,6 +93,7 @@ impl Wire {
                 format!(r#"{{"type":"send_message","payload":{{"session_id":"{room}","text":"{text}"}}}}"#)
             }
             Self::Raw => text,
+            Self::Echo(length) => mark.to_owned() + &"x".repeat(length.saturating_sub(mark.len())),
             Self::SocketIoTyping => {
                 format!(r#"42["typing_start",{{"conversation_id":"{room}","contact_id":"{mark}"}}]"#)
             }
@@ -112,7 +117,7 @@ impl Wire {
 
     /// Whether a publisher hears itself as everyone else does.
     pub fn echoes(self) -> bool {
-        matches!(self, Self::Centrifuge | Self::SocketIoMessages)
+        matches!(self, Self::Centrifuge | Self::SocketIoMessages | Self::Echo(_))
     }
 
     /// Whether a publisher is told, with its mark, that what it said is stored.

@@ -15,9 +15,7 @@ use super::Desk;
 use super::asked::{Asked, Verb, View, Views};
 use super::encode::{self, emit};
 use super::keeping::Keeping;
-use super::merge::Merge;
 use super::namespace;
-use super::offset::Offset;
 use super::rooms::Rooms;
 use super::wording;
 use crate::domain::{
@@ -25,6 +23,8 @@ use crate::domain::{
 };
 use crate::hub::handle::{Backlog, Broadcast, Outlet, WireForm};
 use crate::session::dialect::{Inbound, Misread, Request};
+use crate::session::merge::Merge;
+use crate::session::offset::Offset;
 use crate::session::{Outbox, Speaker};
 
 /// How long a join waits for the store at most, and how much is held meanwhile.

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use super::super::message::since_sent;
 use super::super::object::Object;
 use super::asked::View;
-use super::offset::Offset;
 use super::wording;
 use crate::domain::{
     Deletion, Event, Identity, Mark, MarkKind, Member, Message, MessageStatus, Reaction, Reject, Room, RoomId,
     Timestamp, Typing,
 };
+use crate::session::offset::Offset;
 use crate::transport::ws::Opcode;
 use crate::transport::ws::writer::frame_with;
 

@@ -13,13 +13,13 @@ use uuid::Uuid;
 use super::Desk;
 use super::ear::Ear;
 use super::keeping::Keeping;
-use super::offset::Offset;
 use super::recovery::{self, Attempt};
 use super::socket::HubSocket;
 use crate::clock;
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::{Identity, RecoveryId, Reject};
 use crate::session::member::{Member, Provenance};
+use crate::session::offset::Offset;
 use crate::socketio::{ConnectError, Line, Socket, Visitor};
 
 /// The request that opened a client's session.

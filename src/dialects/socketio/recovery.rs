@@ -1,37 +1,21 @@
 //! Takes a connection up again where its client stopped hearing: in its rooms, after what it missed there.
 //!
 //! All rooms are told together, in the order of the organization's changes, because the client names one place in that
-//! order. First everything up to an end that is fixed before it is read, a page of each room at a time; then the rooms are
-//! joined from there, and what lies between that end and hearing them live is put in order by the [`Ear`].
+//! order. How, stands in [`replay`](crate::session::replay); the last of it is put in order by the [`Ear`].
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::sleep;
 
 use super::Desk;
 use super::asked::{Asked, Verb, Views};
 use super::ear::{Ear, stay};
-use super::offset::Offset;
 use crate::clock;
 use crate::domain::{ConnId, Event, Identity, Recoverable, RecoverableRoom, RecoveryId, Reject, RejectCode, Resume};
-use crate::hub::handle::{Backlog, Outlet as _, Page, Unavailable};
+use crate::hub::handle::{Backlog, Outlet as _, Unavailable};
 use crate::session::Outbox;
+use crate::session::offset::Offset;
+use crate::session::replay::{Left, Listener, Replay};
 use crate::socketio::packet;
-
-/// So many changes are held of all rooms together, and so many at least of each.
-const HELD: usize = 1_024;
-const PAGE: std::ops::RangeInclusive<usize> = 8..=100;
-
-/// What is left for the seam is put in order in memory: it is read again while it is more than this.
-const SEAM: u64 = 256;
-const ROUNDS: usize = 20;
-
-/// How soon a client that reads slowly is looked at again, and a store that did not answer asked again.
-const PAUSE: Duration = Duration::from_millis(20);
-const RETRY: Duration = Duration::from_millis(500);
 
 /// What a client says of the connection that it lost.
 #[derive(Clone, Copy, Debug)]
@@ -52,13 +36,24 @@ pub(super) struct Returning {
     pub(super) sid: String,
 }
 
-/// A room whose changes are being read, from the oldest on.
-struct Source {
-    kept: RecoverableRoom,
-    /// Everything up to here was read.
-    cursor: u64,
-    ahead: VecDeque<(u64, Event)>,
-    more: bool,
+/// Who is told what was missed. `half`: a change that was heard in one view of two.
+struct Hearing<'a> {
+    ear: &'a Ear,
+    half: Option<u64>,
+}
+
+impl Listener for Hearing<'_> {
+    fn replay(&self, event: &Event, pos: u64) {
+        self.ear.replay(event, pos, self.half == Some(pos), clock::now());
+    }
+
+    fn flush(&self) {
+        self.ear.flush();
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.ear.backlog()
+    }
 }
 
 /// Answers the CONNECT, as a connection that goes on where the old one stopped or, where that cannot be, as a new one.
@@ -137,79 +132,12 @@ impl Returning {
         self.outbox.post(&packet::connected(&self.namespace, &self.sid, pid.as_slice()), false);
     }
 
-    /// Tells what was missed after `start`, up to where the rooms stand by then, but for a little. `half`: a change that was
-    /// heard in one view of two. `None`: the client has gone.
+    /// Tells what was missed after `start`. Returns from where the rooms are to be joined. `None`: the client has gone.
     async fn replay(&self, rooms: &[RecoverableRoom], (start, half): (u64, Option<u64>), end: u64) -> Option<u64> {
-        let mut reached = half.map_or(start, |half| half.saturating_sub(1));
-        let mut end = end;
-        for _ in 0..ROUNDS {
-            let mut sources: Vec<_> = rooms.iter().map(|room| Source::new(*room, reached)).collect();
-            while let Some((pos, event)) = self.next(&mut sources, end).await? {
-                self.wait_for_room().await?;
-                self.ear.replay(&event, pos, half == Some(pos), clock::now());
-            }
-            self.ear.flush();
-            reached = reached.max(end);
-            end = self.end(rooms).await?;
-            if end.saturating_sub(reached) <= SEAM {
-                break;
-            }
-        }
-        Some(reached)
-    }
-
-    /// The oldest change that has not been told, up to `end`. Outer `None`: the client has gone.
-    async fn next(&self, sources: &mut [Source], end: u64) -> Option<Option<(u64, Event)>> {
-        let limit = (HELD / sources.len().max(1)).clamp(*PAGE.start(), *PAGE.end());
-        for source in sources.iter_mut().filter(|source| source.ahead.is_empty() && source.more) {
-            source.take(self.page(source, limit).await?);
-        }
-        let oldest = sources.iter_mut().min_by_key(|source| source.ahead.front().map_or(u64::MAX, |(pos, _)| *pos));
-        let is_due = |(pos, _): &(u64, Event)| *pos <= end;
-        Some(oldest.and_then(|source| source.ahead.pop_front_if(|it| is_due(it))))
-    }
-
-    async fn page(&self, source: &Source, limit: usize) -> Option<Page> {
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        loop {
-            match self.desk.hub().changes(source.kept.room, source.cursor, limit).await {
-                Ok(page) => return Some(page),
-                Err(Unavailable) => self.pause(RETRY).await?,
-            }
-        }
-    }
-
-    /// Where the rooms stand now.
-    async fn end(&self, rooms: &[RecoverableRoom]) -> Option<u64> {
-        let Some(room) = rooms.first() else { return Some(0) };
-        loop {
-            match self.desk.hub().may_enter(&self.identity, room.room).await {
-                Ok(access) => return Some(access.last_pos),
-                Err(reject) if reject.code == RejectCode::Unavailable => self.pause(RETRY).await?,
-                // The hub says so when the room is joined.
-                Err(_) => return Some(0),
-            }
-        }
-    }
-
-    async fn wait_for_room(&self) -> Option<()> {
-        loop {
-            match self.ear.backlog() {
-                Backlog::Light => return Some(()),
-                Backlog::Heavy => {
-                    self.ear.flush();
-                    if self.ear.backlog() == Backlog::Heavy {
-                        self.pause(PAUSE).await?;
-                    }
-                }
-                Backlog::Gone => return None,
-            }
-        }
-    }
-
-    async fn pause(&self, span: Duration) -> Option<()> {
-        sleep(span).await;
-        (self.ear.backlog() != Backlog::Gone).then_some(())
+        let listener = Hearing { ear: &self.ear, half };
+        let replay = Replay { hub: self.desk.hub(), identity: &self.identity, listener: &listener };
+        let rooms: Vec<_> = rooms.iter().map(|it| Left { room: it.room, joined_pos: it.joined_pos }).collect();
+        replay.tell(&rooms, half.map_or(start, |half| half.saturating_sub(1)), end).await
     }
 
     fn join(&self, rooms: &[RecoverableRoom], reached: u64) {
@@ -223,17 +151,5 @@ impl Returning {
             let tag = Asked { verb: Verb::Rejoin(room.room), ack: None }.tag();
             self.desk.hub().command(self.conn, command, tag);
         }
-    }
-}
-
-impl Source {
-    fn new(kept: RecoverableRoom, after: u64) -> Self {
-        Self { kept, cursor: after.max(kept.joined_pos), ahead: VecDeque::new(), more: true }
-    }
-
-    fn take(&mut self, page: Page) {
-        self.more = page.more;
-        self.cursor = page.items.last().map_or(self.cursor, |(pos, _)| *pos);
-        self.ahead.extend(page.items);
     }
 }

@@ -24,9 +24,11 @@ fn passed(relay: &mut Relay, stream: &[u8], sizes: &[usize]) -> (Vec<u8>, Vec<Se
     (out, seen, most)
 }
 
+type Message = (Opcode, Vec<u8>);
+
 /// The messages and control frames of a stream, put together by the rules; it must end with a whole frame.
-fn put_together(mut stream: &[u8]) -> Vec<(Opcode, Vec<u8>)> {
-    let (mut all, mut message): (Vec<(Opcode, Vec<u8>)>, Option<(Opcode, Vec<u8>)>) = (Vec::new(), None);
+fn put_together(mut stream: &[u8]) -> Vec<Message> {
+    let (mut all, mut message): (Vec<Message>, Option<Message>) = (Vec::new(), None);
     while !stream.is_empty() {
         let header = Header::parse(stream, false, message.is_some()).expect("a good header").expect("a whole one");
         let (payload, rest) = stream[header.size..].split_at(usize::try_from(header.len).unwrap());
@@ -45,7 +47,8 @@ fn put_together(mut stream: &[u8]) -> Vec<(Opcode, Vec<u8>)> {
 
 #[test]
 fn small_frames_go_on_whole() {
-    let bytes = [frame(Opcode::Text, b"hello"), frame(Opcode::Ping, b""), frame(Opcode::Binary, &[7; HELD])].concat();
+    let bytes =
+        [frame(Opcode::Text, b"hello"), frame(Opcode::Ping, b""), frame(Opcode::Binary, &vec![7; HELD])].concat();
     for size in [1, 2, 9, 1_000, bytes.len()] {
         let mut relay = Relay::default();
         let (out, seen, _) = passed(&mut relay, &bytes, &[size]);
@@ -82,13 +85,15 @@ fn a_frame_of_any_length_goes_on_in_fragments_that_can_be_ended() {
 
 #[test]
 fn a_frame_that_came_in_one_read_is_not_cut() {
-    let bytes = [frame(Opcode::Text, b"a"), frame(Opcode::Binary, &[1; 40_000]), frame(Opcode::Text, b"b")].concat();
+    let bytes =
+        [frame(Opcode::Text, b"a"), frame(Opcode::Binary, &vec![1; 40_000]), frame(Opcode::Text, b"b")].concat();
     assert!(passed(&mut Relay::default(), &bytes, &[]).0 == bytes);
 }
 
 #[test]
 fn fragments_of_the_upstream_stay_fragments_of_one_message() {
-    let mut parts = [frame(Opcode::Text, &[b'a'; 30_000]), frame(Opcode::Continuation, &[b'b'; 30_000])].map(Vec::from);
+    let mut parts =
+        [frame(Opcode::Text, &vec![b'a'; 30_000]), frame(Opcode::Continuation, &vec![b'b'; 30_000])].map(Vec::from);
     parts[0][0] &= 0x7F;
     let bytes = parts.concat();
     let (out, seen, _) = passed(&mut Relay::default(), &bytes, &[20_000]);

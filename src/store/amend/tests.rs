@@ -1,4 +1,4 @@
-//! Amendments that are run again after a commit of which nobody knew how it ended.
+//! Amendments, and marks, that are run again after a commit of which nobody knew how it ended.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use super::super::connection::Purpose;
 use super::super::people;
 use super::*;
 use crate::domain::{
-    Author, Content, Direction, Draft, Idempotency, Identity, MemberChange, MemberRole, Message, MessageId,
+    Author, Content, Direction, Draft, Idempotency, Identity, MarkKind, MemberChange, MemberRole, Message, MessageId,
     MessageStatus, MessageType, Report, Role, RoomChange, RoomDraft, RoomKind, Scopes, SenderType,
 };
-use crate::hub::ports::{Authority, Change, NewMessage, NewRoom, Reach, Ticket, Write};
+use crate::hub::ports::{Authority, Change, NewMark, NewMessage, NewRoom, Reach, Ticket, Write};
 
 struct Bench {
     connection: Connection,
@@ -184,6 +184,22 @@ fn a_report_is_taken_once_and_told_again() {
             assert!(matches!(amended, Amended::Reported { status: Read, .. }), "{amended:?}");
             assert_eq!(pos, None);
         }
+    }
+}
+
+#[test]
+fn a_mark_is_told_again_with_what_it_could_have_moved() {
+    let mut bench = Bench::new();
+    let room = bench.room();
+    let message = bench.send(room);
+    let mark = NewMark { room, kind: MarkKind::Read, user: user(2), seq: Some(1), message: None };
+    for (by, care, expected) in
+        [(2, Care::Careful, true), (2, Care::Again, true), (2, Care::Careful, false), (3, Care::Careful, false)]
+    {
+        let mut jobs = bench.jobs(vec![Change::Mark(NewMark { user: user(by), ..mark.clone() })]);
+        let verdicts = batch::run(&mut bench.connection, &mut bench.memory, &mut jobs, care).unwrap();
+        let [Verdict::Mark { mark, .. }] = &verdicts[..] else { panic!("{verdicts:?}") };
+        assert_eq!((mark.message, mark.moved), (message.id, expected.then_some(message.id)), "{by} {care:?}");
     }
 }
 

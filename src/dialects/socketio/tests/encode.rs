@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::dialects::socketio::encode::{acknowledge, emit, reject, sent, told};
-use crate::dialects::socketio::offset::Offset;
 use crate::domain::{ContactId, Deletion, Mark, MarkKind, Reaction, Reactions, Room, RoomKind, Typing};
+use crate::session::offset::Offset;
 
 fn packets(event: &Event, view: View, pos: Option<u64>) -> Vec<String> {
     let told = told(event, view, pos.map(|pos| Offset { pos, half: false }), AT);

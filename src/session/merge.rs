@@ -11,27 +11,38 @@ use smallvec::SmallVec;
 use crate::domain::RoomId;
 
 #[derive(Debug)]
-pub(super) struct Merge {
+pub struct Merge {
     rooms: BTreeSet<RoomId>,
     frames: BTreeMap<u64, SmallVec<[Bytes; 1]>>,
+    count: usize,
 }
 
 impl Merge {
-    pub(super) fn of(rooms: impl Iterator<Item = RoomId>) -> Self {
-        Self { rooms: rooms.collect(), frames: BTreeMap::new() }
+    pub fn of(rooms: impl Iterator<Item = RoomId>) -> Self {
+        Self { rooms: rooms.collect(), frames: BTreeMap::new(), count: 0 }
     }
 
-    pub(super) fn add(&mut self, pos: u64, frame: Bytes) {
+    pub fn add(&mut self, pos: u64, frame: Bytes) {
         self.frames.entry(pos).or_default().push(frame);
+        self.count += 1;
+    }
+
+    /// How many frames wait here.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// A room has come up to date. Returns whether all have.
-    pub(super) fn is_complete_without(&mut self, room: RoomId) -> bool {
+    pub fn is_complete_without(&mut self, room: RoomId) -> bool {
         self.rooms.remove(&room);
         self.rooms.is_empty()
     }
 
-    pub(super) fn into_frames(self) -> impl Iterator<Item = (u64, Bytes)> {
+    pub fn into_frames(self) -> impl Iterator<Item = (u64, Bytes)> {
         self.frames.into_iter().flat_map(|(pos, frames)| frames.into_iter().map(move |frame| (pos, frame)))
     }
 }

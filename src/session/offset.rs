@@ -6,16 +6,16 @@ use smallvec::SmallVec;
 const HALF: u8 = b'.';
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Offset {
-    pub(super) pos: u64,
+pub struct Offset {
+    pub pos: u64,
     /// The change with this `pos` was heard in the words of conversations, and not yet in those of rooms: a client that hears
     /// of a room in both is told of it twice, and may be cut off in between.
-    pub(super) half: bool,
+    pub half: bool,
 }
 
 impl Offset {
     /// In base 36.
-    pub(super) fn write(self, out: &mut Vec<u8>) {
+    pub fn write(self, out: &mut Vec<u8>) {
         let mut digits = SmallVec::<[u8; 13]>::new();
         let mut rest = self.pos;
         loop {
@@ -32,7 +32,7 @@ impl Offset {
         }
     }
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_suffix(char::from(HALF));
         let pos = u64::from_str_radix(digits.unwrap_or(text), 36).ok().filter(|_| !text.starts_with('+'))?;
         Some(Self { pos, half: digits.is_some() })

@@ -1,0 +1,40 @@
+//! The gateway as its clients and its upstreams meet it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+#[path = "../support/client.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod client;
+#[path = "../support/echo.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod direct;
+
+mod ends;
+mod process;
+mod sockets;
+mod through;
+mod upstream;
+
+use std::time::{Duration, Instant};
+
+/// The tests of RFC 6455 that the transport has, through a gateway.
+#[path = "../transport/protocol.rs"]
+mod protocol;
+
+/// As those tests name what they stand on.
+mod support {
+    pub(crate) use crate::client;
+    pub mod echo {
+        pub(crate) use crate::through::EchoServer;
+    }
+}
+
+/// Waits until `done`, for as long as a slow machine may need.
+#[track_caller]
+fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never came true: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,121 @@
+//! Who is let through: tokens, limits, and a gateway that takes nothing new in.
+
+use std::time::Duration;
+
+use tertulia::domain::{OrgId, Role};
+
+use crate::hub::{Hub, Person, fresh_id};
+use crate::process::Gateway;
+use crate::upstream::Upstream;
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+#[test]
+fn bad_tokens_end_here_and_everything_else_is_for_the_hub() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&[upstream.url()], &[]);
+    let person = Person::new(OrgId(fresh_id()), Role::Member, "Ana");
+    for token in [person.token_of_past(Duration::from_hours(1)), "a.b.c".to_owned(), format!("{}x", person.token())] {
+        let answer = gateway.ask("GET", "/api/v1/chat/rooms", &bearer(&token));
+        assert_eq!(answer.status, 401, "{answer:?}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        assert_eq!(gateway.get(&format!("/api/v1/chat/rooms?token={token}")).status, 401);
+    }
+    assert_eq!(upstream.asked(), 0);
+    let passes = [
+        gateway.ask("GET", "/api/v1/chat/rooms", &bearer(&person.token())),
+        gateway.ask("GET", "/api/v1/chat/rooms", &bearer("tk_some-key")),
+        gateway.get("/api/v1/chat/rooms"),
+        gateway.ask("POST", "/api/v1/auth/refresh", &(bearer("a.b.c") + "Content-Length: 0\r\n")),
+        gateway.ask("GET", "/docs", &bearer("a.b.c")),
+    ];
+    assert!(passes.iter().all(|it| it.status == 200), "{passes:?}");
+    assert_eq!(gateway.metric("auth_failures_total{reason=\"token_expired\"}"), Some(2.0));
+    assert_eq!(gateway.metric("websocket_proxy_errors_total{reason=\"unauthorized\"}"), Some(6.0));
+}
+
+#[test]
+fn a_page_that_may_ask_can_read_why_it_may_not() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&[upstream.url()], &["--allowed-origin", "https://app.example.com"]);
+    let ask = |origin: &str| gateway.ask("GET", "/api/v1/x", &format!("{}Origin: {origin}\r\n", bearer("a.b.c")));
+    let answer = ask("https://app.example.com");
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (401, Some("https://app.example.com")));
+    let answer = ask("https://evil.example.com");
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (401, None));
+}
+
+#[test]
+fn an_address_that_asks_too_often_is_told_when_to_come_again() {
+    let upstream = Upstream::start();
+    let settings = ["--set", "limits.requests_per_ip=3/1h", "--trusted-proxy", "127.0.0.1"];
+    let gateway = Gateway::start(&[upstream.url()], &settings);
+    let ask = |from: &str| gateway.ask("GET", "/api/v1/x", &format!("X-Forwarded-For: {from}\r\n"));
+    for left in ["2", "1", "0"] {
+        let answer = ask("203.0.113.9");
+        assert_eq!((answer.status, answer.header("ratelimit-remaining")), (200, Some(left)));
+    }
+    let answer = ask("203.0.113.9");
+    assert_eq!(answer.status, 429);
+    assert!(answer.body.contains("\"code\":\"rate_limited\""), "{answer:?}");
+    let wait: u64 = answer.header("retry-after").and_then(|it| it.parse().ok()).expect("a number of seconds");
+    assert!((1..=1200).contains(&wait), "{wait}");
+    assert_eq!(ask("203.0.113.10").status, 200, "another address has its own");
+    assert_eq!(gateway.ask("GET", "/page", "X-Forwarded-For: 203.0.113.9\r\n").status, 200, "pages do not count");
+    let opening = "X-Forwarded-For: 203.0.113.9\r\n";
+    assert_eq!(gateway.ask("GET", "/socket.io/?EIO=4&transport=polling", opening).status, 429);
+}
+
+#[test]
+fn nothing_new_is_taken_in_for_a_deployment() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&[upstream.url()], &["--read-only"]);
+    for (method, path) in
+        [("POST", "/api/v1/x"), ("DELETE", "/api/v1/x"), ("GET", "/socket.io/?EIO=4&transport=polling")]
+    {
+        let answer = gateway.ask(method, path, "");
+        assert_eq!(answer.status, 503, "{method} {path}: {answer:?}");
+        assert!(answer.body.contains("\"code\":\"read_only\"") && answer.header("retry-after").is_some(), "{answer:?}");
+    }
+    assert_eq!(upstream.asked(), 0);
+    let goes_on = [
+        gateway.get("/api/v1/x"),
+        gateway.ask("OPTIONS", "/api/v1/x", ""),
+        gateway.ask("POST", "/socket.io/?EIO=4&transport=polling&sid=abc", "Content-Length: 0\r\n"),
+    ];
+    assert!(goes_on.iter().all(|it| it.status == 200), "{goes_on:?}");
+    let health = gateway.get("/health");
+    assert!(health.status == 200 && health.body.contains("\"read_only\":true"), "{health:?}");
+    assert_eq!(gateway.get("/health/ready").status, 503, "a balancer before it sends nobody");
+}
+
+#[test]
+fn a_key_is_the_hubs_to_judge() {
+    let hub = Hub::start(&[]);
+    let gateway = Gateway::start(&[hub.url("")], &[]);
+    let organization = OrgId(fresh_id());
+    let person = Person::new(organization, Role::Admin, "Ana");
+    // The first token makes the person known.
+    let seen = gateway.ask("GET", "/api/v1/auth/me", &bearer(&person.token()));
+    assert_ne!(seen.status, 401, "{seen:?}");
+    let unknown = gateway.ask("GET", "/api/v1/chat/rooms", &bearer("tk_not-a-key-that-there-is"));
+    assert_eq!(unknown.status, 401);
+    assert_eq!(gateway.metric("websocket_proxy_errors_total{reason=\"unauthorized\"}"), Some(0.0), "the hub said so");
+}
+
+#[test]
+fn a_gateway_does_not_make_up_a_secret() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tertulia"))
+        .env_clear()
+        .current_dir(dir.path())
+        .args(["gateway", "--listen", "127.0.0.1:0"])
+        .output()
+        .expect("the binary");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.lines().last().is_some_and(|line| line.contains("JWT_SECRET")), "{said}");
+    assert!(!dir.path().join("data").exists(), "nothing was made");
+}

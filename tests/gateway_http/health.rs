@@ -1,0 +1,82 @@
+//! Upstreams that are taken out and in again.
+
+use std::sync::atomic::Ordering;
+
+use crate::client::{Client, dial};
+use crate::eventually;
+use crate::hub::Hub;
+use crate::process::{Gateway, reply};
+use crate::upstream::{Upstream, nobody};
+
+#[test]
+fn one_that_is_not_well_gets_nothing_until_it_is() {
+    let (one, two) = (Upstream::start(), Upstream::start());
+    let gateway = Gateway::start(&[one.url(), two.url()], &[]);
+    let gauge = format!("upstream_healthy{{upstream=\"{}\"}}", one.url());
+    assert_eq!(gateway.metric(&gauge), Some(1.0), "an upstream starts healthy");
+    one.state.is_unwell.store(true, Ordering::Relaxed);
+    eventually("it is taken out", || gateway.metric(&gauge) == Some(0.0));
+    let before = one.asked();
+    for _ in 0..6 {
+        assert_eq!(gateway.get("/").status, 200);
+    }
+    assert_eq!((one.asked(), two.asked()), (before, 6));
+    assert_eq!(gateway.get("/health").status, 200, "one is enough");
+    one.state.is_unwell.store(false, Ordering::Relaxed);
+    eventually("it is taken in", || gateway.metric(&gauge) == Some(1.0));
+    for _ in 0..6 {
+        assert_eq!(gateway.get("/").status, 200);
+    }
+    assert!(one.asked() > before);
+}
+
+#[test]
+fn a_hub_that_hangs_is_taken_out_and_what_it_was_asked_is_answered() {
+    let (hub, other) = (Hub::start(&[]), Hub::start(&[]));
+    let settings = ["--balance", "round-robin", "--set", "gateway.answer_timeout=60s"];
+    let gateway = Gateway::start(&[hub.url(""), other.url("")], &settings);
+    assert_eq!(gateway.get("/api/v1/auth/health").status, gateway.get("/api/v1/auth/health").status);
+    hub.signal("STOP");
+    // One of two waits for the hub that hangs, and is told as soon as that is known.
+    let mut clients: Vec<_> = (0..2).map(|_| Client::over(dial(gateway.address))).collect();
+    for client in &mut clients {
+        client.send(b"GET /api/v1/ws/stats HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    let mut statuses: Vec<_> = clients.iter_mut().map(|client| reply(client.response()).status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [401, 502]);
+    let health = gateway.get("/health");
+    assert!(health.status == 200 && health.body.contains("\"healthy\":false"), "{health:?}");
+    hub.signal("CONT");
+    eventually("it is taken in again", || !gateway.get("/health").body.contains("\"healthy\":false"));
+}
+
+#[test]
+fn a_gateway_without_upstreams_says_so_early_and_runs() {
+    let gateway = Gateway::start(&[nobody()], &[]);
+    eventually("it warns", || gateway.log().contains("no upstream is well"));
+    eventually("it is not well", || gateway.get("/health").status == 503);
+    assert_eq!(gateway.get("/health/ready").status, 503);
+    assert_eq!(gateway.get("/health/live").status, 200);
+    assert_eq!(gateway.ask("POST", "/health", "Content-Length: 0\r\n").status, 405);
+}
+
+#[test]
+fn every_metric_is_there_from_the_start() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&[upstream.url()], &[]);
+    let text = gateway.get("/metrics").body;
+    for name in [
+        "websocket_proxy_connections_total 0",
+        "websocket_proxy_connections 0",
+        "websocket_proxy_messages_total{direction=\"client_to_backend\"} 0",
+        "websocket_proxy_messages_total{direction=\"backend_to_client\"} 0",
+        "websocket_proxy_latency_ms_count 0",
+        "websocket_proxy_errors_total{reason=\"connect\"} 0",
+        "websocket_proxy_errors_total{reason=\"upstream_lost\"} 0",
+        "http_proxy_responses_total{status=\"2xx\"} 0",
+    ] {
+        assert!(text.lines().any(|line| line == name), "{name} in\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+}
