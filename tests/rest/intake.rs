@@ -130,7 +130,7 @@ fn two_hubs_on_one_database_know_each_others_keys() {
     let (one, two) = (Hub::start(&settings), Hub::start(&settings));
     let us = company(&one);
     let room = us.agent.room("conversation", &[]);
-    let elsewhere = Caller::new(&two, us.agent.person.clone());
+    let elsewhere = Caller::new(&two, us.agent.person);
     let body = json!({"conversationId": room, "content": "once"});
     let named = |who: &Caller<'_>| who.ask("POST", HAND_IN, &[("Idempotency-Key", "k")], Some(&body));
     let first = named(&us.agent).is(201);
