@@ -95,13 +95,6 @@ impl Hub {
         signal(self.process.as_ref().expect("a running hub").id(), name);
     }
 
-    /// Sends the process a signal by its name.
-    pub fn signal(&self, name: &str) {
-        let id = self.process.as_ref().expect("a running hub").id();
-        let sent = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status();
-        assert!(sent.expect("the command kill").success());
-    }
-
     /// How the process ended by itself.
     pub fn ended(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("a running hub");
