@@ -10,6 +10,9 @@ mod chat;
 #[path = "../support/client.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod client;
+#[path = "../support/echo.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod echo;
 #[path = "../support/hub.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod hub;
@@ -22,6 +25,8 @@ mod deaths;
 mod guest;
 mod house;
 mod many;
+mod rfc6455;
+mod rfc6455_cases;
 mod slow;
 
 use std::time::{Duration, Instant};
