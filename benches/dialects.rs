@@ -21,6 +21,7 @@ fn frames(dialect: &str) -> Vec<(&'static str, String)> {
     match dialect {
         "messages" => messages(),
         "socketio" => socketio(),
+        "status" => status(),
         other => panic!("what do clients say in {other}? Put it here"),
     }
 }
@@ -46,6 +47,15 @@ fn messages() -> Vec<(&'static str, String)> {
         ("edit", frame("edit_message", in_room(&format!(r#","message_id":"{id}","text":"{words}""#)))),
         ("delete", frame("delete_message", in_room(&format!(r#","message_id":"{id}""#)))),
         ("react", frame("react", in_room(&format!(r#","message_id":"{id}","emoji":"👍""#)))),
+    ]
+}
+
+fn status() -> Vec<(&'static str, String)> {
+    let frame = |kind: &str, rest: &str| format!(r#"{{"type":"{kind}","conversationId":"{}"{rest}}}"#, support::room());
+    vec![
+        ("ping", r#"{"type":"ping"}"#.into()),
+        ("join", frame("subscribe", r#","afterSeq":4711"#)),
+        ("leave", frame("unsubscribe", "")),
     ]
 }
 

@@ -36,11 +36,11 @@ fn the_gateway_is_held_against_nginx() {
 
 #[test]
 fn what_is_added_is_told_in_milliseconds() {
-    let page = written(vec![visit(
-        Workload::Latency,
-        Way::Gateway,
-        &[("added_p50_us", 80.0), ("added_p99_us", 1200.0), ("p50_us", 150.0), ("p99_us", 1900.0)],
-    )]);
+    let gateway = [("added_p50_us", 80.0), ("added_p99_us", 1200.0), ("p50_us", 150.0), ("p99_us", 1900.0)];
+    let direct = [("added_p50_us", 0.0), ("added_p99_us", 0.0), ("p50_us", 70.0), ("p99_us", 700.0)];
+    let latency = |way, figures: &[(&str, f64)]| visit(Workload::Latency, way, figures);
+    let page = written(vec![latency(Way::Gateway, &gateway), latency(Way::Direct, &direct)]);
+    assert!(row(&page, "| direct |").contains("| 0.07 | 0.70 | 0.00 | – | 0.00 | – |"), "nothing to divide by: {page}");
     assert!(row(&page, "| added to a round trip, p50 |").contains("| 0.08 ms | 0.08 ms | met |"), "{page}");
     assert!(row(&page, "| added to a round trip, p99 |").contains("| 1.20 ms | 1.20 ms | **not met** |"), "{page}");
     assert!(row(&page, "| Tertulia's gateway |").contains("| 0.15 | 1.90 | 80.0 | – | 1,200 | – |"), "{page}");

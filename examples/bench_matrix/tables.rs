@@ -240,7 +240,7 @@ pub fn rows<S: Named>(
             let _ = write!(table, " {} |", spread(summary, column.over));
             if column.compared {
                 let own = measured.summary(workload, hub, column.figure);
-                let ratio = own.zip(summary).filter(|_| server.name() != hub.name());
+                let ratio = own.zip(summary).filter(|(_, it)| server.name() != hub.name() && it.median > 0.0);
                 let ratio = ratio.map_or_else(|| "–".to_owned(), |(own, it)| format!("{:.2}", own.median / it.median));
                 let _ = write!(table, " {ratio} |");
             }

@@ -21,8 +21,8 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// How long a client should wait that finds the hub full.
 const FULL_RETRY_SECS: u64 = 5;
 
-/// The longest place in the order of changes that anyone names, in bytes.
-const MAX_ID: usize = 64;
+/// Stands for an id that is no text.
+const UNREADABLE: &str = "?";
 
 /// What there is here, for the description of the API.
 #[derive(utoipa::OpenApi)]
@@ -96,8 +96,9 @@ async fn stream(
         });
     }
     let query = Query::read(request.query_string())?;
-    let header = request.headers().get(LAST_EVENT_ID).and_then(|it| it.to_str().ok());
-    let last_event_id = header.or(query.last_event_id.as_deref()).map(|id| id.get(..MAX_ID).unwrap_or(id));
+    // What is no text was never told anyone.
+    let header = request.headers().get(LAST_EVENT_ID).map(|it| it.to_str().unwrap_or(UNREADABLE));
+    let last_event_id = header.or(query.last_event_id.as_deref());
     let wanted = Wanted {
         rooms: query.rooms,
         dialect: query.dialect.as_deref(),

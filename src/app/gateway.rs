@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_server::ServerHandle;
 use actix_web::http::header::HeaderValue;
 use actix_web::web::Data;
 use tokio::signal::unix::{SignalKind, signal};
@@ -77,15 +78,24 @@ async fn serve(
         }
     }
     gateway.draining.store(true, Ordering::Relaxed);
-    stop.pause().await;
+    tokio::select! {
+        () = wind_down(&gateway, &stop) => {}
+        _ = terminate.recv() => log::warn!("a second signal: stopping at once"),
+        _ = interrupt.recv() => log::warn!("a second signal: stopping at once"),
+    }
+    log::info!("stopped");
+    Ok(())
+}
+
+/// Takes nobody in, tells the sockets, and waits for the answers that are on their way.
+async fn wind_down(gateway: &Gateway, server: &ServerHandle) {
+    server.pause().await;
     let open = gateway.tunnels.open();
     let left = gateway.tunnels.drain().await;
     if left > 0 {
         log::info!("{left} of {open} clients did not complete their closing handshake");
     }
-    stop.stop(true).await;
-    log::info!("stopped");
-    Ok(())
+    server.stop(true).await;
 }
 
 /// Takes over what can change while connections are open. `running`: the settings of the start.

@@ -27,3 +27,16 @@ pub(super) fn desk(
     let admit = Box::new(move |address, origin| admission.let_in(address, origin));
     Data::new(Desk::new(club.clone(), registry, sessions, admit, rules))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::dialects::{Options, registry};
+    use crate::hub::handle::WIRE_FORMS;
+    use crate::sse::wire_forms;
+
+    #[test]
+    fn there_are_wire_forms_for_all_vocabularies() {
+        let options = Options { max_text_bytes: 1, message_ids: crate::clock::message_id, socketio_path: "/" };
+        assert!(wire_forms(registry(&options)) <= WIRE_FORMS);
+    }
+}

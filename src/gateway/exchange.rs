@@ -77,8 +77,9 @@ pub(super) struct Exchange {
 /// How the answer is read.
 enum Codec {
     Head(ClientCodec),
-    /// By its length, or in chunks.
-    Framed(ClientPayloadCodec),
+    /// So many bytes more. Counted here, as the codec takes an answer that speaks of an upgrade for one without a body.
+    Counted(u64),
+    Chunked(ClientPayloadCodec),
     UntilEnd,
     Nothing,
 }
@@ -202,7 +203,8 @@ impl Exchange {
                 self.is_kept = false;
                 Codec::UntilEnd
             }
-            _ => Codec::Framed(codec.into_payload_codec()),
+            Length::Exactly(bytes) => Codec::Counted(bytes),
+            Length::Open => Codec::Chunked(codec.into_payload_codec()),
         };
         length
     }
@@ -220,8 +222,16 @@ impl Exchange {
                 Codec::UntilEnd if !self.incoming.is_empty() => {
                     return Poll::Ready(Some(Ok(self.incoming.split().freeze())));
                 }
-                Codec::UntilEnd => {}
-                Codec::Framed(codec) => match codec.decode(&mut self.incoming).map_err(io::Error::other)? {
+                Codec::Counted(left) if !self.incoming.is_empty() => {
+                    let here = usize::try_from(*left).map_or(self.incoming.len(), |left| left.min(self.incoming.len()));
+                    *left -= here as u64;
+                    if *left == 0 {
+                        self.codec = Codec::Nothing;
+                    }
+                    return Poll::Ready(Some(Ok(self.incoming.split_to(here).freeze())));
+                }
+                Codec::UntilEnd | Codec::Counted(_) => {}
+                Codec::Chunked(codec) => match codec.decode(&mut self.incoming).map_err(io::Error::other)? {
                     Some(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
                     Some(None) => {
                         self.codec = Codec::Nothing;

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::AsyncReadExt as _;
 
 use super::dial::Stream;
 use crate::clock;
@@ -81,7 +82,8 @@ pub async fn ask(
     let head = framed.next().await.ok_or(ErrorKind::UnexpectedEof)?.map_err(io::Error::other)?;
     if head.status != StatusCode::SWITCHING_PROTOCOLS {
         let headers = head.headers().clone();
-        return Ok(Answer::Refused { status: head.status, headers, body: body(framed).await });
+        let body = body(framed, &headers).await;
+        return Ok(Answer::Refused { status: head.status, headers, body });
     }
     let is = |name: HeaderName, value: &[u8]| {
         head.headers().get(name).is_some_and(|it| it.as_bytes().trim_ascii().eq_ignore_ascii_case(value))
@@ -126,17 +128,24 @@ fn request(
 }
 
 /// The body of an answer; of one that is too long or that breaks off, what there is of it.
-async fn body(framed: Framed<Stream, ClientCodec>) -> Bytes {
+async fn body(framed: Framed<Stream, ClientCodec>, headers: &HeaderMap) -> Bytes {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.trim().parse::<usize>().ok());
     let mut body = BytesMut::new();
-    if framed.codec_ref().message_type() == MessageType::None {
-        return body.freeze();
-    }
-    let mut framed = framed.into_map_codec(ClientCodec::into_payload_codec);
-    while let Some(Ok(Some(chunk))) = framed.next().await {
-        let room = MAX_BODY - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if body.len() == MAX_BODY {
-            break;
+    if let Some(length) = length.filter(|_| !headers.contains_key(header::TRANSFER_ENCODING)) {
+        // Counted here, as the codec takes an answer that speaks of an upgrade for one without a body.
+        let length = length.min(MAX_BODY);
+        let mut parts = framed.into_parts();
+        body = parts.read_buf;
+        while body.len() < length && matches!(parts.io.read_buf(&mut body).await, Ok(1..)) {}
+        body.truncate(length);
+    } else if framed.codec_ref().message_type() != MessageType::None {
+        let mut framed = framed.into_map_codec(ClientCodec::into_payload_codec);
+        while let Some(Ok(Some(chunk))) = framed.next().await {
+            let room = MAX_BODY - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if body.len() == MAX_BODY {
+                break;
+            }
         }
     }
     body.freeze()

@@ -8,8 +8,8 @@ use actix_http::RequestHead;
 use actix_web::body::{BodyStream, BoxBody, MessageBody as _, SizedStream};
 use actix_web::dev::Payload;
 use actix_web::http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
-    VIA,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING, VIA,
 };
 use actix_web::http::uri::Authority;
 use actix_web::http::{Method, StatusCode, Uri, Version};
@@ -215,9 +215,14 @@ fn head(
         let is_ours = Forward::replaces(name) || [EXPECT, CONTENT_LENGTH].contains(name);
         // The answer tells the session's name, which has to be read.
         let is_hidden = opens_session && *name == ACCEPT_ENCODING;
-        if !is_ours && !is_hidden && !is_hop_by_hop(name, &named) {
+        if !is_ours && !is_hidden && *name != COOKIE && !is_hop_by_hop(name, &named) {
             head.headers.append(name.clone(), value.clone());
         }
+    }
+    // HTTP/2 may send them in pieces (RFC 9113, section 8.2.3).
+    let cookies: Vec<_> = request.headers().get_all(COOKIE).map(HeaderValue::as_bytes).collect();
+    if let Some(cookies) = HeaderValue::from_bytes(&cookies.join(&b"; "[..])).ok().filter(|it| !it.is_empty()) {
+        head.headers.insert(COOKIE, cookies);
     }
     head.headers.insert(HOST, upstream.authority().clone());
     head.headers.append(VIA, gateway.via.clone());

@@ -361,10 +361,11 @@ impl Inner {
 
     /// A frame that waits alone is let through whatever its size.
     fn has_room_for(&self, frame: &Bytes, limits: &SessionLimits) -> bool {
+        let slack = if let Carrier::Pieces(pieces) = &self.carrier { pieces.slack() } else { 1 };
         self.queue.as_ref().is_none_or(|queue| {
             queue.is_empty()
-                || (queue.bytes().saturating_add(frame.len()) <= limits.queue_bytes
-                    && queue.len() < limits.queue_frames)
+                || (queue.bytes().saturating_add(frame.len()) <= limits.queue_bytes.saturating_mul(slack)
+                    && queue.len() < limits.queue_frames.saturating_mul(slack))
         })
     }
 

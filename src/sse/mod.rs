@@ -29,7 +29,7 @@ use crate::session::offset::Offset;
 use crate::session::{Opening, SessionLimits, Sessions, start_streamed};
 use crate::transport::caller::Caller;
 use reader::{Plan, Reader};
-pub use vocabulary::PATH;
+pub use vocabulary::{PATH, wire_forms};
 use vocabulary::{Vocabularies, Vocabulary};
 
 /// How long the hub may take to let a stream into its rooms.
@@ -134,6 +134,7 @@ impl Desk {
         if most > 0 && wanted.rooms.len() > most {
             return Err(Refused::TooManyRooms(most));
         }
+        let named = wanted.last_event_id.filter(|it| !it.is_empty());
         // Whatever is stored after the first look is told, however long the others take.
         let (mut now, mut end) = (None, 0);
         for room in &wanted.rooms {
@@ -142,12 +143,11 @@ impl Desk {
                     now.get_or_insert(access.last_pos);
                     end = end.max(access.last_pos);
                 }
-                // The hub makes it, or says that it does not.
-                Err(reject) if reject.code == RejectCode::NotFound && self.rules.auto_create => {}
+                // The hub makes it, or says that it does not. Whoever has heard of it before, knows that it is there.
+                Err(reject) if reject.code == RejectCode::NotFound && self.rules.auto_create && named.is_none() => {}
                 Err(reject) => return Err(Refused::Room(*room, reject)),
             }
         }
-        let named = wanted.last_event_id.filter(|it| !it.is_empty());
         let from = named.and_then(Offset::parse).filter(|offset| !offset.half && offset.pos <= end);
         let plan = Plan {
             rooms: wanted.rooms.clone(),

@@ -218,6 +218,17 @@ fn an_answer_that_opens_no_socket_is_passed_on() {
     let (_, head, body) = knock(&gateway, "/echo", "");
     assert!(head.starts_with("HTTP/1.1 429 ") && body == "full", "{head}");
     assert!(head.contains("\r\nretry-after: 7\r\n") && head.contains("\r\ncontent-type: text/plain\r\n"), "{head}");
+    upstream.answer(
+        "HTTP/1.1 426 Upgrade Required\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
+         content-length: 5\r\n\r\nnever",
+    );
+    let (_, head, body) = knock(&gateway, "/echo", "");
+    assert!(head.starts_with("HTTP/1.1 426 ") && body == "never", "{head} {body}");
+    // Nor is it lost on who asks without wanting a socket.
+    let mut plain = Client::dial(gateway.address);
+    plain.send(b"GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let (head, body) = plain.response();
+    assert!(head.starts_with("HTTP/1.1 426 ") && body == "never", "{head} {body}");
     for wrong in [
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
          sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",

@@ -47,7 +47,7 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    /// From now on requests for sockets get this answer. `{accept}` stands for what belongs to the key.
+    /// From now on all requests but health checks get this answer. `{accept}` stands for what belongs to the key.
     pub fn answer(&self, text: &str) {
         *self.answer.lock().unwrap() = Some(text.to_owned());
     }
@@ -80,7 +80,10 @@ fn serve(mut stream: TcpStream, opened: &mpsc::Sender<Socket>, hung: &AtomicBool
         return;
     }
     let Some(key) = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")) else {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        let usual = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_owned();
+        let is_check = head.starts_with("GET /health ");
+        let answer = answer.lock().unwrap().clone().filter(|_| !is_check).unwrap_or(usual);
+        let _ = stream.write_all(answer.as_bytes());
         return;
     };
     let usual = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\

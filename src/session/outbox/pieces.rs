@@ -14,6 +14,9 @@ use crate::session::settings::Sessions;
 /// Blocks of this size together are put side by side in one piece.
 const PIECE: usize = 16 * 1024;
 
+/// How much more than usual may come in one turn.
+const SLACK: usize = 16;
+
 /// What is said besides what the dialect says.
 #[derive(Clone, Copy)]
 pub struct Phrases {
@@ -30,9 +33,17 @@ pub(super) struct Pieces {
     reader: Option<Waker>,
     /// One is on its way into the HTTP stack.
     on_its_way: bool,
+    /// All was taken by the last time that the answer's task looked, and it has yet to look again.
+    idle: bool,
 }
 
 impl Pieces {
+    /// How many times more than usual may wait. What comes in one turn says nothing about a client that had taken everything
+    /// before it: the answer's task could not write any of it yet. The bytes are the same for all who hear them.
+    pub(super) fn slack(&self) -> usize {
+        if self.idle { SLACK } else { 1 }
+    }
+
     fn wake(&self) {
         if let Some(reader) = &self.reader {
             reader.wake_by_ref();
@@ -43,7 +54,7 @@ impl Pieces {
 impl Outbox {
     /// One that is read as the body of an answer.
     pub(in crate::session) fn streamed(sessions: Arc<Sessions>, phrases: Phrases) -> Rc<Self> {
-        let pieces = Pieces { phrases, reader: None, on_its_way: false };
+        let pieces = Pieces { phrases, reader: None, on_its_way: false, idle: false };
         Self::over(Carrier::Pieces(Box::new(pieces)), sessions, None)
     }
 
@@ -54,11 +65,13 @@ impl Outbox {
     /// The next piece, in the answer's task, which is woken when there is more. `None`: that was all.
     pub(in crate::session) fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut inner = self.inner.borrow_mut();
+        let is_all = inner.queue.is_none();
         let Carrier::Pieces(pieces) = &mut inner.carrier else { return Poll::Ready(None) };
         pieces.reader = Some(cx.waker().clone());
         if pieces.on_its_way {
             return Poll::Pending;
         }
+        pieces.idle = is_all;
         let Some(piece) = inner.queue.as_mut().and_then(|queue| take_piece(queue)) else { return Poll::Pending };
         if let Some(queue) = inner.queue.take_if(|queue| queue.is_empty()) {
             queue.give_back();
