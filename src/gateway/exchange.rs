@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_codec::{Decoder as _, Encoder as _};
 use actix_http::body::BodySize;
-use actix_http::h1::{ClientCodec, ClientPayloadCodec, Message};
+use actix_http::h1::{ClientCodec, ClientPayloadCodec, Message, MessageType};
 use actix_http::{Method, RequestHead, RequestHeadType, ResponseHead, StatusCode, Version};
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -170,19 +170,23 @@ impl Exchange {
             }
             let garbled = |error| Trouble::Lost(io::Error::new(ErrorKind::InvalidData, error));
             let Some(head) = codec.decode(&mut self.incoming).map_err(garbled)? else { return Ok(None) };
+            let wrong = |what| Err(Trouble::Lost(io::Error::new(ErrorKind::InvalidData, what)));
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
-                return Err(Trouble::Lost(io::Error::new(ErrorKind::InvalidData, "nobody asked for another protocol")));
+                return wrong("nobody asked for another protocol");
             }
             if head.status.is_informational() {
+                if codec.message_type() != MessageType::None {
+                    return wrong("an interim answer has no body");
+                }
                 continue;
             }
-            let length = self.read_on(&head);
+            let Some(length) = self.read_on(&head) else { return wrong("it is not known where the answer ends") };
             return Ok(Some(Answer { head, length }));
         }
     }
 
-    /// From the head to the body (RFC 9112, section 6.3).
-    fn read_on(&mut self, head: &ResponseHead) -> Length {
+    /// From the head to the body (RFC 9112, section 6.3). `None`: it is in an encoding that the codec does not undo.
+    fn read_on(&mut self, head: &ResponseHead) -> Option<Length> {
         let has_none =
             self.method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let announced = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok();
@@ -194,7 +198,7 @@ impl Exchange {
             None => Length::Open,
         };
         let codec = std::mem::replace(&mut self.codec, Codec::Nothing);
-        let Codec::Head(codec) = codec else { return length };
+        let Codec::Head(codec) = codec else { return Some(length) };
         self.is_kept = codec.keep_alive();
         self.codec = match length {
             _ if has_none => Codec::Nothing,
@@ -204,9 +208,11 @@ impl Exchange {
                 Codec::UntilEnd
             }
             Length::Exactly(bytes) => Codec::Counted(bytes),
+            // `identity`, which the codec takes for no body at all, and it would panic if it were asked for one.
+            Length::Open if codec.message_type() == MessageType::None => return None,
             Length::Open => Codec::Chunked(codec.into_payload_codec()),
         };
-        length
+        Some(length)
     }
 
     /// The next piece of the answer's body. `None`: that was all.

@@ -9,7 +9,7 @@ use actix_web::body::{BodyStream, BoxBody, MessageBody as _, SizedStream};
 use actix_web::dev::Payload;
 use actix_web::http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
-    TRANSFER_ENCODING, VIA,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use actix_web::http::uri::Authority;
 use actix_web::http::{Method, StatusCode, Uri, Version};
@@ -244,6 +244,13 @@ fn respond(gateway: &Data<Gateway>, request: &HttpRequest, answer: Answer, body:
         if !is_hop_by_hop(name, &named) && *name != CONTENT_LENGTH {
             response.headers_mut().append(name.clone(), value.clone());
         }
+    }
+    // It belongs to the connection as well, but such an answer must say what is wanted (RFC 9110, section 15.5.22), and
+    // sockets are opened here as they are there.
+    if head.status == StatusCode::UPGRADE_REQUIRED
+        && let Some(wanted) = head.headers.get(UPGRADE)
+    {
+        response.headers_mut().insert(UPGRADE, wanted.clone());
     }
     match length {
         Length::Exactly(bytes) if head.status == StatusCode::NOT_MODIFIED => {

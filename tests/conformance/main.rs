@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 #[path = "../support/chat.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod chat;
 #[path = "../support/client.rs"]
 #[allow(dead_code, reason = "shared with other tests")]

@@ -162,6 +162,11 @@ fn act(
         }
         "/vanish" => Err(io::ErrorKind::Other.into()),
         "/garbage" => stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+        "/identity" => stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\nhello"),
+        "/interim-body" => {
+            stream.write_all(b"HTTP/1.1 103 Early Hints\r\ncontent-length: 5\r\n\r\nhello")?;
+            answer(stream, 200, "", b"late")
+        }
         "/early" => {
             answer(stream, 413, "connection: close\r\n", b"too large")?;
             thread::sleep(Duration::from_millis(300));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -44,12 +44,17 @@ impl Chat {
 
     /// Opens with any query and headers.
     pub fn knock(hub: &Hub, query: &str, headers: &[(&str, &str)]) -> Result<(Self, Response), Refused> {
-        let mut request = format!("ws://{}{PATH}{query}", hub.address).into_client_request().expect("a request");
+        Self::knock_at(hub.address, query, headers)
+    }
+
+    /// The same where there is something else than a hub of one's own.
+    pub fn knock_at(at: SocketAddr, query: &str, headers: &[(&str, &str)]) -> Result<(Self, Response), Refused> {
+        let mut request = format!("ws://{at}{PATH}{query}").into_client_request().expect("a request");
         for (name, value) in headers {
             let name: HeaderName = name.parse().expect("a header's name");
             request.headers_mut().insert(name, value.parse().expect("a header's value"));
         }
-        let stream = TcpStream::connect(hub.address).expect("a hub that listens");
+        let stream = TcpStream::connect(at).expect("a server that listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
         match client(request, stream) {
@@ -131,6 +136,30 @@ impl Chat {
                 other => panic!("no frame of the dialect: {other:?}"),
             }
         }
+    }
+
+    /// The next frame, or the code and the reason that the connection is closed with.
+    #[track_caller]
+    pub fn hear(&mut self) -> Result<Value, (u16, String)> {
+        if let Some(frame) = self.passed.pop_front() {
+            return Ok(frame);
+        }
+        loop {
+            match self.socket.read().expect("a frame") {
+                Message::Text(text) => return Ok(envelope(&text)),
+                Message::Close(close) => {
+                    let close = close.expect("a code");
+                    return Err((close.code.into(), close.reason.to_string()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Says a frame to a connection that may have ended.
+    pub fn try_text(&mut self, text: &str) {
+        // What it is told when it listens next says why.
+        let _ = self.socket.send(Message::text(text));
     }
 
     /// Reads until the connection is closed: the code, and the frames that came before.

@@ -1,8 +1,17 @@
 //! The real binary as a private process: a free port, a data directory of its own, ended with the test.
+//!
+//! With TERTULIA_TEST_GATEWAY in the environment every hub has a gateway of its own before it, and its address is the
+//! gateway's: what is said about hubs is then said about hubs behind gateways.
 
+#[path = "gateway.rs"]
+#[allow(dead_code, reason = "not every test has hubs of its own behind one")]
+pub mod gateway;
+
+use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -14,6 +23,8 @@ use tertulia::clock;
 use tertulia::domain::{OrgId, Role, UserId};
 use uuid::Uuid;
 
+use gateway::Gateway;
+
 pub const SECRET: &str = "a secret for tests, thirty-two bytes and more";
 
 /// Much longer than anything takes; only a hang runs into it.
@@ -22,7 +33,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A hub that was started by a test.
 pub struct Hub {
     process: Option<Child>,
+    /// Where its clients find it.
     pub address: SocketAddr,
+    /// Where it listens.
+    own_address: SocketAddr,
+    gateway: Option<Gateway>,
     settings: Vec<String>,
     data: TempDir,
     printed: Printed,
@@ -46,9 +61,15 @@ impl Hub {
         let data = tempfile::tempdir().expect("a temporary directory");
         let mut all = vec!["--set".to_owned(), "rooms.auto_create=true".to_owned()];
         all.extend(settings.iter().map(|setting| (*setting).to_owned()));
+        let is_behind = env::var_os("TERTULIA_TEST_GATEWAY").is_some();
+        if is_behind {
+            all.extend(["--trusted-proxy", "127.0.0.1"].map(str::to_owned));
+        }
         let printed = Printed::default();
-        let (process, address) = spawn(&data, &all, &printed);
-        Self { process: Some(process), address, settings: all, data, printed }
+        let (process, own_address) = spawn(&data, &all, &printed);
+        let gateway = is_behind.then(|| Gateway::before(own_address, settings));
+        let address = gateway.as_ref().map_or(own_address, |gateway| gateway.address);
+        Self { process: Some(process), address, own_address, gateway, settings: all, data, printed }
     }
 
     /// Kills the process without warning if it still runs, and starts another on the same data.
@@ -56,21 +77,22 @@ impl Hub {
         self.kill();
         self.printed = Printed::default();
         let (process, address) = spawn(&self.data, &self.settings, &self.printed);
-        (self.process, self.address) = (Some(process), address);
+        (self.process, self.own_address) = (Some(process), address);
+        match &self.gateway {
+            Some(gateway) => gateway.move_to(address),
+            None => self.address = address,
+        }
     }
 
     /// Asks the process to end; see [`Hub::ended`].
     pub fn terminate(&mut self) {
         let id = self.process.as_ref().expect("a running hub").id();
-        let killed = Command::new("kill").args(["-TERM", &id.to_string()]).status();
-        assert!(killed.expect("the command kill").success());
+        signal(id, "TERM");
     }
 
     /// Sends the process a signal by its name.
     pub fn signal(&self, name: &str) {
-        let id = self.process.as_ref().expect("a running hub").id();
-        let sent = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status();
-        assert!(sent.expect("the command kill").success());
+        signal(self.process.as_ref().expect("a running hub").id(), name);
     }
 
     /// How the process ended by itself.
@@ -134,19 +156,23 @@ impl Hub {
 
     /// A counter of `/metrics`; one that has counted nothing is 0.
     pub fn metric(&self, name: &str) -> u64 {
-        let text = ureq::get(self.url("/metrics")).call().expect("metrics").body_mut().read_to_string().expect("text");
+        let url = format!("http://{}/metrics", self.own_address);
+        let text = ureq::get(url).call().expect("metrics").body_mut().read_to_string().expect("text");
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
     }
 
     /// How much memory the process has, in MiB. `None`: the system does not say it this way.
     pub fn resident(&self) -> Option<u64> {
-        let path = format!("/proc/{}/status", self.process.as_ref()?.id());
-        let status = std::fs::read_to_string(path).ok()?;
-        let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        Some(size.split_whitespace().next()?.parse::<u64>().ok()? / 1_024)
+        Some(memory(self.process.as_ref()?.id(), "VmRSS")? / 1_024)
     }
 
-    fn kill(&mut self) {
+    /// The most memory that the process ever had, in MiB.
+    pub fn peak(&self) -> Option<u64> {
+        Some(memory(self.process.as_ref()?.id(), "VmHWM")? / 1_024)
+    }
+
+    /// Ends the process without warning.
+    pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             // An error means that it has ended already.
             let _ = process.kill();
@@ -165,15 +191,23 @@ impl Drop for Hub {
 }
 
 fn spawn(data: &TempDir, settings: &[String], printed: &Printed) -> (Child, SocketAddr) {
-    let log = File::options().create(true).append(true).open(data.path().join("log")).expect("a log file");
+    let mut arguments =
+        vec!["serve".to_owned(), "--data-dir".to_owned(), data.path().join("hub").display().to_string()];
+    arguments.extend_from_slice(settings);
+    launch(data.path(), &arguments, printed)
+}
+
+/// Starts the program in `folder`, where it finds its configuration file and its log is written, and waits until it
+/// listens.
+fn launch(folder: &Path, arguments: &[String], printed: &Printed) -> (Child, SocketAddr) {
+    let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
     let mut process = Command::new(env!("CARGO_BIN_EXE_tertulia"))
         .env_clear()
         .env("JWT_SECRET", SECRET)
         .env("TERTULIA_WORKERS", "2")
-        .current_dir(data.path())
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(data.path().join("hub"))
-        .args(settings)
+        .current_dir(folder)
+        .args(arguments)
+        .args(["--listen", "127.0.0.1:0"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)
@@ -196,10 +230,22 @@ fn spawn(data: &TempDir, settings: &[String], printed: &Printed) -> (Child, Sock
         other => {
             let _ = process.kill();
             let _ = process.wait();
-            let log = fs::read_to_string(data.path().join("log")).unwrap_or_default();
-            panic!("the hub does not start ({other:?}):\n{log}");
+            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+            panic!("it does not start ({other:?}):\n{log}");
         }
     }
+}
+
+fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(sent.expect("the command kill").success());
+}
+
+/// A size that the system tells of a process, in KiB. `None`: it does not say it this way.
+fn memory(process: u32, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let size = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    size.split_whitespace().next()?.parse().ok()
 }
 
 /// An id that nothing has yet.

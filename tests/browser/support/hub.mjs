@@ -1,4 +1,7 @@
-/** A hub of its own for each test file: on a free port, with an empty database. */
+/**
+ * A hub of its own for each test file: on a free port, with an empty database. With TERTULIA_TEST_GATEWAY in the environment
+ * a gateway stands before it, and the port is the gateway's.
+ */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -16,6 +19,13 @@ async function freePort() {
   return port;
 }
 
+/** Of a hub's flags, those that its gateway has to know as well: who may come in, and where Socket.IO is. */
+function shared(flags) {
+  const isShared = (flag, value) =>
+    flag === "--jwt-secret" || flag === "--allowed-origin" || (flag === "--set" && /^(auth|socketio)\./u.test(value));
+  return flags.flatMap((flag, at) => (flag === "--dev" ? [flag] : isShared(flag, flags[at + 1]) ? [flag, flags[at + 1]] : []));
+}
+
 export class Hub {
   static async start(...flags) {
     const hub = new this();
@@ -23,21 +33,34 @@ export class Hub {
     hub.port = await freePort();
     hub.url = `http://127.0.0.1:${hub.port}`;
     hub.flags = flags;
+    hub.ownPort = hub.port;
+    if (process.env.TERTULIA_TEST_GATEWAY) await hub.#behindGateway();
     await hub.run();
     return hub;
+  }
+
+  async #behindGateway() {
+    this.ownPort = await freePort();
+    const limits = ["limits.requests_per_ip=0", "limits.max_connections_per_user=0", "gateway.health_interval=200ms"];
+    const flags = [...limits.flatMap((it) => ["--set", it]), ...shared(this.flags)];
+    flags.push("--listen", `127.0.0.1:${this.port}`, "--upstream", `http://127.0.0.1:${this.ownPort}`);
+    this.gateway = spawn(hubPath, ["gateway", ...flags], { cwd: this.folder, stdio: "ignore", env: { PATH: process.env.PATH } });
+    this.flags = [...this.flags, "--trusted-proxy", "127.0.0.1"];
   }
 
   /** Starts the process; again after a kill, on the same port and the same data. */
   async run() {
     const pages = process.env.TERTULIA_STATIC ? ["--static-dir", process.env.TERTULIA_STATIC] : [];
     const open = ["--set", "limits.requests_per_ip=0", "--set", "limits.logins_per_ip=0"];
-    const flags = ["--listen", `127.0.0.1:${this.port}`, "--data-dir", this.folder, ...open, ...pages, ...this.flags];
+    const flags = ["--listen", `127.0.0.1:${this.ownPort}`, "--data-dir", this.folder, ...open, ...pages, ...this.flags];
     this.process = spawn(hubPath, flags, { cwd: this.folder, stdio: ["ignore", "ignore", "pipe"], env: { PATH: process.env.PATH } });
     let log = "";
     this.process.stderr.on("data", (data) => (log = (log + data).slice(-4_000)));
     this.ended = new Promise((resolve) => this.process.on("exit", resolve));
     const until = Date.now() + START_MS;
-    while (!(await fetch(`${this.url}/health/ready`).catch(() => null))?.ok) {
+    const isReady = async (port) => (await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => null))?.ok;
+    // The gateway takes the hub for well until it has looked, and after that for a moment longer for dead.
+    while (!(await isReady(this.ownPort)) || !(await isReady(this.port))) {
       if (Date.now() > until || this.process.exitCode !== null) throw new Error(`the hub did not start:\n${log}`);
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
@@ -52,6 +75,7 @@ export class Hub {
   async stop() {
     this.process.kill("SIGTERM");
     await this.ended;
+    this.gateway?.kill("SIGKILL");
     rmSync(this.folder, { recursive: true, force: true });
   }
 

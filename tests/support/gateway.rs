@@ -1,0 +1,127 @@
+//! The real binary as a gateway: a private process before hubs or other servers, ended with the test.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Child, ExitStatus};
+use std::thread;
+use std::time::Instant;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{PATIENCE, Printed, launch, memory, signal};
+
+/// Checks often, and limits nothing by itself.
+const USUAL: &str = "gateway.health_interval=200ms gateway.connect_timeout=10s limits.requests_per_ip=0 \
+                     limits.max_connections_per_user=0";
+
+pub struct Gateway {
+    process: Child,
+    pub address: SocketAddr,
+    data: TempDir,
+}
+
+impl Gateway {
+    /// In front of these addresses, with `settings` as on the command line.
+    pub fn start(upstreams: &[SocketAddr], settings: &[&str]) -> Self {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        fs::write(data.path().join("tertulia.toml"), file(upstreams)).expect("a file");
+        let mut arguments = vec!["gateway".to_owned()];
+        arguments.extend(USUAL.split_whitespace().flat_map(|it| ["--set".to_owned(), it.to_owned()]));
+        arguments.extend(settings.iter().map(|it| (*it).to_owned()));
+        let (process, address) = launch(data.path(), &arguments, &Printed::default());
+        Self { process, address, data }
+    }
+
+    /// In front of a hub with these settings, of which it shares what both have to know: who may come in, and from where.
+    pub(super) fn before(hub: SocketAddr, settings: &[&str]) -> Self {
+        let is_shared = |name: &str, value: &str| match name {
+            "--allowed-origin" | "--trusted-proxy" | "--jwt-secret" => true,
+            "--set" => value.starts_with("auth."),
+            _ => false,
+        };
+        let mut shared: Vec<_> = settings.iter().copied().filter(|it| *it == "--dev").collect();
+        shared.extend(settings.windows(2).filter(|it| is_shared(it[0], it[1])).flatten());
+        Self::start(&[hub], &shared)
+    }
+
+    /// From now on these upstreams.
+    pub fn change(&self, upstreams: &[SocketAddr]) {
+        let told = |log: &str| log.matches("SIGHUP:").count();
+        let before = told(&self.log());
+        fs::write(self.data.path().join("tertulia.toml"), file(upstreams)).expect("a file");
+        signal(self.process.id(), "HUP");
+        let start = Instant::now();
+        while told(&self.log()) == before {
+            assert!(start.elapsed() < PATIENCE, "the gateway does not read its file again");
+            thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
+    /// The hub has another address.
+    pub(super) fn move_to(&self, hub: SocketAddr) {
+        self.change(&[hub]);
+    }
+
+    /// What it says of its upstreams, in their order.
+    pub fn upstreams(&self) -> Vec<Value> {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut answer = agent.get(format!("http://{}/health", self.address)).call().expect("an answer");
+        let health: Value = answer.body_mut().read_json().expect("JSON");
+        health["upstreams"].as_array().expect("a list").clone()
+    }
+
+    /// A counter of `/metrics`.
+    pub fn metric(&self, name: &str) -> u64 {
+        let url = format!("http://{}/metrics", self.address);
+        let text = ureq::get(url).call().expect("metrics").body_mut().read_to_string().expect("text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in\n{text}"))
+    }
+
+    /// How much memory it has, in KiB. `None`: the system does not say it this way.
+    pub fn resident(&self) -> Option<u64> {
+        memory(self.process.id(), "VmRSS")
+    }
+
+    /// The most memory that it ever had, in KiB.
+    pub fn peak(&self) -> Option<u64> {
+        memory(self.process.id(), "VmHWM")
+    }
+
+    pub fn terminate(&self) {
+        signal(self.process.id(), "TERM");
+    }
+
+    /// How the process ended by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "the gateway does not end");
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.data.path().join("log")).expect("a log file")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if thread::panicking() {
+            eprintln!("the gateway:\n{}", self.log());
+        }
+    }
+}
+
+fn file(upstreams: &[SocketAddr]) -> String {
+    let urls: Vec<_> = upstreams.iter().map(|it| format!("\"http://{it}\"")).collect();
+    format!("[gateway]\nupstreams = [{}]\n", urls.join(", "))
+}
