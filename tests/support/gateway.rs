@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use super::{PATIENCE, Printed, launch, memory, signal};
 
-/// Checks often, and limits nothing by itself.
-const USUAL: &str = "gateway.health_interval=200ms gateway.connect_timeout=10s limits.requests_per_ip=0 \
+/// Checks often, but patiently enough for a busy machine, and limits nothing by itself.
+const USUAL: &str = "gateway.health_interval=1s gateway.connect_timeout=10s limits.requests_per_ip=0 \
                      limits.max_connections_per_user=0";
 
 pub struct Gateway {

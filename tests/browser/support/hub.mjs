@@ -41,7 +41,7 @@ export class Hub {
 
   async #behindGateway() {
     this.ownPort = await freePort();
-    const limits = ["limits.requests_per_ip=0", "limits.max_connections_per_user=0", "gateway.health_interval=200ms"];
+    const limits = ["limits.requests_per_ip=0", "limits.max_connections_per_user=0", "gateway.health_interval=1s"];
     const flags = [...limits.flatMap((it) => ["--set", it]), ...shared(this.flags)];
     flags.push("--listen", `127.0.0.1:${this.port}`, "--upstream", `http://127.0.0.1:${this.ownPort}`);
     this.gateway = spawn(hubPath, ["gateway", ...flags], { cwd: this.folder, stdio: "ignore", env: { PATH: process.env.PATH } });
