@@ -39,7 +39,12 @@ impl Hall {
     /// With members number 0 and up in its room. `watching`: all of them want to hear who comes and goes.
     fn of(members: u32, watching: bool) -> Self {
         let mut hall = Self {
-            state: State::new(Rules { auto_create: false, max_rooms_per_connection: 0, max_connections_per_user: 0 }),
+            state: State::new(Rules {
+                auto_create: false,
+                shared_store: false,
+                max_rooms_per_connection: 0,
+                max_connections_per_user: 0,
+            }),
             effects: Vec::new(),
             seen: 0,
             message: support::message(support::WORDS),

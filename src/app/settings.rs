@@ -28,6 +28,7 @@ pub(super) fn rules(config: &Config) -> Rules {
     Rules {
         auto_create: config.auto_creates_rooms(),
         max_rooms_per_connection: or_none(config.limits.max_rooms_per_connection),
+        shared_store: config.database_url().is_shared(),
         max_connections_per_user: or_none(config.limits.max_connections_per_user),
     }
 }

@@ -15,6 +15,11 @@ impl DatabaseUrl {
         Self(format!("sqlite:{}", data_dir.join("tertulia.db").display()).into())
     }
 
+    /// Whether several hubs may use it at a time.
+    pub fn is_shared(&self) -> bool {
+        !self.0.starts_with("sqlite:")
+    }
+
     /// The URL with its password, for the driver.
     pub fn expose(&self) -> &str {
         &self.0

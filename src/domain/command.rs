@@ -182,6 +182,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it asks for what was missed.
+    pub fn resumes(&self) -> bool {
+        matches!(self, Self::Join { resume: Resume::AfterSeq(_) | Resume::AfterPos(_), .. })
+    }
+
     pub fn room(&self) -> RoomId {
         match self {
             Self::Join { room, .. }

@@ -36,6 +36,14 @@ impl State {
             turn.effects.push(Effect::LoadAccess { organization, room: id, user });
             return;
         }
+        if let Ok(Some(access)) = &access
+            && self.rules.shared_store
+            && self.is_to_settle(organization, id, user, access.last_seq, turn)
+        {
+            return;
+        }
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let Some(queue) = room.queues.get_mut(&(organization, user)) else { return };
         let is_check = std::mem::take(&mut queue.is_check);
         match &access {
             Ok(Some(access)) => {
@@ -48,6 +56,31 @@ impl State {
             Ok(None) | Err(Unavailable) => {}
         }
         self.run_queue(organization, id, user, access, turn);
+    }
+
+    /// Whoever comes back is told what is stored, also by other hubs, of which this one does not hear. What it has not
+    /// heard of may as well be its own, with the outcome on its way; so the store is asked again behind all outcomes.
+    /// What is not known then is another hub's, and those in the room are told.
+    fn is_to_settle(&mut self, organization: OrgId, id: RoomId, user: UserId, seq: u64, turn: &mut Turn<'_>) -> bool {
+        let Some(room) = self.rooms.get_mut(&id) else { return false };
+        let is_lacking = room.lacks(seq);
+        let Some(queue) = room.queues.get_mut(&(organization, user)) else { return false };
+        match queue.seen.take() {
+            None if is_lacking && queue.commands.iter().any(|waiting| waiting.command.resumes()) => {
+                queue.seen = Some(seq);
+                turn.effects.push(Effect::LoadSettled { organization, room: id, user });
+                true
+            }
+            Some(seen) if room.lacks(seen) => {
+                room.advance(Some(seen), 0);
+                for worker in room.workers() {
+                    let op = Op::Fill { room: id, last_seq: seen, changes: None };
+                    turn.effects.push(Effect::Worker(worker, op));
+                }
+                false
+            }
+            _ => false,
+        }
     }
 
     fn run_queue(

@@ -17,6 +17,8 @@ pub enum Effect {
     Deliver { workers: SmallVec<[u16; 4]>, skip: SmallVec<[Seat; 1]>, delivery: Delivery },
     /// Read what a user may do in a room; comes back as `Input::AccessLoaded`.
     LoadAccess { organization: OrgId, room: RoomId, user: UserId },
+    /// The same, read when everything that was handed to the writer before has its outcome.
+    LoadSettled { organization: OrgId, room: RoomId, user: UserId },
     /// Hand to the writer, an amendment under an id of its own; comes back as `Input::Written`, or `Input::Busy` if it was not taken.
     Write(Write),
     /// Ask the store where these rooms stand; comes back as `Input::Heads` under the same number.
@@ -103,7 +105,7 @@ pub struct Join {
     pub watch: bool,
     pub last_seq: u64,
     pub last_pos: u64,
-    /// The newest change that is known of: whoever resumes before it has something to read.
+    /// The newest change that there may be: whoever resumes before it has something to read.
     pub changed_pos: u64,
     pub members: usize,
     pub tag: Tag,

@@ -87,6 +87,8 @@ pub struct Queue {
     pub missed: u8,
     /// The user is in the room, and it is to be seen whether they still may.
     pub is_check: bool,
+    /// The store had messages up to this number, which this hub had not heard of.
+    pub seen: Option<u64>,
 }
 
 /// A room with connections, or with commands that wait for it.
@@ -107,6 +109,11 @@ pub struct Room {
 }
 
 impl Room {
+    /// Whether messages up to `seq` are stored that this hub has not heard of.
+    pub fn lacks(&self, seq: u64) -> bool {
+        self.facts.as_ref().is_some_and(|known| seq > known.last_seq)
+    }
+
     /// Takes in what the store read. What was delivered since is newer, and stays.
     pub fn learn(&mut self, organization: OrgId, access: &Access) {
         if self.facts.as_ref().is_some_and(|known| known.acl_version > access.acl_version) {

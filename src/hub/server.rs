@@ -135,6 +135,17 @@ impl ChatServer {
                     act.end_turn();
                 }));
             }
+            Effect::LoadSettled { organization, room, user } => {
+                let store = self.shared.store.clone();
+                let access = async move {
+                    store.flush().await?;
+                    store.access(organization, room, user).await
+                };
+                ctx.spawn(access.into_actor(self).map(move |access, act, ctx| {
+                    act.input(Input::AccessLoaded { organization, room, user, access }, ctx);
+                    act.end_turn();
+                }));
+            }
             Effect::Write(mut write) => {
                 let ticket = write.ticket;
                 if let Change::Amend(amendment) = &mut write.change {

@@ -30,6 +30,8 @@ pub struct Rules {
     pub auto_create: bool,
     pub max_rooms_per_connection: usize,
     pub max_connections_per_user: usize,
+    /// Other hubs may write to the same store: whoever comes back is told what is in it, not what this hub knows of.
+    pub shared_store: bool,
 }
 
 /// Everything that can happen to the hub.
@@ -318,8 +320,11 @@ impl State {
             return self.run_as(waiting, None, turn);
         }
         let user = identity.user;
+        // Only the store knows what others have stored there.
+        let is_past = self.rules.shared_store && waiting.command.resumes();
         let room = self.rooms.entry(id).or_default();
         if let Some(queue) = room.queues.get_mut(&(organization, user)) {
+            queue.is_stale |= is_past;
             queue.commands.push(waiting);
             return;
         }
@@ -327,7 +332,9 @@ impl State {
             Some(facts) if facts.organization != organization => {
                 self.reject(waiting.conn, waiting.tag, not_there(&waiting.command), turn);
             }
-            Some(_) if room.present.contains_key(&user) => self.run(waiting, turn),
+            Some(_) if room.present.contains_key(&user) && !is_past => {
+                self.run(waiting, turn);
+            }
             _ if matches!(waiting.command, Command::Leave { .. }) => {
                 self.drop_if_idle(id);
                 self.reject(waiting.conn, waiting.tag, Reject::not_joined(), turn);

@@ -112,6 +112,7 @@ impl Config {
             auto_create: rng.one_in(2),
             max_rooms_per_connection: rng.pick(if is_narrow { &[0] } else { &[0, 2, 3] }),
             max_connections_per_user: rng.pick(if is_narrow { &[0] } else { &[0, 0, 1, 2] }),
+            shared_store: false,
         };
         let acts = vec![
             (Act::Client, rng.pick(&[10, 20, 40])),

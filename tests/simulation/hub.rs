@@ -100,6 +100,7 @@ impl Hub {
                     Effect::LoadAccess { organization: org, room, user } => {
                         self.lookups.push(Lookup::new(Question::Access { org, room, user }));
                     }
+                    Effect::LoadSettled { .. } => panic!("nobody else writes here"),
                     Effect::Write(write) => {
                         let ticket = write.ticket;
                         if store.write(write, writes).is_err() {

@@ -83,8 +83,12 @@ pub struct Harness {
 
 impl Harness {
     pub fn new(max_rooms: usize, max_conns: usize) -> Self {
-        let rules =
-            Rules { auto_create: false, max_rooms_per_connection: max_rooms, max_connections_per_user: max_conns };
+        let rules = Rules {
+            auto_create: false,
+            shared_store: false,
+            max_rooms_per_connection: max_rooms,
+            max_connections_per_user: max_conns,
+        };
         Self {
             state: State::new(rules),
             model: Model::new(rooms(), max_rooms, max_conns),
@@ -236,6 +240,7 @@ impl Harness {
                     }
                     Effect::Write(write) => inputs.push(Input::Written(vec![self.commit(write)])),
                     Effect::CompareHeads { .. } => panic!("nothing has failed"),
+                    Effect::LoadSettled { .. } => panic!("nobody else writes here"),
                     Effect::Reply(conn, _) => panic!("{conn:?} has a connection, and is answered without it"),
                     Effect::End(conn, _) => self.told.push((conn, None, Heard::Ended)),
                 }

@@ -120,7 +120,12 @@ impl WordsServer {
         let (for_hub, for_handler, for_club) = (store.clone(), sessions.clone(), Arc::clone(&metrics));
         let thread = std::thread::spawn(move || {
             actix::System::new().block_on(async move {
-                let rules = Rules { auto_create: true, max_rooms_per_connection: 1000, max_connections_per_user: 10 };
+                let rules = Rules {
+                    auto_create: true,
+                    shared_store: false,
+                    max_rooms_per_connection: 1000,
+                    max_connections_per_user: 10,
+                };
                 let hub = start(rules, for_hub, Arc::clone(&for_club), Place::OwnThread);
                 let mut club = Club {
                     hub: hub.clone(),

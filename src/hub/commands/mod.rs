@@ -109,7 +109,9 @@ fn join(
     }
     room.watchers += u32::from(watch);
     let (seat, name) = (conn.seat, conn.identity.name.clone());
-    let changed_pos = room.changes.heard();
+    // Changes that another hub has stored are found by looking.
+    let is_known = !(state.rules.shared_store && matches!(resume, Resume::AfterPos(_)));
+    let changed_pos = if is_known { room.changes.heard() } else { u64::MAX };
     let (last_seq, last_pos) = room.facts.as_ref().map_or((0, 0), |facts| (facts.last_seq, facts.last_pos));
     let members = room.present.len();
     let (slot, tag) = (seat.slot, ask.tag.clone());
