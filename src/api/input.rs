@@ -145,6 +145,10 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<Body<T>, Problem> {
 
 /// What serde found, told of the field that is at fault.
 fn wrong(path: &str, what: &str) -> Problem {
+    let twice = what.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next());
+    if let Some(field) = twice {
+        return Problem::invalid(field.to_owned(), format!("{field}: expected once, in one spelling"));
+    }
     let missing = what.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
     let field = match (missing, path) {
         (Some(field), ".") => field.to_owned(),

@@ -13,6 +13,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::{Reject, RejectCode};
 
+/// When to try again where nobody knows better: the database is looked for about this often.
+const UNAVAILABLE_SECS: u64 = 2;
+
 /// What went wrong, for the caller.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
@@ -38,7 +41,8 @@ impl Problem {
     }
 
     pub fn unavailable(detail: &'static str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, RejectCode::Unavailable.as_str(), detail)
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, RejectCode::Unavailable.as_str(), detail);
+        Self { retry_after_secs: Some(UNAVAILABLE_SECS), ..problem }
     }
 }
 
@@ -60,7 +64,8 @@ impl From<Reject> for Problem {
             RejectCode::SendFailed | RejectCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             RejectCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let retry_after_secs = reject.retry_after_ms.map(|ms| ms.div_ceil(1_000));
+        let usual = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_SECS);
+        let retry_after_secs = reject.retry_after_ms.map(|ms| ms.div_ceil(1_000)).or(usual);
         let field = reject.field.map(Cow::Borrowed);
         Self { status, code: reject.code.as_str(), detail: reject.message, field, retry_after_secs }
     }

@@ -108,6 +108,10 @@ fn the_same_key_is_the_same_request_in_all_rooms_and_after_a_restart() {
         us.agent.post(HAND_IN, body(room, "renamed")).fails(422, "idempotency_key_reused");
         us.agent.post(HAND_IN, body(other, "named")).fails(422, "idempotency_key_reused");
 
+        let other = json!({"conversationId": room, "content": "renamed", "clientMessageId": "c-1"});
+        let under = us.agent.ask("POST", HAND_IN, &[("Idempotency-Key", "k-2")], Some(&other));
+        under.fails(422, "idempotency_key_reused");
+
         let bare = json!({"conversationId": room, "content": "nameless"});
         let twice = [us.agent.post(HAND_IN, bare.clone()).is(201), us.agent.post(HAND_IN, bare).is(201)];
         assert_ne!(id(&twice[0]), id(&twice[1]), "without a name nothing is the same");
@@ -316,7 +320,12 @@ fn what_is_wrong_with_a_message_is_said_of_its_field() {
             assert_eq!(problem["field"], field, "{value}");
         }
         us.agent.post(HAND_IN, json!({"content": "x"})).fails(400, "invalid_payload");
-        us.agent.post(HAND_IN, with("content", json!(" "))).fails(400, "invalid_payload");
+        let blank = us.agent.post(HAND_IN, with("content", json!(" "))).fails(400, "invalid_payload");
+        assert_eq!(blank["field"], "content");
+        let nowhere = us.agent.post(HAND_IN, with("replyToId", json!(fresh_id()))).fails(400, "invalid_payload");
+        assert_eq!(nowhere["field"], "replyToId");
+        let twice = us.agent.post(HAND_IN, with("conversation_id", json!(room))).fails(400, "invalid_payload");
+        assert_eq!(twice["field"], "conversationId");
         us.agent.post(HAND_IN, with("conversationId", json!(fresh_id()))).fails(404, "not_found");
         us.agent.post(HAND_IN, with("content", json!("x".repeat(20_000)))).fails(413, "message_too_large");
         let nobody = ask(hub, "POST", HAND_IN, &[("Content-Type", "application/json")], Some(b"{}"));

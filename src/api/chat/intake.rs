@@ -19,8 +19,8 @@ use crate::api::idempotency;
 use crate::api::input::{At, Body, any_case};
 use crate::clock;
 use crate::domain::{
-    Author, Command, ContactId, Draft, Event, Message, MessageId, MessageType, Reject, Report, RoomId, RoomKind,
-    Timestamp, wording,
+    Author, Command, ContactId, Draft, Event, Message, MessageId, MessageType, Reject, RejectCode, Report, RoomId,
+    RoomKind, Timestamp, wording,
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -38,7 +38,7 @@ pub(in crate::api) struct HandedIn {
     #[serde(default, deserialize_with = "any_case")]
     direction: Option<DirectionWord>,
     /// `contact`: the message is the contact's. `bot`: a bot's. Both are for API keys with the scope `messages:write` and for
-    /// administrators. Else it is the caller's own.
+    /// administrators; a key needs `chat:write` as well to speak for a bot. Else it is the caller's own.
     #[serde(default, alias = "sender_type", deserialize_with = "any_case")]
     sender_type: Option<SenderWord>,
     /// Whom it is from or to; where it is not said, the contact of the conversation.
@@ -100,6 +100,26 @@ impl From<Message> for Known {
     }
 }
 
+/// A refusal in the names of this page's fields.
+fn here(problem: impl Into<Problem>) -> Problem {
+    let mut problem = problem.into();
+    let name = match problem.field.as_deref() {
+        Some("text") => "content",
+        Some("reply_to_id") => "replyToId",
+        Some("client_message_id") => "clientMessageId",
+        _ if problem.code == RejectCode::SendFailed.as_str() => {
+            problem.detail =
+                "Not known to be stored: send it again, under the same Idempotency-Key or clientMessageId".into();
+            return problem;
+        }
+        _ => return problem,
+    };
+    let expected = problem.detail.split_once(": ").map_or(&*problem.detail, |(_, expected)| expected);
+    problem.detail = format!("{name}: {expected}").into();
+    problem.field = Some(name.into());
+    problem
+}
+
 /// Takes a message in, the caller's own or one of a contact.
 #[utoipa::path(
     post,
@@ -143,7 +163,8 @@ pub(super) async fn hand_in(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let sender = caller.member()?;
-    let client_message_id = body.value.client_message_id.as_deref().map(wording::client_message_id).transpose()?;
+    let client_message_id =
+        body.value.client_message_id.as_deref().map(wording::client_message_id).transpose().map_err(here)?;
     let idempotency = match idempotency::key(&request, &body)? {
         Some(named) => Some(named),
         None => client_message_id.clone().map(|name| idempotency::named(name, &request, &body)),
@@ -152,20 +173,28 @@ pub(super) async fn hand_in(
     let _begun = idempotency.as_ref().map(|it| chat.underway.begin(sender, it)).transpose()?;
     let author = body.value.author()?;
     let HandedIn { conversation_id, content, message_type, contact_id, external_id, reply_to_id, .. } = body.value;
+    let content = content.checked(chat.max_text_bytes).map_err(here)?;
+    let said = content.clone();
     let draft = Draft {
         id: clock::message_id(),
         room: RoomId(conversation_id),
         author,
         contact: contact_id.map(ContactId),
         message_type: message_type.map_or(MessageType::Text, Into::into),
-        content: content.checked(chat.max_text_bytes)?,
+        content,
         reply_to: reply_to_id.map(MessageId),
         client_message_id,
         external_id: external_id.as_deref().map(wording::external_id).transpose()?,
         idempotency: idempotency.map(Box::new),
         create_as: RoomKind::Conversation,
     };
-    match chat.ask(&caller, Command::Send(Box::new(draft))).await? {
+    match chat.ask(&caller, Command::Send(Box::new(draft))).await.map_err(here)? {
+        // Under its sender's name for it there was a message before, and it said something else.
+        Event::Sent { message, duplicate: true }
+            if message.edited_at.or(message.deleted_at).is_none() && message.content != said =>
+        {
+            Err(Reject::idempotency_key_reused().into())
+        }
         Event::Sent { message, duplicate } => {
             Ok(stored(&request, &message, duplicate, &Known::from(Message::clone(&message))))
         }

@@ -9,10 +9,10 @@ use crate::domain::{
     Event, MarkKind, Message, MessageId, MessageStatus, Reject, RejectCode, RoomId, Timestamp, UserId,
 };
 
-pub(super) fn frame(event: &Event, out: &mut Vec<u8>) -> bool {
+pub(super) fn frame(event: &Event, at: Timestamp, out: &mut Vec<u8>) -> bool {
     match event {
         // What has changed may have come further since it was told; a live edit has an editor, and moves no status.
-        Event::Message(it) | Event::Edited { message: it, by: None } => return message(it, out),
+        Event::Message(it) | Event::Edited { message: it, by: None } => return message(it, at, out),
         Event::Marked(mark) => {
             let Some(moved) = mark.moved else { return false };
             let status = match mark.kind {
@@ -75,15 +75,16 @@ struct Step {
     at: Timestamp,
 }
 
-/// How far a message has come by now.
-fn message(it: &Message, out: &mut Vec<u8>) -> bool {
-    let at = match it.status {
-        MessageStatus::Read => it.read_at.or(it.delivered_at),
-        MessageStatus::Delivered => it.delivered_at,
-        _ => None,
+/// How far a message has come by now. When it came so far is known where the outside has said it; else it is so at the
+/// moment of telling. Who read it is not known any more.
+fn message(it: &Message, now: Timestamp, out: &mut Vec<u8>) -> bool {
+    let (user, at) = match it.status {
+        MessageStatus::Pending | MessageStatus::Sent => (it.user, it.created_at),
+        MessageStatus::Delivered => (None, it.delivered_at.unwrap_or(now)),
+        MessageStatus::Read => (None, it.read_at.unwrap_or(now)),
+        MessageStatus::Failed => (None, now),
     };
-    let at = at.unwrap_or(it.created_at);
-    step(&Step { room: it.room, message: it.id, status: it.status, user: it.user, at }, out)
+    step(&Step { room: it.room, message: it.id, status: it.status, user, at }, out)
 }
 
 fn step(it: &Step, out: &mut Vec<u8>) -> bool {

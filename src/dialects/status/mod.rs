@@ -39,7 +39,7 @@ impl Dialect for Status {
         decode::frame(text)
     }
 
-    fn encode(&self, event: &Event, _: Option<&str>, _: Timestamp, out: &mut Vec<u8>) -> bool {
-        encode::frame(event, out)
+    fn encode(&self, event: &Event, _: Option<&str>, at: Timestamp, out: &mut Vec<u8>) -> bool {
+        encode::frame(event, at, out)
     }
 }

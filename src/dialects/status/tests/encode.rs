@@ -48,24 +48,27 @@ fn a_message_is_told_by_how_far_it_has_come() {
     let message = |message: Message| told(&Event::Message(Arc::new(message)));
     assert_eq!(message(stored(MessageStatus::Pending)), None);
     assert_eq!(message(stored(MessageStatus::Sent)), Some(step("SENT", true, TIME)));
-    assert_eq!(message(stored(MessageStatus::Failed)), Some(step("FAILED", true, TIME)));
-    assert_eq!(message(stored(MessageStatus::Delivered)), Some(step("DELIVERED", true, TIME)));
+    assert_eq!(message(stored(MessageStatus::Failed)), Some(step("FAILED", false, TIME)));
+    assert_eq!(message(stored(MessageStatus::Delivered)), Some(step("DELIVERED", false, TIME)));
     let contacts = Message { user: None, sender_type: SenderType::Contact, ..stored(MessageStatus::Sent) };
     assert_eq!(message(contacts), Some(step("SENT", false, TIME)));
     let later = |secs: i64| Some(Timestamp::from_secs(1_760_110_200 + secs));
     let (delivered_at, read_at) = (later(1), later(2));
     let read = Message { delivered_at, read_at, ..stored(MessageStatus::Read) };
-    assert_eq!(message(read.clone()), Some(step("READ", true, "2025-10-10T15:30:02.000Z")));
+    assert_eq!(message(read.clone()), Some(step("READ", false, "2025-10-10T15:30:02.000Z")));
     let delivered = "2025-10-10T15:30:01.000Z";
-    assert_eq!(message(Message { read_at: None, ..read.clone() }), Some(step("READ", true, delivered)));
-    assert_eq!(message(Message { status: MessageStatus::Delivered, ..read }), Some(step("DELIVERED", true, delivered)));
+    assert_eq!(message(Message { read_at: None, ..read.clone() }), Some(step("READ", false, TIME)));
+    assert_eq!(
+        message(Message { status: MessageStatus::Delivered, ..read }),
+        Some(step("DELIVERED", false, delivered))
+    );
 }
 
 #[test]
 fn what_has_changed_while_a_client_was_away_is_told_and_an_edit_is_not() {
     let message = Arc::new(stored(MessageStatus::Read));
     let edited = |by| told(&Event::Edited { message: message.clone(), by });
-    assert_eq!(edited(None), Some(step("READ", true, TIME)));
+    assert_eq!(edited(None), Some(step("READ", false, TIME)));
     assert_eq!(edited(Some(UserId(id(USER)))), None);
 }
 
