@@ -10,7 +10,7 @@ use std::time::Duration;
 use deadpool_redis::{Runtime, redis};
 
 use super::serve::files_doubt;
-use super::{Failure, one_line};
+use super::{Failure, gateway, one_line};
 use crate::config::{Config, Loaded, RedisUrl, SECRET_FILE, Upstream};
 use crate::store::{self, OpenError};
 
@@ -45,7 +45,8 @@ pub(super) fn check(loaded: Loaded) -> Result<(), Failure> {
         .into_iter()
         .map(|finding| ("address", finding))
     }));
-    findings.push(("open files", files_doubt(&config).map_or_else(|| Works("enough".to_owned()), Doubtful)));
+    let files = if config.gateway.is_set() { gateway::FILES } else { 1 };
+    findings.push(("open files", files_doubt(&config, files).map_or_else(|| Works("enough".to_owned()), Doubtful)));
 
     for (name, finding) in &findings {
         let (verdict, text) = match finding {

@@ -12,7 +12,6 @@ use actix_web::web::Data;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::Gateway;
 use super::dial::Stream;
 use super::forward::Forward;
 use super::gate::{CIRCLE, READ_ONLY, READ_ONLY_RETRY_SECS, is_circle};
@@ -20,9 +19,9 @@ use super::handshake::{Answer, Wish, ask};
 use super::limits::Pass;
 use super::metrics::Failure;
 use super::pool::{Affinity, Lease};
-use super::sticky;
 use super::tunnel::Tunnel;
 use super::upstream::Upstream;
+use super::{Gateway, own, sticky};
 use crate::auth::credentials::redact;
 use crate::auth::{self, Knock};
 use crate::clock;
@@ -83,6 +82,9 @@ fn admit(gateway: &Gateway, request: &UpgradeRequest) -> Result<Visit, Refusal> 
     if gateway.is_read_only() && !goes_on {
         let refusal = unavailable("read_only", READ_ONLY).header("retry-after", READ_ONLY_RETRY_SECS.to_string());
         return Err(refused(Failure::ReadOnly, "read_only", refusal));
+    }
+    if own::is_own(request.path()) {
+        return Err(refused(Failure::Protocol, "not_found", Refusal::not_found()));
     }
     if is_circle(gateway, knock.headers) {
         let refusal = Refusal::new(StatusCode::LOOP_DETECTED, "loop_detected", CIRCLE);

@@ -40,6 +40,7 @@ fn upstreams_come_and_go_and_what_is_open_stays() {
 
     gateway.rewrite(&file(&[&one, &two], "balance = \"round-robin\""));
     eventually("it is taken over", || gateway.log().contains("SIGHUP: round-robin to"));
+    assert!(!gateway.log().contains("takes a restart"), "only [gateway] has changed");
     assert_eq!(gateway.ask("POST", "/count", "Content-Length: 0\r\n").status, 200);
 }
 
