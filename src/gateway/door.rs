@@ -121,7 +121,8 @@ async fn connect(gateway: &Arc<Gateway>, request: &UpgradeRequest, visit: Visit)
     let address = forward.client();
     let sid = sticky::session(request.query()).filter(|_| gateway.is_socketio(request.path()));
     let affinity = Affinity::of(address, identity.as_deref(), sid);
-    let (lease, answer) = reach(gateway, request, &forward, &affinity).await.map_err(unreachable)?;
+    let (lease, answer) =
+        reach(gateway, request, &forward, &affinity).await.map_err(|failure| unreachable(gateway, failure))?;
     let (stream, protocol, greeting) = match answer {
         Answer::Open { stream, protocol, rest } => (stream, protocol, rest),
         Answer::Refused { status, headers, body } => {
@@ -133,7 +134,7 @@ async fn connect(gateway: &Arc<Gateway>, request: &UpgradeRequest, visit: Visit)
     if protocol.as_deref().is_some_and(|protocol| !offers(request.headers(), protocol)) {
         gateway.metrics.count(Failure::Protocol);
         log::warn!("{} chose a subprotocol that its client has not offered", lease.upstream().url());
-        return Err(unreachable(Failure::Protocol));
+        return Err(unreachable(gateway, Failure::Protocol));
     }
     log::info!("WebSocket proxy: Connected to backend successfully");
     let upstream = match stream {
@@ -223,10 +224,12 @@ fn url(upstream: &Upstream, request: &UpgradeRequest) -> String {
 }
 
 /// The answer to a client whose socket no upstream has opened.
-fn unreachable(failure: Failure) -> Refusal {
+fn unreachable(gateway: &Gateway, failure: Failure) -> Refusal {
     let (status, code, message) = match failure {
-        Failure::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "No hub can be reached right now"),
+        Failure::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", gateway.pool.excuse()),
         Failure::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", "The hub took too long to answer"),
+        Failure::UpstreamLost => (StatusCode::BAD_GATEWAY, "bad_gateway", "The hub stopped answering"),
+        Failure::Protocol => (StatusCode::BAD_GATEWAY, "bad_gateway", "The hub answered something wrong"),
         _ => (StatusCode::BAD_GATEWAY, "bad_gateway", "The hub could not be reached"),
     };
     Refusal::new(status, code, message).header("retry-after", RETRY_SECS)

@@ -56,10 +56,25 @@ fn a_gateway_without_upstreams_says_so_early_and_runs() {
     let gateway = Gateway::start(&[nobody()], &[]);
     eventually("it warns", || gateway.log().contains("no upstream is well"));
     eventually("it is not well", || gateway.get("/health").status == 503);
+    assert!(gateway.log().contains("is taken out"), "and not before");
+    assert!(gateway.get("/").body.contains("No hub can be reached"));
     assert_eq!(gateway.get("/health/ready").status, 503);
     assert_eq!(gateway.get("/health/live").status, 200);
     assert_eq!(gateway.head("/health").status, 503);
     assert_eq!(gateway.ask("POST", "/health", "Content-Length: 0\r\n").status, 405);
+}
+
+#[test]
+fn a_gateway_whose_upstreams_are_not_ready_says_when_one_is() {
+    let upstream = Upstream::start();
+    upstream.state.is_unwell.store(true, Ordering::Relaxed);
+    let gateway = Gateway::start(&[upstream.url()], &[]);
+    eventually("it warns", || gateway.log().contains("no upstream is well"));
+    let reply = gateway.get("/");
+    assert!(reply.status == 503 && reply.body.contains("No hub is ready"), "{reply:?}");
+    upstream.state.is_unwell.store(false, Ordering::Relaxed);
+    eventually("it says so", || gateway.log().contains("an upstream is well"));
+    assert_eq!(gateway.get("/").status, 200);
 }
 
 #[test]
