@@ -27,6 +27,8 @@ pub struct HealthSettings {
 /// Much longer than the line of a status.
 const MAX_LINE: usize = 256;
 
+const WRONG: &str = "no HTTP came back; where it speaks TLS, its URL begins with https://";
+
 /// What a check found.
 #[derive(Debug)]
 enum Finding {
@@ -140,10 +142,10 @@ async fn ask(upstream: &Upstream, dialer: &Dialer, path: &str) -> io::Result<u16
     let mut line = Vec::new();
     while !line.contains(&b'\n') && line.len() < MAX_LINE {
         if stream.read_buf(&mut line).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            break;
         }
     }
-    status(&line).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))
+    status(&line).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, WRONG))
 }
 
 fn status(line: &[u8]) -> Option<u16> {
