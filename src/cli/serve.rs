@@ -17,6 +17,13 @@ pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
     if let Some(url) = &config.redis.url {
         log::warn!("redis.url is set ({url}), but this version runs on a single node and does not use it");
     }
+    if config.auth.jwt_secret.is_none()
+        && config.database.url.as_ref().is_some_and(|url| url.expose().starts_with("postgres"))
+    {
+        log::warn!(
+            "tokens are signed with a secret of this hub's own: other hubs on this database need the same JWT_SECRET"
+        );
+    }
     config.make_data_dir().map_err(|error| data_dir(&config, &error))?;
 
     let for_banner = config.clone();

@@ -46,10 +46,14 @@ pub fn handler(gateway: &Data<Gateway>) -> UpgradeHandler {
     Arc::new(move |request| {
         let gateway = gateway.clone();
         Box::pin(async move {
-            match admit(&gateway, &request) {
-                Ok(visit) => connect(&gateway, &request, visit).await.unwrap_or_else(Verdict::Refuse),
-                Err(refusal) => Verdict::Refuse(refusal),
-            }
+            let knock = Knock { headers: request.headers(), query: request.query(), peer: request.peer().ip() };
+            let forward = Forward::new(&gateway.authenticator, knock.headers, knock.peer, gateway.is_tls);
+            let id = forward.request_id().to_owned();
+            let verdict = match admit(&gateway, &request, &knock, forward) {
+                Ok(visit) => connect(&gateway, &request, visit).await,
+                Err(refusal) => Err(refusal),
+            };
+            verdict.unwrap_or_else(|refusal| Verdict::Refuse(refusal.header("x-request-id", id)))
         })
     })
 }
@@ -61,11 +65,9 @@ struct Visit {
     identity: Option<Arc<Identity>>,
 }
 
-fn admit(gateway: &Gateway, request: &UpgradeRequest) -> Result<Visit, Refusal> {
-    let knock = Knock { headers: request.headers(), query: request.query(), peer: request.peer().ip() };
-    let forward = Forward::new(&gateway.authenticator, knock.headers, knock.peer, gateway.is_tls);
+fn admit(gateway: &Gateway, request: &UpgradeRequest, knock: &Knock<'_>, forward: Forward) -> Result<Visit, Refusal> {
     let address = forward.client();
-    log::info!("WebSocket proxy: New connection from {address}");
+    log::info!(request:% = forward.request_id(); "WebSocket proxy: New connection from {address}");
     let refused = |failure: Failure, reason: &str, refusal: Refusal| {
         log::info!("refused {address} on {}?{}: {reason}", request.path(), redact(request.query()));
         gateway.metrics.count(failure);
@@ -100,9 +102,9 @@ fn admit(gateway: &Gateway, request: &UpgradeRequest) -> Result<Visit, Refusal> 
     }
     let identity = if is_socketio {
         // They say later who they are; a hub asks them.
-        gateway.authenticator.check_origin(&knock).map(|()| None)
+        gateway.authenticator.check_origin(knock).map(|()| None)
     } else {
-        gateway.authenticator.admit_in_front(&knock, clock::now())
+        gateway.authenticator.admit_in_front(knock, clock::now())
     };
     let identity = identity.map_err(|refusal| {
         let failure = if refusal == auth::Refusal::Origin { Failure::Origin } else { Failure::Unauthorized };

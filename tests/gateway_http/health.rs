@@ -116,5 +116,6 @@ fn what_hubs_say_of_themselves_is_not_passed_on() {
         let (whole, head) = (gateway.get(path), gateway.head(path));
         assert_eq!((head.status, head.header("content-type")), (200, whole.header("content-type")), "{path}");
         assert_eq!(head.body, "", "{path}");
+        assert!(head.header("x-request-id").is_some(), "{path}");
     }
 }
