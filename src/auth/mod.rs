@@ -26,7 +26,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -68,7 +68,12 @@ pub struct Authenticator {
     dev: Option<Arc<Identity>>,
     directory: Arc<Directory>,
     metrics: Arc<Metrics>,
+    /// Peers that were told of in the log.
+    suspects: Mutex<Vec<IpAddr>>,
 }
+
+/// Anybody can look like a proxy, and the log is not theirs to fill.
+const MOST_SUSPECTS: usize = 16;
 
 impl Authenticator {
     pub fn new(options: Options<'_>, metrics: Arc<Metrics>) -> Self {
@@ -78,6 +83,7 @@ impl Authenticator {
             proxies: options.proxies,
             dev: options.dev.then(|| Arc::new(dev::identity())),
             directory: Arc::default(),
+            suspects: Mutex::default(),
             metrics,
         }
     }
@@ -143,7 +149,30 @@ impl Authenticator {
             }
             (Some(_), Some(_)) => false,
         };
-        if allowed { Ok(()) } else { Err(self.count(Refusal::Origin)) }
+        if allowed {
+            return Ok(());
+        }
+        self.suspect_proxy(knock);
+        Err(self.count(Refusal::Origin))
+    }
+
+    /// Says once for each peer that it may be a proxy whom nobody trusts: to a page that came through one, the hub's own
+    /// name is another.
+    fn suspect_proxy(&self, knock: &Knock<'_>) {
+        let text = |name| knock.headers.get(name).and_then(|it| it.to_str().ok());
+        let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::X_FORWARDED_HOST)) else { return };
+        if self.trusts(knock.peer) || !self.origins.allow(origin, std::iter::once(host)) {
+            return;
+        }
+        let peer = knock.peer.to_canonical();
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        if suspects.len() < MOST_SUSPECTS && !suspects.contains(&peer) {
+            suspects.push(peer);
+            log::warn!(
+                "a page was refused that {peer} passed on; if that is a proxy or a gateway of yours, start with \
+                 --trusted-proxy {peer}"
+            );
+        }
     }
 
     /// The address that the request comes from, as far as trusted proxies vouch for it.

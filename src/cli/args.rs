@@ -35,10 +35,15 @@ const GATEWAY_EXAMPLES: &str = "\
 Examples:
   tertulia gateway --upstream http://10.0.0.5:8080 --upstream http://10.0.0.6:8080
   tertulia gateway --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem --balance hash
+  tertulia check --upstream http://10.0.0.5:8080     does the hub answer?
   kill -HUP PID                               read the file and the environment again, without dropping connections
 
 The gateway verifies tokens and needs the hubs' secret: give both the same JWT_SECRET. The hubs must trust the gateway's
-address (their --trusted-proxy), or they count all clients as one and refuse pages that came through it.";
+address (their --trusted-proxy), or they count all clients as one and refuse pages that came through it.
+
+Settings come from flags, then the environment, then tertulia.toml (or --config FILE), then defaults.
+Every setting section.key is also the variable TERTULIA_SECTION_KEY.
+Exit codes: 0 clean, 1 failed while running, 2 bad usage or configuration.";
 
 const HEALTH_EXAMPLES: &str = "\
 Examples:
@@ -65,6 +70,7 @@ pub enum Command {
     Serve(Box<SettingArgs>),
     /// Run a gateway: one public address in front of several hubs
     #[command(after_help = GATEWAY_EXAMPLES)]
+    #[command(mut_args(without_database))]
     Gateway(Box<GatewayArgs>),
     /// Print a signed token, for scripts and load tests
     #[command(after_help = TOKEN_EXAMPLES)]
@@ -78,7 +84,7 @@ pub enum Command {
     /// Bring the database's schema up to date and say what was done
     Migrate(Box<SettingArgs>),
     /// Try everything that the configuration names, and print a table of what works; exits 1 if anything fails
-    Check(Box<SettingArgs>),
+    Check(Box<GatewayArgs>),
     /// Ask a running hub whether it is ready for traffic; exits 1 if it is not
     #[command(after_help = HEALTH_EXAMPLES)]
     Health(Box<HealthArgs>),
@@ -100,7 +106,18 @@ pub struct GatewayArgs {
     pub settings: SettingArgs,
 }
 
+/// A gateway has no use for these, and its help does not offer them.
+fn without_database(arg: clap::Arg) -> clap::Arg {
+    const HUBS: [&str; 5] = ["static_dir", "database_url", "db_workers", "no_migrate", "redis_url"];
+    let is_a_hubs = HUBS.contains(&arg.get_id().as_str());
+    if is_a_hubs { arg.hide(true) } else { arg }
+}
+
 impl GatewayArgs {
+    pub fn names_upstreams(&self) -> bool {
+        !self.upstream.is_empty()
+    }
+
     /// What was given besides the settings that every command takes.
     pub fn flags(&self) -> Vec<Flag> {
         let mut flags = Vec::new();

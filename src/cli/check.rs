@@ -4,20 +4,21 @@
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use deadpool_redis::{Runtime, redis};
 
 use super::serve::files_doubt;
-use super::{Failure, one_line};
-use crate::config::{Config, Loaded, RedisUrl, SECRET_FILE, Upstream};
+use super::upstreams::upstreams;
+use super::{Failure, gateway, one_line};
+use crate::config::{Config, Loaded, RedisUrl, SECRET_FILE};
 use crate::store::{self, OpenError};
 
 /// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-enum Finding {
+pub(super) enum Finding {
     Works(String),
     /// Works, and may not do what is expected of it.
     Doubtful(String),
@@ -26,7 +27,8 @@ enum Finding {
 
 use Finding::{Doubtful, Fails, Works};
 
-pub(super) fn check(loaded: Loaded) -> Result<(), Failure> {
+/// `has_upstreams`: the command line names some.
+pub(super) fn check(loaded: Loaded, has_upstreams: bool) -> Result<(), Failure> {
     let Loaded { config, file, warnings, .. } = loaded;
     let settings = file.map_or_else(|| "no file: defaults".to_owned(), |path| path.display().to_string());
     let mut findings = vec![("configuration", Works(settings))];
@@ -36,7 +38,11 @@ pub(super) fn check(loaded: Loaded) -> Result<(), Failure> {
     findings.push(("database", database(&config)));
     findings.push(("redis", config.redis.url.as_ref().map_or_else(|| Works("none: single node".to_owned()), redis)));
     findings.push(("tls", tls(&config)));
-    findings.extend(upstreams(&config).into_iter().map(|finding| ("upstream", finding)));
+    // Whoever names upstreams means a gateway.
+    let is_gateway = has_upstreams || config.gateway.is_set();
+    if is_gateway {
+        findings.extend(upstreams(&config).into_iter().map(|finding| ("upstream", finding)));
+    }
     findings.extend(config.server.listen.iter().chain(&config.server.metrics_listen).flat_map(|listen| {
         match listen.addresses() {
             Ok(addresses) => addresses.into_iter().map(|it| address(it, listen.tolerates_missing_ipv6())).collect(),
@@ -45,7 +51,8 @@ pub(super) fn check(loaded: Loaded) -> Result<(), Failure> {
         .into_iter()
         .map(|finding| ("address", finding))
     }));
-    findings.push(("open files", files_doubt(&config).map_or_else(|| Works("enough".to_owned()), Doubtful)));
+    let files = if is_gateway { gateway::FILES } else { 1 };
+    findings.push(("open files", files_doubt(&config, files).map_or_else(|| Works("enough".to_owned()), Doubtful)));
 
     for (name, finding) in &findings {
         let (verdict, text) = match finding {
@@ -121,30 +128,6 @@ fn tls(config: &Config) -> Finding {
         Ok(Some(_)) => Works("certificate and key go together".to_owned()),
         Err(error) => Fails(error),
     }
-}
-
-/// Those that a gateway with this configuration would stand in front of, if it names any.
-fn upstreams(config: &Config) -> Vec<Finding> {
-    if !config.gateway.is_set() {
-        return Vec::new();
-    }
-    let reach = |upstream: &Upstream| {
-        let port = (upstream.host.trim_matches(['[', ']']), upstream.port);
-        let addresses = port.to_socket_addrs().map_err(|error| error.to_string())?;
-        let mut last = "its name has no address".to_owned();
-        for address in addresses {
-            match TcpStream::connect_timeout(&address, config.gateway.connect_timeout.0) {
-                Ok(_) => return Ok(()),
-                Err(error) => last = error.to_string(),
-            }
-        }
-        Err(last)
-    };
-    let reached = config.gateway.upstreams.iter().map(|upstream| match reach(upstream) {
-        Ok(()) => Works(format!("{upstream} can be reached")),
-        Err(error) => Doubtful(format!("{upstream} cannot be reached: {error}")),
-    });
-    reached.chain(config.tls_client().err().map(Fails)).collect()
 }
 
 fn address(address: SocketAddr, ipv6_may_be_missing: bool) -> Finding {

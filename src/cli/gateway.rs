@@ -4,18 +4,20 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
-use super::serve::begin;
+use super::serve::{begin, fit_into_files};
 use super::{Failure, one_line};
 use crate::RunError;
 use crate::config::{Config, ConfigError, Loaded, LogFormat, SECRET_FILE};
+
+/// How many files a socket takes: one for the client, one for the upstream.
+pub(super) const FILES: usize = 2;
 
 /// `again` reads the settings once more, as they are then.
 pub(super) fn gateway(
     loaded: Loaded,
     again: impl Fn() -> Result<Loaded, ConfigError> + 'static,
 ) -> Result<(), Failure> {
-    // One for the client, one for the upstream.
-    let config = begin(loaded, 2);
+    let config = begin(loaded, FILES);
     if config.makes_secret() {
         return Err(Failure::Usage(format!(
             "the gateway verifies tokens and needs the hubs' secret: set JWT_SECRET, or name with --data-dir the \
@@ -34,7 +36,12 @@ pub(super) fn gateway(
         }
         log::info!("WebSocket proxy started");
     };
-    let again = move || again().map_err(|error| one_line(&error.to_string()));
+    // As those of the start were, or they would differ from them.
+    let again = move || {
+        let mut loaded = again().map_err(|error| one_line(&error.to_string()))?;
+        fit_into_files(&mut loaded.config, FILES);
+        Ok(loaded)
+    };
     crate::run_gateway(config, again, announce).map_err(|error| match error {
         RunError::Tls(_) | RunError::Policy(_) => Failure::Usage(error.to_string()),
         _ => Failure::Runtime(error.to_string()),

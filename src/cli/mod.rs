@@ -12,6 +12,7 @@ mod health;
 mod key;
 mod serve;
 mod token;
+mod upstreams;
 mod user;
 
 use std::path::PathBuf;
@@ -51,7 +52,11 @@ pub fn main() -> ExitCode {
             with_flags(&[&settings, &args.settings], args.flags(), |loaded| gateway::gateway(loaded, again))
         }
         Some(Command::Migrate(more)) => with_settings(&[&settings, &more], migrate),
-        Some(Command::Check(more)) => with_settings(&[&settings, &more], check::check),
+        Some(Command::Check(args)) => {
+            let has_upstreams = args.names_upstreams();
+            let settings = [&settings, &args.settings];
+            with_flags(&settings, args.flags(), |loaded| check::check(loaded, has_upstreams))
+        }
         Some(Command::Health(args)) => {
             with_settings(&[&settings, &args.settings], |loaded| health::health(&loaded, args.url.as_deref()))
         }

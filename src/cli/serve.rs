@@ -17,6 +17,13 @@ pub(super) fn serve(loaded: Loaded) -> Result<(), Failure> {
     if let Some(url) = &config.redis.url {
         log::warn!("redis.url is set ({url}), but this version runs on a single node and does not use it");
     }
+    if config.auth.jwt_secret.is_none()
+        && config.database.url.as_ref().is_some_and(|url| url.expose().starts_with("postgres"))
+    {
+        log::warn!(
+            "tokens are signed with a secret of this hub's own: other hubs on this database need the same JWT_SECRET"
+        );
+    }
     config.make_data_dir().map_err(|error| data_dir(&config, &error))?;
 
     let for_banner = config.clone();
@@ -52,7 +59,7 @@ pub(super) fn begin(loaded: Loaded, files: usize) -> Config {
     for warning in warnings {
         log::warn!("{warning}");
     }
-    if let Some(doubt) = files_doubt(&config) {
+    if let Some(doubt) = files_doubt(&config, files) {
         log::warn!("{doubt}");
     }
     fit_into_files(&mut config, files);
@@ -68,22 +75,24 @@ fn open_files() -> io::Result<(u64, NonZeroUsize)> {
 
 /// No more sockets than there may be files, but for some that the database and calls over HTTP need: who comes after them
 /// is told so.
-fn fit_into_files(config: &mut Config, files: usize) {
+pub(super) fn fit_into_files(config: &mut Config, files: usize) {
     if let Ok((_, room)) = open_files() {
         let room = NonZeroUsize::new(room.get() / files).unwrap_or(NonZeroUsize::MIN);
         config.limits.max_connections = Some(config.limits.max_connections.map_or(room, |most| most.min(room)));
     }
 }
 
-/// What is to be said where `limits.max_connections` does not fit into the limit of open files.
-pub(super) fn files_doubt(config: &Config) -> Option<String> {
+/// What is to be said where `limits.max_connections` does not fit into the limit of open files. `files`: how many a
+/// connection needs.
+pub(super) fn files_doubt(config: &Config, files: usize) -> Option<String> {
     let (limit, room) = match open_files() {
-        Ok(files) => files,
+        Ok((limit, room)) => (limit, (room.get() / files).max(1)),
         Err(error) => return Some(format!("the limit of open files cannot be raised: {error}")),
     };
-    let wanted = config.limits.max_connections.filter(|wanted| *wanted > room)?;
+    let wanted = config.limits.max_connections.filter(|wanted| wanted.get() > room)?;
+    let each = if files > 1 { format!(", each of which takes {files}") } else { String::new() };
     Some(format!(
-        "{limit} files may be open, so no more than {room} connections are let in, and limits.max_connections is \
+        "{limit} files may be open, so no more than {room} connections are let in{each}, and limits.max_connections is \
          {wanted}: raise the limit (ulimit -Hn, LimitNOFILE=) or lower the setting"
     ))
 }

@@ -185,7 +185,7 @@ impl Settings {
     }
 
     fn wrong(key: &str, given: &str, source: Source, expected: &str) -> ConfigError {
-        let given = (!SECRETS.contains(&key)).then(|| given.to_owned());
+        let given = (!SECRETS.contains(&key)).then(|| without_user(given));
         ConfigError::Value { key: key.to_owned(), given, source, expected: expected.to_owned() }
     }
 
@@ -236,6 +236,14 @@ impl<T: Value> Read for BTreeMap<String, T> {
             Err(expected) => Err(Settings::wrong(&format!("{key}.{name}"), text, source.clone(), &expected)),
         };
         pairs.iter().map(each).collect()
+    }
+}
+
+/// A URL that may not have a user shows none, nor a password.
+fn without_user(given: &str) -> String {
+    match (given.find("://"), given.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &given[..scheme], &given[at..]),
+        _ => given.to_owned(),
     }
 }
 

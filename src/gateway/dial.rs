@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -47,9 +47,21 @@ impl Dialer {
             return Ok(Stream::Plain(tcp));
         }
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let tls = TlsConnector::from(self.tls.clone()).connect(name, tcp).await?;
+        let tls = TlsConnector::from(self.tls.clone()).connect(name, tcp).await.map_err(explained)?;
         Ok(Stream::Tls(Box::new(tls)))
     }
+}
+
+/// What can be done about an error of TLS stands behind it.
+fn explained(error: io::Error) -> io::Error {
+    let advice = match error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_))) => {
+            "gateway.upstream_ca names the authorities to trust instead of the system's"
+        }
+        Some(rustls::Error::InvalidMessage(_)) => "does it speak TLS? Where it does not, its URL begins with http://",
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("{error} ({advice})"))
 }
 
 impl Stream {

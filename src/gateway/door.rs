@@ -12,7 +12,6 @@ use actix_web::web::Data;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::Gateway;
 use super::dial::Stream;
 use super::forward::Forward;
 use super::gate::{CIRCLE, READ_ONLY, READ_ONLY_RETRY_SECS, is_circle};
@@ -20,9 +19,9 @@ use super::handshake::{Answer, Wish, ask};
 use super::limits::Pass;
 use super::metrics::Failure;
 use super::pool::{Affinity, Lease};
-use super::sticky;
 use super::tunnel::Tunnel;
 use super::upstream::Upstream;
+use super::{Gateway, own, sticky};
 use crate::auth::credentials::redact;
 use crate::auth::{self, Knock};
 use crate::clock;
@@ -47,10 +46,14 @@ pub fn handler(gateway: &Data<Gateway>) -> UpgradeHandler {
     Arc::new(move |request| {
         let gateway = gateway.clone();
         Box::pin(async move {
-            match admit(&gateway, &request) {
-                Ok(visit) => connect(&gateway, &request, visit).await.unwrap_or_else(Verdict::Refuse),
-                Err(refusal) => Verdict::Refuse(refusal),
-            }
+            let knock = Knock { headers: request.headers(), query: request.query(), peer: request.peer().ip() };
+            let forward = Forward::new(&gateway.authenticator, knock.headers, knock.peer, gateway.is_tls);
+            let id = forward.request_id().to_owned();
+            let verdict = match admit(&gateway, &request, &knock, forward) {
+                Ok(visit) => connect(&gateway, &request, visit).await,
+                Err(refusal) => Err(refusal),
+            };
+            verdict.unwrap_or_else(|refusal| Verdict::Refuse(refusal.header("x-request-id", id)))
         })
     })
 }
@@ -62,11 +65,9 @@ struct Visit {
     identity: Option<Arc<Identity>>,
 }
 
-fn admit(gateway: &Gateway, request: &UpgradeRequest) -> Result<Visit, Refusal> {
-    let knock = Knock { headers: request.headers(), query: request.query(), peer: request.peer().ip() };
-    let forward = Forward::new(&gateway.authenticator, knock.headers, knock.peer, gateway.is_tls);
+fn admit(gateway: &Gateway, request: &UpgradeRequest, knock: &Knock<'_>, forward: Forward) -> Result<Visit, Refusal> {
     let address = forward.client();
-    log::info!("WebSocket proxy: New connection from {address}");
+    log::info!(request:% = forward.request_id(); "WebSocket proxy: New connection from {address}");
     let refused = |failure: Failure, reason: &str, refusal: Refusal| {
         log::info!("refused {address} on {}?{}: {reason}", request.path(), redact(request.query()));
         gateway.metrics.count(failure);
@@ -84,6 +85,9 @@ fn admit(gateway: &Gateway, request: &UpgradeRequest) -> Result<Visit, Refusal> 
         let refusal = unavailable("read_only", READ_ONLY).header("retry-after", READ_ONLY_RETRY_SECS.to_string());
         return Err(refused(Failure::ReadOnly, "read_only", refusal));
     }
+    if own::is_own(request.path()) {
+        return Err(refused(Failure::Protocol, "not_found", Refusal::not_found()));
+    }
     if is_circle(gateway, knock.headers) {
         let refusal = Refusal::new(StatusCode::LOOP_DETECTED, "loop_detected", CIRCLE);
         return Err(refused(Failure::Protocol, "loop_detected", refusal));
@@ -98,9 +102,9 @@ fn admit(gateway: &Gateway, request: &UpgradeRequest) -> Result<Visit, Refusal> 
     }
     let identity = if is_socketio {
         // They say later who they are; a hub asks them.
-        gateway.authenticator.check_origin(&knock).map(|()| None)
+        gateway.authenticator.check_origin(knock).map(|()| None)
     } else {
-        gateway.authenticator.admit_in_front(&knock, clock::now())
+        gateway.authenticator.admit_in_front(knock, clock::now())
     };
     let identity = identity.map_err(|refusal| {
         let failure = if refusal == auth::Refusal::Origin { Failure::Origin } else { Failure::Unauthorized };
@@ -119,7 +123,8 @@ async fn connect(gateway: &Arc<Gateway>, request: &UpgradeRequest, visit: Visit)
     let address = forward.client();
     let sid = sticky::session(request.query()).filter(|_| gateway.is_socketio(request.path()));
     let affinity = Affinity::of(address, identity.as_deref(), sid);
-    let (lease, answer) = reach(gateway, request, &forward, &affinity).await.map_err(unreachable)?;
+    let (lease, answer) =
+        reach(gateway, request, &forward, &affinity).await.map_err(|failure| unreachable(gateway, failure))?;
     let (stream, protocol, greeting) = match answer {
         Answer::Open { stream, protocol, rest } => (stream, protocol, rest),
         Answer::Refused { status, headers, body } => {
@@ -131,7 +136,7 @@ async fn connect(gateway: &Arc<Gateway>, request: &UpgradeRequest, visit: Visit)
     if protocol.as_deref().is_some_and(|protocol| !offers(request.headers(), protocol)) {
         gateway.metrics.count(Failure::Protocol);
         log::warn!("{} chose a subprotocol that its client has not offered", lease.upstream().url());
-        return Err(unreachable(Failure::Protocol));
+        return Err(unreachable(gateway, Failure::Protocol));
     }
     log::info!("WebSocket proxy: Connected to backend successfully");
     let upstream = match stream {
@@ -221,10 +226,12 @@ fn url(upstream: &Upstream, request: &UpgradeRequest) -> String {
 }
 
 /// The answer to a client whose socket no upstream has opened.
-fn unreachable(failure: Failure) -> Refusal {
+fn unreachable(gateway: &Gateway, failure: Failure) -> Refusal {
     let (status, code, message) = match failure {
-        Failure::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "No hub can be reached right now"),
+        Failure::NoUpstream => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", gateway.pool.excuse()),
         Failure::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", "The hub took too long to answer"),
+        Failure::UpstreamLost => (StatusCode::BAD_GATEWAY, "bad_gateway", "The hub stopped answering"),
+        Failure::Protocol => (StatusCode::BAD_GATEWAY, "bad_gateway", "The hub answered something wrong"),
         _ => (StatusCode::BAD_GATEWAY, "bad_gateway", "The hub could not be reached"),
     };
     Refusal::new(status, code, message).header("retry-after", RETRY_SECS)

@@ -39,6 +39,8 @@ pub(super) enum Trouble {
     Stale,
     /// The upstream ended, or sent what is not HTTP.
     Lost(io::Error),
+    /// The upstream was found to answer nobody any more.
+    Silent,
     /// The upstream took too long.
     Slow,
     /// The client broke its request off.

@@ -44,13 +44,12 @@ impl Forward {
         };
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
         let scheme = HeaderValue::from_static(if is_tls { "https" } else { "http" });
-        let id = headers.get(X_REQUEST_ID).filter(|id| is_sane(id.as_bytes())).cloned();
         Self {
             client,
             chain: value(&chain),
             proto: given(X_FORWARDED_PROTO).cloned().unwrap_or(scheme),
             host: given(X_FORWARDED_HOST).or_else(|| headers.get(HOST)).cloned(),
-            request_id: id.unwrap_or_else(|| value(&clock::fresh_id().to_string())),
+            request_id: request_id(headers),
         }
     }
 
@@ -86,6 +85,14 @@ impl Forward {
         [&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST, &X_REQUEST_ID, &HOST].contains(&name)
             || OTHERS.contains(&name.as_str())
     }
+}
+
+/// The name that the client has for its request, or a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers.get(X_REQUEST_ID).filter(|id| is_sane(id.as_bytes())).cloned();
+    given.unwrap_or_else(|| {
+        HeaderValue::from_str(&clock::fresh_id().to_string()).unwrap_or(HeaderValue::from_static(""))
+    })
 }
 
 fn is_sane(id: &[u8]) -> bool {

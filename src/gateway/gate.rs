@@ -14,7 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 
 use super::forward::Forward;
 use super::metrics::Failure;
-use super::{Gateway, sticky};
+use super::{Gateway, own, sticky};
 use crate::api::{Limiter, Problem, counts};
 use crate::auth::Knock;
 use crate::auth::credentials::is_key;
@@ -70,6 +70,9 @@ pub(super) fn admit(
     if [Method::CONNECT, Method::TRACE].contains(request.method()) {
         let detail = "This method is not passed on";
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail));
+    }
+    if own::is_own(request.path()) {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path"));
     }
     if is_circle(gateway, request.headers()) {
         return Err(Problem::new(StatusCode::LOOP_DETECTED, "loop_detected", CIRCLE));

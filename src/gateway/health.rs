@@ -27,6 +27,8 @@ pub struct HealthSettings {
 /// Much longer than the line of a status.
 const MAX_LINE: usize = 256;
 
+const WRONG: &str = "no HTTP came back; where it speaks TLS, its URL begins with https://";
+
 /// What a check found.
 #[derive(Debug)]
 enum Finding {
@@ -60,7 +62,7 @@ struct Series {
 pub(super) async fn watch(pool: Weak<Pool>) {
     let mut watched: Vec<(Arc<Upstream>, Series)> = Vec::new();
     let mut next = Instant::now();
-    let mut is_first = true;
+    let mut was_any_well = true;
     loop {
         let Some(roster) = pool.upgrade().map(|pool| pool.roster()) else { return };
         let health = &roster.settings.health;
@@ -74,11 +76,14 @@ pub(super) async fn watch(pool: Weak<Pool>) {
         }
         let checks = watched.iter().map(|(upstream, _)| check(upstream, &roster.settings.dialer, health));
         let findings = join_all(checks).await;
-        if std::mem::take(&mut is_first) && !findings.iter().any(|it| matches!(it, Finding::Well)) {
-            log::warn!("no upstream is well: every request gets a 503 until one is");
-        }
         for ((upstream, series), finding) in watched.iter_mut().zip(findings) {
             series.take(upstream, &finding, health);
+        }
+        let is_any_well = roster.upstreams.iter().any(|it| it.is_healthy());
+        match (std::mem::replace(&mut was_any_well, is_any_well), is_any_well) {
+            (true, false) => log::warn!("no upstream is well: every request gets a 503 until one is"),
+            (false, true) => log::info!("an upstream is well: requests are passed on again"),
+            _ => {}
         }
         drop(roster);
         sleep_until(next).await;
@@ -94,6 +99,7 @@ impl Series {
                 *self = Self { failures: self.failures + 1, silences: self.silences + 1, successes: 0 };
             }
         }
+        upstream.set_answers(!matches!(finding, Finding::Dead(_)));
         if upstream.is_healthy() && self.failures >= settings.failures {
             upstream.set_healthy(false);
             log::warn!("{} is taken out: {finding}", upstream.url());
@@ -103,15 +109,19 @@ impl Series {
             upstream.succeeded();
             log::info!("{} is taken in again", upstream.url());
         }
-        if self.silences == settings.failures {
+        if self.silences >= settings.failures {
             upstream.give_up();
         }
     }
 }
 
-/// A check takes at most as long as until the next one.
+/// A busy machine is not taken for a dead one, however often it is asked.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
+const MOST_PATIENCE: Duration = Duration::from_secs(2);
+
 async fn check(upstream: &Upstream, dialer: &Dialer, settings: &HealthSettings) -> Finding {
-    let patience = settings.interval.min(Duration::from_secs(2));
+    let patience = settings.interval.clamp(LEAST_PATIENCE, MOST_PATIENCE);
     match timeout(patience, ask(upstream, dialer, &settings.path)).await {
         Ok(Ok(200..300)) => Finding::Well,
         Ok(Ok(status)) => Finding::Unwell(status),
@@ -132,10 +142,10 @@ async fn ask(upstream: &Upstream, dialer: &Dialer, path: &str) -> io::Result<u16
     let mut line = Vec::new();
     while !line.contains(&b'\n') && line.len() < MAX_LINE {
         if stream.read_buf(&mut line).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            break;
         }
     }
-    status(&line).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))
+    status(&line).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, WRONG))
 }
 
 fn status(line: &[u8]) -> Option<u16> {

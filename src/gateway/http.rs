@@ -109,7 +109,7 @@ async fn relay(
             .map_err(|_| bad_gateway("The request cannot be passed on"))?;
         let answer = tokio::select! {
             answer = exchange.answer(lease.answer_timeout()) => answer,
-            () = lease.lost() => Err(Trouble::Lost(std::io::ErrorKind::ConnectionAborted.into())),
+            () = lease.lost() => Err(Trouble::Silent),
             () = left(&caller) => Err(Trouble::ClientLost),
         };
         match answer {
@@ -125,7 +125,7 @@ async fn relay(
         return Err(bad_gateway("No hub can be reached right now"));
     }
     gateway.metrics.count(Failure::NoUpstream);
-    let problem = Problem::unavailable("No hub can be reached right now");
+    let problem = Problem::unavailable(gateway.pool.excuse());
     Err(Problem { retry_after_secs: Some(RETRY_SECS), ..problem })
 }
 
@@ -155,6 +155,7 @@ fn told(gateway: &Gateway, forward: &Forward, lease: &Lease, trouble: &Trouble) 
         Trouble::Stale | Trouble::Lost(_) => {
             (Failure::UpstreamLost, bad_gateway("The hub ended the connection before it had answered"))
         }
+        Trouble::Silent => (Failure::UpstreamLost, bad_gateway("The hub stopped answering")),
         Trouble::Slow => {
             let detail = "The hub took too long to answer";
             (Failure::UpstreamTimeout, Problem::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", detail))
@@ -171,6 +172,7 @@ fn told(gateway: &Gateway, forward: &Forward, lease: &Lease, trouble: &Trouble) 
     lease.failed();
     let detail = match trouble {
         Trouble::Lost(error) => error.to_string(),
+        Trouble::Silent => "it does not answer any more".to_owned(),
         _ => "no answer".to_owned(),
     };
     log::warn!("{} failed at request {}: {detail}", lease.upstream().url(), forward.request_id());

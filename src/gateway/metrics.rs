@@ -83,7 +83,8 @@ pub struct GatewayMetrics {
     pub connections: Gauge,
     pub client_to_backend: Counter,
     pub backend_to_client: Counter,
-    /// Time that a frame spends in the gateway, in milliseconds.
+    /// How long what was read takes to be written, in milliseconds. What is held until its frame is whole counts from
+    /// the last read.
     pub latency_ms: Histogram,
     errors: Family<ReasonLabel, Counter>,
     answers: Family<StatusLabel, Counter>,
@@ -116,9 +117,14 @@ impl GatewayMetrics {
         // The library writes `_total` behind the names of counters.
         registry.register("websocket_proxy_connections", "Open sockets", metrics.connections.clone());
         registry.register_collector(Box::new(Opened(metrics.connections_total.clone())));
-        registry.register("websocket_proxy_messages", "Frames passed on, by direction", messages.clone());
+        registry.register(
+            "websocket_proxy_messages",
+            "Messages passed on, by direction, however many frames they have",
+            messages.clone(),
+        );
         let latency = metrics.latency_ms.clone();
-        registry.register("websocket_proxy_latency_ms", "Time that a frame spends in the gateway", latency);
+        let help = "Time from a read to the end of its write: one observation for all that is written together";
+        registry.register("websocket_proxy_latency_ms", help, latency);
         registry.register("websocket_proxy_errors", "What was not served, by reason", metrics.errors.clone());
         registry.register("http_proxy_responses", "Answers to requests, by class of status", metrics.answers.clone());
         registry.register("auth_failures", "Refused tokens and origins, by reason", shared.auth_failures.clone());

@@ -1,18 +1,26 @@
 //! What the gateway answers itself: how it and its upstreams are, and what it has counted. All else is passed on.
+//!
+//! What hubs say of themselves under the same names is for those who reach them directly, and never passed on.
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::Data;
-use actix_web::{App, Error, HttpResponse, web};
+use actix_web::{App, Error, HttpResponse, Resource, Route, web};
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
+use super::forward::{X_REQUEST_ID, request_id};
 use super::{Gateway, http};
 use crate::api::{Problem, read_only};
 use crate::clock;
 
 /// OpenMetrics 1.0, which is what the text is written in; Prometheus reads it since 2.5.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Whatever begins with these is not passed on.
+const OWN: [&str; 2] = ["health", "metrics"];
 
 /// Everything that is served over plain HTTP.
 pub fn app(
@@ -29,17 +37,12 @@ pub fn app(
     let serve_metrics = gateway.serve_metrics;
     App::new()
         .configure(|routes| {
-            for (path, handler) in [
-                ("/health", web::get().to(health)),
-                ("/health/ready", web::get().to(ready)),
-                ("/health/live", web::get().to(live)),
-            ] {
-                routes.service(web::resource(path).route(handler).default_service(web::to(read_only)));
-            }
+            routes
+                .service(at("/health", [web::get().to(health), web::head().to(health)]))
+                .service(at("/health/ready", [web::get().to(ready), web::head().to(ready)]))
+                .service(at("/health/live", [web::get().to(live), web::head().to(live)]));
             if serve_metrics {
-                routes.service(
-                    web::resource("/metrics").route(web::get().to(metrics)).default_service(web::to(read_only)),
-                );
+                routes.service(at("/metrics", [web::get().to(metrics), web::head().to(metrics)]));
             }
         })
         .default_service(web::to(http::pass_on))
@@ -58,7 +61,39 @@ pub fn metrics_app(
         InitError = (),
     >,
 > {
-    App::new().route("/metrics", web::get().to(metrics)).app_data(gateway)
+    App::new().service(at("/metrics", [web::get().to(metrics), web::head().to(metrics)])).app_data(gateway)
+}
+
+/// A resource that can only be read.
+fn at(path: &str, reading: [Route; 2]) -> impl HttpServiceFactory + use<> {
+    let resource = reading.into_iter().fold(web::resource(path), Resource::route);
+    resource.default_service(web::to(read_only)).wrap(from_fn(name))
+}
+
+/// The answer has the name of its request, as those that are passed on.
+async fn name(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let id = request_id(request.headers());
+    let mut response = next.call(request).await?;
+    response.headers_mut().insert(X_REQUEST_ID, id);
+    Ok(response)
+}
+
+/// Whether this is, for a server that reads paths generously, one that the gateway answers itself or nobody does.
+pub(super) fn is_own(path: &str) -> bool {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let mut way: Vec<&str> = Vec::new();
+    for step in path.split(['/', '\\']) {
+        match step {
+            "" | "." => {}
+            ".." => drop(way.pop()),
+            step => way.push(step),
+        }
+    }
+    let first = way.first().and_then(|first| first.split(';').next());
+    first.is_some_and(|first| OWN.iter().any(|own| first.eq_ignore_ascii_case(own)))
 }
 
 #[derive(Serialize)]
@@ -126,4 +161,23 @@ async fn live() -> HttpResponse {
 async fn metrics(gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
     let text = gateway.metrics.render().map_err(|_| Problem::unavailable("The metrics cannot be written"))?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hubs_say_of_themselves_is_found_however_it_is_spelled() {
+        let own =
+            ["/metrics", "//metrics", "/metrics/", "/%6detrics", "/./metrics", "/a/../metrics", "/a%2f..%2fmetrics"];
+        for path in
+            own.into_iter().chain(["/health", "/health/db", "/health//redis", "/Metrics", "/metrics;a=b", "/\\metrics"])
+        {
+            assert!(is_own(path), "{path}");
+        }
+        for path in ["/", "", "/healthy", "/metrics2", "/api/v1/auth/health", "/chat/metrics", "/%", "/%ff"] {
+            assert!(!is_own(path), "{path}");
+        }
+    }
 }

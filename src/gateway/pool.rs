@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -41,6 +41,8 @@ pub struct Pool {
 pub struct Roster {
     pub upstreams: Vec<Arc<Upstream>>,
     pub settings: PoolSettings,
+    /// Those that were in the list before.
+    former: Vec<Weak<Upstream>>,
 }
 
 /// What a request holds on to.
@@ -66,14 +68,16 @@ impl<'a> Affinity<'a> {
 impl Pool {
     pub fn new(settings: PoolSettings) -> Arc<Self> {
         let sticky = Mutex::new(Sticky::new(Instant::now()));
-        let roster = RwLock::new(Arc::new(Roster::new(settings, &[])));
+        let roster = RwLock::new(Arc::new(Roster::new(settings, Vec::new())));
         Arc::new(Self { roster, turn: AtomicUsize::new(0), sticky })
     }
 
-    /// From now on these. An upstream that was there before goes on as it is; one that no longer is gets nothing new.
+    /// From now on these. An upstream that was there before goes on as it is; one that no longer is gets nothing new,
+    /// and is the same again if it comes back while it has connections.
     pub fn apply(&self, settings: PoolSettings) {
         let mut roster = self.roster.write().unwrap_or_else(PoisonError::into_inner);
-        let next = Roster::new(settings, &roster.upstreams);
+        let former = roster.former.iter().filter_map(Weak::upgrade);
+        let next = Roster::new(settings, roster.upstreams.iter().cloned().chain(former).collect());
         *roster = Arc::new(next);
     }
 
@@ -113,6 +117,15 @@ impl Pool {
         self.sticky.lock().unwrap_or_else(PoisonError::into_inner).find(sid, now)
     }
 
+    /// Why there is none that can be used, in words for who asked.
+    pub(super) fn excuse(&self) -> &'static str {
+        if self.roster().upstreams.iter().all(|it| it.is_unwell()) {
+            "No hub is ready right now"
+        } else {
+            "No hub can be reached right now"
+        }
+    }
+
     /// Whether there is an upstream that can be used.
     pub fn is_available(&self) -> bool {
         let now = Instant::now();
@@ -121,7 +134,7 @@ impl Pool {
 }
 
 impl Roster {
-    fn new(settings: PoolSettings, before: &[Arc<Upstream>]) -> Self {
+    fn new(settings: PoolSettings, before: Vec<Arc<Upstream>>) -> Self {
         let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
         for target in &settings.upstreams {
             if upstreams.iter().any(|it| it.target() == target) {
@@ -130,7 +143,9 @@ impl Roster {
             let known = before.iter().find(|it| it.target() == target).cloned();
             upstreams.push(known.unwrap_or_else(|| Arc::new(Upstream::new(target.clone()))));
         }
-        Self { upstreams, settings }
+        let is_former = |it: &&Arc<Upstream>| !upstreams.iter().any(|known| Arc::ptr_eq(known, it));
+        let former = before.iter().filter(is_former).map(Arc::downgrade).collect();
+        Self { upstreams, settings, former }
     }
 }
 
@@ -189,5 +204,57 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.upstream.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{ClientConfig, RootCertStore};
+
+    use super::*;
+
+    fn of(ports: &[u16]) -> PoolSettings {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+        let tls = tls.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+        let second = Duration::from_secs(1);
+        PoolSettings {
+            upstreams: ports.iter().map(|port| Target { host: "hub".into(), port: *port, is_tls: false }).collect(),
+            balance: Balance::LeastConnections,
+            dialer: Dialer { timeout: second, tls: Arc::new(tls) },
+            answer_timeout: None,
+            breaker: BreakerSettings { failures: 1, pause: second, longest_pause: second },
+            health: HealthSettings { interval: second, path: "/".into(), failures: 1, successes: 1 },
+        }
+    }
+
+    #[test]
+    fn an_upstream_that_comes_back_knows_its_connections() {
+        let pool = Pool::new(of(&[1]));
+        let affinity = Affinity { client: 0, sid: None };
+        let lease = pool.lease(&affinity, None).expect("a place");
+        // Twice, as a list may change more than once before it does.
+        pool.apply(of(&[2]));
+        pool.apply(of(&[2, 3]));
+        pool.apply(of(&[1, 2]));
+        let roster = pool.roster();
+        assert!(Arc::ptr_eq(&roster.upstreams[0], lease.upstream()));
+        assert_eq!(pool.lease(&affinity, None).expect("a place").upstream().target().port, 2);
+        drop(lease);
+        assert_eq!(roster.upstreams[0].connections(), 0);
+    }
+
+    #[test]
+    fn who_asks_in_vain_is_told_whether_any_hub_answers() {
+        let pool = Pool::new(of(&[1, 2]));
+        assert_eq!(pool.excuse(), "No hub can be reached right now");
+        for (answers, excuse) in [(true, "No hub is ready right now"), (false, "No hub can be reached right now")] {
+            for upstream in &pool.roster().upstreams {
+                upstream.set_healthy(false);
+                upstream.set_answers(answers);
+            }
+            assert_eq!(pool.excuse(), excuse);
+        }
     }
 }

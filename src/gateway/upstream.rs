@@ -35,6 +35,8 @@ pub struct Upstream {
     seed: u64,
     connections: AtomicUsize,
     is_healthy: AtomicBool,
+    /// The last health check got an answer, be it a bad one.
+    answers: AtomicBool,
     breaker: Mutex<Breaker>,
     /// Tells its connections that it is gone.
     lost: watch::Sender<()>,
@@ -56,6 +58,7 @@ impl Upstream {
             target,
             connections: AtomicUsize::new(0),
             is_healthy: AtomicBool::new(true),
+            answers: AtomicBool::new(true),
             breaker: Mutex::default(),
             lost: watch::Sender::new(()),
         }
@@ -91,6 +94,15 @@ impl Upstream {
     /// Health checks take it in, or out.
     pub(super) fn set_healthy(&self, is_healthy: bool) {
         self.is_healthy.store(is_healthy, Ordering::Relaxed);
+    }
+
+    /// It was taken out, though it answers.
+    pub(super) fn is_unwell(&self) -> bool {
+        !self.is_healthy() && self.answers.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_answers(&self, answers: bool) {
+        self.answers.store(answers, Ordering::Relaxed);
     }
 
     /// It does not answer at all: what it has is lost.

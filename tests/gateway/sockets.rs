@@ -200,7 +200,7 @@ fn a_token_goes_on_as_it_came_and_stays_out_of_the_log() {
     let log = gateway.log();
     assert!(!log.contains(&token), "{log}");
     for line in [
-        "WebSocket proxy: New connection from 127.0.0.1\n".to_owned(),
+        "WebSocket proxy: New connection from 127.0.0.1 request=".to_owned(),
         format!("WebSocket proxy: Connecting to backend ws://{}/ws?token=[redacted]&x=1\n", upstream.address),
         "WebSocket proxy: Connected to backend successfully\n".to_owned(),
     ] {

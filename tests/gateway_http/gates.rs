@@ -122,3 +122,19 @@ fn a_gateway_does_not_make_up_a_secret() {
     assert!(said.lines().last().is_some_and(|line| line.contains("JWT_SECRET")), "{said}");
     assert!(!dir.path().join("data").exists(), "nothing was made");
 }
+
+#[test]
+fn a_hub_that_does_not_trust_its_gateway_says_once_which_flag_is_missing() {
+    let hub = Hub::start(&[]);
+    let gateway = Gateway::start(&[hub.url("")], &[]);
+    let socket = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://chat.example.com\r\n";
+    let token = bearer(&Person::new(OrgId(fresh_id()), Role::Member, "Ana").token());
+    for _ in 0..2 {
+        let answer = gateway.ask("GET", "/api/v1/ws/messages", &format!("{socket}{token}"));
+        assert!(answer.status == 403 && answer.header("x-request-id").is_some(), "{answer:?}");
+    }
+    let said = hub.log().lines().filter(|line| line.contains("start with --trusted-proxy 127.0.0.1")).count();
+    assert_eq!(said, 1, "{}", hub.log());
+    assert!(!gateway.log().contains("--trusted-proxy"), "{}", gateway.log());
+}

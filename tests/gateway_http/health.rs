@@ -56,9 +56,25 @@ fn a_gateway_without_upstreams_says_so_early_and_runs() {
     let gateway = Gateway::start(&[nobody()], &[]);
     eventually("it warns", || gateway.log().contains("no upstream is well"));
     eventually("it is not well", || gateway.get("/health").status == 503);
+    assert!(gateway.log().contains("is taken out"), "and not before");
+    assert!(gateway.get("/").body.contains("No hub can be reached"));
     assert_eq!(gateway.get("/health/ready").status, 503);
     assert_eq!(gateway.get("/health/live").status, 200);
+    assert_eq!(gateway.head("/health").status, 503);
     assert_eq!(gateway.ask("POST", "/health", "Content-Length: 0\r\n").status, 405);
+}
+
+#[test]
+fn a_gateway_whose_upstreams_are_not_ready_says_when_one_is() {
+    let upstream = Upstream::start();
+    upstream.state.is_unwell.store(true, Ordering::Relaxed);
+    let gateway = Gateway::start(&[upstream.url()], &[]);
+    eventually("it warns", || gateway.log().contains("no upstream is well"));
+    let reply = gateway.get("/");
+    assert!(reply.status == 503 && reply.body.contains("No hub is ready"), "{reply:?}");
+    upstream.state.is_unwell.store(false, Ordering::Relaxed);
+    eventually("it says so", || gateway.log().contains("an upstream is well"));
+    assert_eq!(gateway.get("/").status, 200);
 }
 
 #[test]
@@ -79,4 +95,27 @@ fn every_metric_is_there_from_the_start() {
         assert!(text.lines().any(|line| line == name), "{name} in\n{text}");
     }
     assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn what_hubs_say_of_themselves_is_not_passed_on() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&[upstream.url()], &["--metrics-listen", "127.0.0.1:0"]);
+    let paths =
+        ["/metrics", "//metrics", "/%6detrics", "/metrics/", "/./metrics", "/health/db", "/health/redis", "/health/"];
+    for path in paths {
+        let reply = gateway.get(path);
+        assert!(reply.status == 404 && reply.body.contains("\"not_found\""), "{path}: {reply:?}");
+        assert!(reply.header("x-request-id").is_some(), "{path}: {reply:?}");
+    }
+    let socket = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    assert_eq!(gateway.ask("GET", "/metrics", socket).status, 404);
+    assert_eq!(upstream.asked(), 0);
+    for path in ["/health", "/health/ready", "/health/live"] {
+        let (whole, head) = (gateway.get(path), gateway.head(path));
+        assert_eq!((head.status, head.header("content-type")), (200, whole.header("content-type")), "{path}");
+        assert_eq!(head.body, "", "{path}");
+        assert!(head.header("x-request-id").is_some(), "{path}");
+    }
 }

@@ -1,7 +1,7 @@
 //! A gateway as a private process, ended with the test.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -114,6 +114,17 @@ impl Gateway {
     /// Asks on a connection of its own.
     pub fn ask(&self, method: &str, path: &str, headers: &str) -> Reply {
         self.send(&format!("{method} {path} HTTP/1.1\r\nHost: chat.example.com\r\n{headers}\r\n"))
+    }
+
+    /// Asks for the head of an answer alone.
+    pub fn head(&self, path: &str) -> Reply {
+        let mut stream = dial(self.address);
+        let request = format!("HEAD {path} HTTP/1.1\r\nHost: chat.example.com\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("a gateway that reads");
+        let mut head = String::new();
+        stream.read_to_string(&mut head).expect("a gateway that answers");
+        let (head, body) = head.split_once("\r\n\r\n").expect("a whole head");
+        reply((head.to_owned(), body.to_owned()))
     }
 
     pub fn get(&self, path: &str) -> Reply {

@@ -2,6 +2,7 @@
 
 use crate::client::{Client, dial};
 use crate::eventually;
+use crate::hub::Hub;
 use crate::process::{Gateway, reply};
 use crate::upstream::Upstream;
 
@@ -40,7 +41,41 @@ fn upstreams_come_and_go_and_what_is_open_stays() {
 
     gateway.rewrite(&file(&[&one, &two], "balance = \"round-robin\""));
     eventually("it is taken over", || gateway.log().contains("SIGHUP: round-robin to"));
+    assert!(!gateway.log().contains("takes a restart"), "only [gateway] has changed");
     assert_eq!(gateway.ask("POST", "/count", "Content-Length: 0\r\n").status, 200);
+}
+
+#[test]
+fn an_upstream_that_was_removed_is_watched_while_it_has_connections() {
+    let (one, two) = (Hub::start(&[]), Upstream::start());
+    let of = |urls: &[String]| format!("[gateway]\nupstreams = {urls:?}\nhealth_interval = \"200ms\"\n");
+    let gateway = Gateway::with_file(&of(&[one.url("")]));
+    let mut socket = Client::over(dial(gateway.address));
+    socket.send(
+        b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    assert_eq!(reply(socket.response()).status, 101);
+    let connections = format!("upstream_connections{{upstream=\"{}\"}}", one.url(""));
+    assert_eq!(gateway.metric(&connections), Some(1.0));
+
+    gateway.rewrite(&of(&[two.url()]));
+    eventually("it is removed", || gateway.metric(&connections).is_none());
+    gateway.rewrite(&of(&[two.url(), one.url("")]));
+    eventually("it is back, and knows what it has", || gateway.metric(&connections) == Some(1.0));
+
+    gateway.rewrite(&of(&[two.url()]));
+    eventually("it is removed again", || gateway.metric(&connections).is_none());
+    one.signal("STOP");
+    let farewell = loop {
+        match socket.frame().expect("a gateway that ends in order") {
+            Some((0x88, payload)) => break payload,
+            Some(_) => {}
+            None => panic!("no goodbye"),
+        }
+    };
+    one.signal("CONT");
+    assert_eq!(farewell[..2], 1012_u16.to_be_bytes());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::process::Gateway;
 use crate::upstream::{State, accept, serve};
 
 /// A server that a private authority vouches for, and the file that names the authority.
-fn secured() -> (String, Arc<State>, TempDir, String) {
+pub fn secured() -> (String, Arc<State>, TempDir, String) {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
@@ -70,4 +70,5 @@ fn an_upstream_is_believed_if_its_authority_is_named() {
     let stranger = Gateway::start(&[url], &[]);
     assert_eq!(stranger.get("/").status, 502, "nobody vouches for it");
     eventually("it is taken out", || stranger.get("/health").status == 503);
+    assert!(stranger.log().contains("(gateway.upstream_ca names"), "and it is said what to do");
 }
