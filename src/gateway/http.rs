@@ -23,7 +23,7 @@ use super::forward::{Forward, X_REQUEST_ID};
 use super::metrics::Failure;
 use super::pool::{Affinity, Lease};
 use super::upstream::Upstream;
-use super::{Gateway, gate, idle, sticky};
+use super::{Gateway, gate, idle};
 use crate::api::Problem;
 use crate::transport::caller::Caller;
 
@@ -57,9 +57,8 @@ pub(super) async fn pass_on(request: HttpRequest, payload: web::Payload, gateway
     };
     let relayed = match admitted {
         Ok(identity) => {
-            let sid = Some(request.query_string()).filter(|_| gateway.is_socketio(request.path()));
-            let sid = sid.and_then(sticky::session);
-            let affinity = Affinity::of(forward.client(), identity.as_deref(), sid);
+            let sid = gate::session(&gateway, &request);
+            let affinity = Affinity::of(forward.client(), identity.as_deref(), sid.as_deref());
             relay(&gateway, &request, payload.into_inner(), &forward, &affinity).await
         }
         Err(problem) => Err(problem),
@@ -209,7 +208,7 @@ fn head(
     let mut head = RequestHead::default();
     head.uri = uri.map_err(|_| Problem::invalid("path", "The path must begin with a slash"))?;
     head.method = request.method().clone();
-    let opens_session = gateway.is_socketio(request.path()) && sticky::session(request.query_string()).is_none();
+    let opens_session = gate::opens_session(gateway, request);
     let named = named_by_connection(request.headers());
     for (name, value) in request.headers() {
         let is_ours = Forward::replaces(name) || [EXPECT, CONTENT_LENGTH].contains(name);
@@ -235,7 +234,7 @@ fn head(
 /// The upstream's answer as the client gets it.
 fn respond(gateway: &Data<Gateway>, request: &HttpRequest, answer: Answer, body: AnswerBody) -> HttpResponse {
     let Answer { head, length } = answer;
-    let opens_session = gateway.is_socketio(request.path()) && sticky::session(request.query_string()).is_none();
+    let opens_session = gate::opens_session(gateway, request);
     let body = if opens_session { body.reading_session() } else { body };
     let is_bare = request.method() == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
     let mut response = HttpResponse::with_body(head.status, BoxBody::new(()));
