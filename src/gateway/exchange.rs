@@ -29,6 +29,9 @@ const READ: usize = 32 * 1024;
 /// How long either side may take over the next piece of a request's body.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many interim answers an upstream may send before the one that counts.
+pub(super) const MAX_INTERIM: usize = 16;
+
 /// In place of no limit.
 const FAR_AWAY: Duration = Duration::from_hours(24 * 365);
 
@@ -70,6 +73,8 @@ pub(super) struct Exchange {
     is_kept: bool,
     /// Counts what was sent.
     sent: u64,
+    /// Counts interim answers.
+    interim: usize,
     codec: Codec,
     method: Method,
 }
@@ -116,6 +121,7 @@ impl Exchange {
             is_deaf: false,
             is_kept: false,
             sent: 0,
+            interim: 0,
             codec: Codec::Head(codec),
             method,
         })
@@ -135,7 +141,10 @@ impl Exchange {
                 // As long as the request moves, time begins anew.
                 end.as_mut().reset(Instant::now() + limit(self.is_sending()));
             }
-            ready!(end.as_mut().poll(cx));
+            // Compared as well, as a timer is silent while an upstream keeps a task so busy that it has used up its turn.
+            if end.as_mut().poll(cx).is_pending() && Instant::now() < end.deadline() {
+                return Poll::Pending;
+            }
             let waits_for_client = self.body.is_some() && self.outgoing.is_empty();
             Poll::Ready(Err(if waits_for_client { Trouble::ClientSlow } else { Trouble::Slow }))
         })
@@ -178,6 +187,10 @@ impl Exchange {
                 if codec.message_type() != MessageType::None {
                     return wrong("an interim answer has no body");
                 }
+                self.interim += 1;
+                if self.interim > MAX_INTERIM {
+                    return wrong("there are too many interim answers");
+                }
                 continue;
             }
             let Some(length) = self.read_on(&head) else { return wrong("it is not known where the answer ends") };
@@ -191,7 +204,11 @@ impl Exchange {
             self.method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let announced = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok();
         let is_chunked = head.version == Version::HTTP_11 && head.headers.contains_key(TRANSFER_ENCODING);
+        let is_empty = head.status == StatusCode::NO_CONTENT;
+        // Says that a body comes where none may: what comes next on the connection cannot be told apart from it.
+        let is_contradictory = is_empty && (is_chunked || announced().is_some_and(|bytes: u64| bytes > 0));
         let length = match announced() {
+            _ if is_empty => Length::None,
             _ if is_chunked => Length::Open,
             Some(bytes) => Length::Exactly(bytes),
             None if has_none => Length::None,
@@ -199,7 +216,7 @@ impl Exchange {
         };
         let codec = std::mem::replace(&mut self.codec, Codec::Nothing);
         let Codec::Head(codec) = codec else { return Some(length) };
-        self.is_kept = codec.keep_alive();
+        self.is_kept = codec.keep_alive() && !is_contradictory;
         self.codec = match length {
             _ if has_none => Codec::Nothing,
             Length::Exactly(0) | Length::None => Codec::Nothing,

@@ -17,7 +17,7 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// Longer names of requests would spoil a log.
 const MAX_REQUEST_ID: usize = 128;
 
-/// How often proxies may have handed a request on. More are a circle, or an attempt to make a header too large.
+/// How much of what proxies said is passed on, in bytes. The rest is what a client wrote there to make a header too large.
 const MAX_FORWARDED: usize = 2048;
 
 #[derive(Clone, Debug)]
@@ -36,11 +36,18 @@ impl Forward {
         let is_trusted = authenticator.trusts(peer);
         let given = |name: HeaderName| headers.get(name).filter(|_| is_trusted);
         let seen = peer.to_canonical().to_string();
-        let before: Vec<_> =
-            headers.get_all(X_FORWARDED_FOR).filter(|_| is_trusted).filter_map(|it| it.to_str().ok()).collect();
-        let chain = match before.join(", ") {
-            before if before.is_empty() || before.len() > MAX_FORWARDED => seen.clone(),
-            before => format!("{before}, {seen}"),
+        let chain = match forwarded(headers).filter(|_| is_trusted) {
+            None => seen,
+            Some(before) if before.len() <= MAX_FORWARDED => format!("{before}, {seen}"),
+            Some(before) => {
+                let kept = rightmost(&before);
+                let says = HeaderValue::from_str(kept).into_iter().map(|kept| (X_FORWARDED_FOR, kept)).collect();
+                let found = authenticator.client_address(&Knock { headers: &says, query: "", peer });
+                // Whoever reads the rest is to find the same client.
+                let client = (found != client).then(|| client.to_string());
+                let parts = [client.as_deref().unwrap_or_default(), kept, &seen];
+                parts.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(", ")
+            }
         };
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
         let scheme = HeaderValue::from_static(if is_tls { "https" } else { "http" });
@@ -86,6 +93,20 @@ impl Forward {
         [&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST, &X_REQUEST_ID, &HOST].contains(&name)
             || OTHERS.contains(&name.as_str())
     }
+}
+
+/// All that was said before; a line that is no text ends it, as it does where the client is looked for.
+fn forwarded(headers: &HeaderMap) -> Option<String> {
+    let lines: Vec<_> = headers.get_all(X_FORWARDED_FOR).map(|it| it.to_str().ok()).collect();
+    let readable = lines.iter().rposition(Option::is_none).map_or(0, |unreadable| unreadable + 1);
+    let all = lines[readable..].iter().copied().flatten().collect::<Vec<_>>().join(", ");
+    (!all.is_empty()).then_some(all)
+}
+
+/// As many whole entries as may be passed on, from the right: proxies write there, and the left may be a client's.
+fn rightmost(chain: &str) -> &str {
+    let tail = chain.get(chain.len().saturating_sub(MAX_FORWARDED)..).unwrap_or_default();
+    tail.split_once(',').map_or("", |(_, whole)| whole.trim())
 }
 
 fn is_sane(id: &[u8]) -> bool {
