@@ -40,6 +40,8 @@ const FAR_AWAY: Duration = Duration::from_hours(24 * 365);
 pub(super) enum Trouble {
     /// A connection that had been kept was no longer good: nothing came back on it.
     Stale,
+    /// The upstream does not answer any more, though its connection is there.
+    Hung,
     /// The upstream ended, or sent what is not HTTP.
     Lost(io::Error),
     /// The upstream took too long.
@@ -61,8 +63,7 @@ pub(super) enum Length {
 
 pub(super) struct Exchange {
     io: Stream,
-    /// It had been used before, and nothing has come back on it yet: it may have ended meanwhile.
-    is_doubtful: bool,
+    heard: Heard,
     outgoing: BytesMut,
     incoming: BytesMut,
     /// What is still to come of the request's body.
@@ -77,6 +78,15 @@ pub(super) struct Exchange {
     interim: usize,
     codec: Codec,
     method: Method,
+}
+
+/// What has come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Heard {
+    Nothing,
+    /// The connection had been used before, and may have ended meanwhile.
+    NothingOnKept,
+    Something,
 }
 
 /// How the answer is read.
@@ -114,7 +124,7 @@ impl Exchange {
         let body = body.filter(|_| length != Length::None).map(|payload| (payload, length));
         Ok(Self {
             io,
-            is_doubtful: is_reused,
+            heard: if is_reused { Heard::NothingOnKept } else { Heard::Nothing },
             outgoing,
             incoming: BytesMut::new(),
             body,
@@ -151,6 +161,11 @@ impl Exchange {
         .await
     }
 
+    /// Whether not a byte of an answer has come.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.heard != Heard::Something
+    }
+
     fn is_sending(&self) -> bool {
         !self.is_deaf && (self.body.is_some() || !self.outgoing.is_empty())
     }
@@ -162,9 +177,9 @@ impl Exchange {
                 return Poll::Ready(Ok(head));
             }
             match ready!(self.poll_fill(cx)) {
-                Ok(0) | Err(_) if self.is_doubtful => return Poll::Ready(Err(Trouble::Stale)),
+                Ok(0) | Err(_) if self.heard == Heard::NothingOnKept => return Poll::Ready(Err(Trouble::Stale)),
                 Ok(0) => return Poll::Ready(Err(Trouble::Lost(ErrorKind::UnexpectedEof.into()))),
-                Ok(_) => self.is_doubtful = false,
+                Ok(_) => self.heard = Heard::Something,
                 Err(error) => return Poll::Ready(Err(Trouble::Lost(error))),
             }
         }

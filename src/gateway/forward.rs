@@ -26,6 +26,8 @@ pub struct Forward {
     chain: HeaderValue,
     proto: HeaderValue,
     host: Option<HeaderValue>,
+    /// A trusted proxy said so.
+    is_host_vouched: bool,
     request_id: HeaderValue,
 }
 
@@ -56,15 +58,17 @@ impl Forward {
             client,
             chain: value(&chain),
             proto: given(X_FORWARDED_PROTO).cloned().unwrap_or(scheme),
+            is_host_vouched: given(X_FORWARDED_HOST).is_some(),
             host: given(X_FORWARDED_HOST).or_else(|| headers.get(HOST)).cloned(),
             request_id: id.unwrap_or_else(|| value(&clock::fresh_id().to_string())),
         }
     }
 
-    /// For requests over HTTP/2, which have no `Host`.
+    /// For requests that name the host outside their headers, as all over HTTP/2 do: that counts, and not their `Host`
+    /// (RFC 9113, section 8.3.1).
     pub fn with_authority(mut self, authority: Option<&str>) -> Self {
-        if self.host.is_none() {
-            self.host = authority.and_then(|it| HeaderValue::from_str(it).ok());
+        if let Some(authority) = authority.filter(|_| !self.is_host_vouched) {
+            self.host = HeaderValue::from_str(authority).ok();
         }
         self
     }

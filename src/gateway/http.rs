@@ -74,7 +74,11 @@ pub(super) async fn pass_on(request: HttpRequest, payload: web::Payload, gateway
     response
 }
 
-/// Tries an upstream, and another one if the first cannot be reached.
+/// How many upstreams are tried for one request.
+const ATTEMPTS: usize = 2;
+
+/// Tries an upstream, and another one if the first cannot be reached, or hangs before it has said anything to a request
+/// that may be repeated.
 async fn relay(
     gateway: &Data<Gateway>,
     request: &HttpRequest,
@@ -86,10 +90,13 @@ async fn relay(
     // From here on it is the client who waits.
     let kept = caller.keep();
     let length = length(request)?;
+    // Only its own hub knows what a session is to hear.
+    let may_go_elsewhere = request.method().is_safe() && length == Length::None && affinity.sid.is_none();
     let mut payload = Some(payload);
     let mut failed: Option<Arc<Upstream>> = None;
-    let mut is_fresh = false;
-    for _ in 0..2 {
+    let (mut is_fresh, mut attempts) = (false, 0);
+    let mut unheard = None;
+    while attempts < ATTEMPTS {
         let Some(lease) = gateway.pool.lease(affinity, failed.as_ref()) else { break };
         let kept_stream = if is_fresh { None } else { idle::take(lease.upstream()).await };
         let is_reused = kept_stream.is_some();
@@ -100,6 +107,7 @@ async fn relay(
         let Ok(stream) = stream else {
             gateway.metrics.count(Failure::Connect);
             failed = Some(lease.upstream().clone());
+            attempts += 1;
             continue;
         };
         let head = head(gateway, request, forward, lease.upstream())?;
@@ -108,7 +116,7 @@ async fn relay(
             .map_err(|_| bad_gateway("The request cannot be passed on"))?;
         let answer = tokio::select! {
             answer = exchange.answer(lease.answer_timeout()) => answer,
-            () = lease.lost() => Err(Trouble::Lost(std::io::ErrorKind::ConnectionAborted.into())),
+            () = lease.lost() => Err(Trouble::Hung),
             () = left(&caller) => Err(Trouble::ClientLost),
         };
         match answer {
@@ -116,9 +124,18 @@ async fn relay(
                 judge(&lease, answer.head.status);
                 return Ok(respond(gateway, request, answer, AnswerBody::new(gateway, exchange, lease, caller, kept)));
             }
+            // The same upstream may be asked again: only its connection was too old.
             Err(Trouble::Stale) if is_repeatable(request.method()) && length == Length::None => is_fresh = true,
+            Err(Trouble::Hung) if may_go_elsewhere && exchange.is_unanswered() => {
+                unheard = Some(told(gateway, forward, &lease, &Trouble::Hung));
+                failed = Some(lease.upstream().clone());
+                attempts += 1;
+            }
             Err(trouble) => return Err(told(gateway, forward, &lease, &trouble)),
         }
+    }
+    if let Some(problem) = unheard {
+        return Err(problem);
     }
     if failed.is_some() {
         return Err(bad_gateway("No hub can be reached right now"));
@@ -151,7 +168,7 @@ fn judge(lease: &Lease, status: StatusCode) {
 /// What the client is told of trouble.
 fn told(gateway: &Gateway, forward: &Forward, lease: &Lease, trouble: &Trouble) -> Problem {
     let (failure, problem) = match trouble {
-        Trouble::Stale | Trouble::Lost(_) => {
+        Trouble::Stale | Trouble::Hung | Trouble::Lost(_) => {
             (Failure::UpstreamLost, bad_gateway("The hub ended the connection before it had answered"))
         }
         Trouble::Slow => {
@@ -170,6 +187,7 @@ fn told(gateway: &Gateway, forward: &Forward, lease: &Lease, trouble: &Trouble) 
     lease.failed();
     let detail = match trouble {
         Trouble::Lost(error) => error.to_string(),
+        Trouble::Hung => "it does not answer any more".to_owned(),
         _ => "no answer".to_owned(),
     };
     log::warn!("{} failed at request {}: {detail}", lease.upstream().url(), forward.request_id());
