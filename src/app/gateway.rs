@@ -102,6 +102,10 @@ async fn wind_down(gateway: &Gateway, server: &ServerHandle) {
 fn reload(gateway: &Gateway, running: &Config, loaded: Result<Loaded, String>) {
     let applied = loaded.and_then(|loaded| {
         let pool = pool(&loaded.config).map_err(|error| error.to_string())?;
+        // A file that is empty, or half written, is no wish to send everybody to the default.
+        if !loaded.names_upstreams && !gateway.pool.has_exactly(&pool.upstreams) {
+            return Err("gateway.upstreams is no longer set: name the hubs' URLs there".to_owned());
+        }
         Ok((loaded, pool))
     });
     let (Loaded { config, warnings, .. }, pool) = match applied {

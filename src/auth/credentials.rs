@@ -12,6 +12,8 @@ use super::{dev, secrets};
 
 /// Query parameters that carry a token, in their order of precedence.
 const PARAMETERS: [&str; 2] = ["token", "access_token"];
+/// A Socket.IO session's name: whoever knows it can speak for its client.
+const SESSION: &str = "sid";
 /// Offered as a subprotocol, it announces that the next one is a token (browsers cannot set headers).
 const SUBPROTOCOL: &str = "bearer";
 
@@ -73,15 +75,15 @@ fn offered<'a>(lines: impl Iterator<Item = Cow<'a, str>>) -> Option<Cow<'a, str>
     None
 }
 
-/// A query string as it may be logged: the values of parameters that carry tokens are left out.
+/// A query string as it may be logged: the values of parameters that carry tokens, or name a session, are left out.
 pub fn redact(query: &str) -> Cow<'_, str> {
-    if !query.split('&').any(carries_token) {
+    if !query.split('&').any(carries_secret) {
         return Cow::Borrowed(query);
     }
     let pairs: Vec<_> = query
         .split('&')
         .map(|pair| match pair.split_once('=') {
-            Some((name, _)) if carries_token(pair) => Cow::Owned(format!("{name}=[redacted]")),
+            Some((name, _)) if carries_secret(pair) => Cow::Owned(format!("{name}=[redacted]")),
             _ => Cow::Borrowed(pair),
         })
         .collect();
@@ -89,8 +91,10 @@ pub fn redact(query: &str) -> Cow<'_, str> {
 }
 
 /// Compares the decoded name, because `%74oken` is read as `token` too.
-fn carries_token(pair: &str) -> bool {
-    form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(name, _)| PARAMETERS.contains(&&*name))
+fn carries_secret(pair: &str) -> bool {
+    form_urlencoded::parse(pair.as_bytes())
+        .next()
+        .is_some_and(|(name, _)| name == SESSION || PARAMETERS.contains(&&*name))
 }
 
 #[cfg(test)]
@@ -147,6 +151,7 @@ mod tests {
         assert_eq!(redact("a=1&b=2"), "a=1&b=2");
         assert_eq!(redact(""), "");
         assert_eq!(redact("a=1&token=s3cret&b=2"), "a=1&token=[redacted]&b=2");
+        assert_eq!(redact("EIO=4&sid=s3cret&%73id=s3cret"), "EIO=4&sid=[redacted]&%73id=[redacted]");
         assert_eq!(
             redact("%74oken=s3cret&access_token=s3cret&token=x=s3cret"),
             "%74oken=[redacted]&access_token=[redacted]&token=[redacted]"

@@ -169,6 +169,11 @@ impl Settings {
         Ok(())
     }
 
+    /// Whether anything but the defaults names it.
+    pub(super) fn is_set(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|(_, source)| *source != Source::Default)
+    }
+
     pub(super) fn raw(&self, key: &str) -> Option<&Raw> {
         self.0.get(key).map(|(raw, _)| raw)
     }

@@ -65,6 +65,8 @@ pub struct Loaded {
     /// The file that was read.
     pub file: Option<PathBuf>,
     pub warnings: Vec<String>,
+    /// Somebody said where the hubs of a gateway are.
+    pub names_upstreams: bool,
     /// The commented file with the values in force, secrets left out.
     pub printed: String,
 }
@@ -94,7 +96,8 @@ impl Config {
         config.check(&settings)?;
         warnings.extend(config.doubts());
         let printed = print::effective(&settings, &Settings::defaults()?);
-        Ok(Loaded { config, file, warnings, printed })
+        let names_upstreams = settings.is_set("gateway.upstreams");
+        Ok(Loaded { config, file, warnings, names_upstreams, printed })
     }
 
     /// The rules between values.

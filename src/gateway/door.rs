@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::Url;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::web::Data;
@@ -58,6 +59,11 @@ pub fn handler(gateway: &Data<Gateway>) -> UpgradeHandler {
     })
 }
 
+/// By the path as it is decoded, like a request's: what is checked must not depend on how it is spelt.
+fn is_socketio(gateway: &Gateway, request: &UpgradeRequest) -> bool {
+    gateway.is_socketio(Url::new(request.uri().clone()).path())
+}
+
 /// A client that was let in.
 struct Visit {
     forward: Forward,
@@ -73,7 +79,7 @@ fn admit(gateway: &Gateway, request: &UpgradeRequest, knock: &Knock<'_>, forward
         gateway.metrics.count(failure);
         refusal
     };
-    let is_socketio = gateway.is_socketio(request.path());
+    let is_socketio = is_socketio(gateway, request);
     // Who is moving from polling to a socket is no newcomer.
     let goes_on = is_socketio && sticky::session(request.query()).is_some();
     let unavailable = |code, message| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
@@ -121,8 +127,8 @@ fn admit(gateway: &Gateway, request: &UpgradeRequest, knock: &Knock<'_>, forward
 async fn connect(gateway: &Arc<Gateway>, request: &UpgradeRequest, visit: Visit) -> Result<Verdict, Refusal> {
     let Visit { forward, pass, identity } = visit;
     let address = forward.client();
-    let sid = sticky::session(request.query()).filter(|_| gateway.is_socketio(request.path()));
-    let affinity = Affinity::of(address, identity.as_deref(), sid);
+    let sid = sticky::session(request.query()).filter(|_| is_socketio(gateway, request));
+    let affinity = Affinity::of(address, identity.as_deref(), sid.as_deref());
     let (lease, answer) =
         reach(gateway, request, &forward, &affinity).await.map_err(|failure| unreachable(gateway, failure))?;
     let (stream, protocol, greeting) = match answer {

@@ -29,6 +29,9 @@ const READ: usize = 32 * 1024;
 /// How long either side may take over the next piece of a request's body.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many interim answers an upstream may send before the one that counts.
+pub(super) const MAX_INTERIM: usize = 16;
+
 /// In place of no limit.
 const FAR_AWAY: Duration = Duration::from_hours(24 * 365);
 
@@ -37,10 +40,10 @@ const FAR_AWAY: Duration = Duration::from_hours(24 * 365);
 pub(super) enum Trouble {
     /// A connection that had been kept was no longer good: nothing came back on it.
     Stale,
+    /// The upstream does not answer any more, though its connection is there.
+    Hung,
     /// The upstream ended, or sent what is not HTTP.
     Lost(io::Error),
-    /// The upstream was found to answer nobody any more.
-    Silent,
     /// The upstream took too long.
     Slow,
     /// The client broke its request off.
@@ -60,8 +63,7 @@ pub(super) enum Length {
 
 pub(super) struct Exchange {
     io: Stream,
-    /// It had been used before, and nothing has come back on it yet: it may have ended meanwhile.
-    is_doubtful: bool,
+    heard: Heard,
     outgoing: BytesMut,
     incoming: BytesMut,
     /// What is still to come of the request's body.
@@ -72,8 +74,19 @@ pub(super) struct Exchange {
     is_kept: bool,
     /// Counts what was sent.
     sent: u64,
+    /// Counts interim answers.
+    interim: usize,
     codec: Codec,
     method: Method,
+}
+
+/// What has come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Heard {
+    Nothing,
+    /// The connection had been used before, and may have ended meanwhile.
+    NothingOnKept,
+    Something,
 }
 
 /// How the answer is read.
@@ -111,13 +124,14 @@ impl Exchange {
         let body = body.filter(|_| length != Length::None).map(|payload| (payload, length));
         Ok(Self {
             io,
-            is_doubtful: is_reused,
+            heard: if is_reused { Heard::NothingOnKept } else { Heard::Nothing },
             outgoing,
             incoming: BytesMut::new(),
             body,
             is_deaf: false,
             is_kept: false,
             sent: 0,
+            interim: 0,
             codec: Codec::Head(codec),
             method,
         })
@@ -137,11 +151,19 @@ impl Exchange {
                 // As long as the request moves, time begins anew.
                 end.as_mut().reset(Instant::now() + limit(self.is_sending()));
             }
-            ready!(end.as_mut().poll(cx));
+            // Compared as well, as a timer is silent while an upstream keeps a task so busy that it has used up its turn.
+            if end.as_mut().poll(cx).is_pending() && Instant::now() < end.deadline() {
+                return Poll::Pending;
+            }
             let waits_for_client = self.body.is_some() && self.outgoing.is_empty();
             Poll::Ready(Err(if waits_for_client { Trouble::ClientSlow } else { Trouble::Slow }))
         })
         .await
+    }
+
+    /// Whether not a byte of an answer has come.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.heard != Heard::Something
     }
 
     fn is_sending(&self) -> bool {
@@ -155,9 +177,9 @@ impl Exchange {
                 return Poll::Ready(Ok(head));
             }
             match ready!(self.poll_fill(cx)) {
-                Ok(0) | Err(_) if self.is_doubtful => return Poll::Ready(Err(Trouble::Stale)),
+                Ok(0) | Err(_) if self.heard == Heard::NothingOnKept => return Poll::Ready(Err(Trouble::Stale)),
                 Ok(0) => return Poll::Ready(Err(Trouble::Lost(ErrorKind::UnexpectedEof.into()))),
-                Ok(_) => self.is_doubtful = false,
+                Ok(_) => self.heard = Heard::Something,
                 Err(error) => return Poll::Ready(Err(Trouble::Lost(error))),
             }
         }
@@ -180,6 +202,10 @@ impl Exchange {
                 if codec.message_type() != MessageType::None {
                     return wrong("an interim answer has no body");
                 }
+                self.interim += 1;
+                if self.interim > MAX_INTERIM {
+                    return wrong("there are too many interim answers");
+                }
                 continue;
             }
             let Some(length) = self.read_on(&head) else { return wrong("it is not known where the answer ends") };
@@ -193,7 +219,11 @@ impl Exchange {
             self.method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let announced = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok();
         let is_chunked = head.version == Version::HTTP_11 && head.headers.contains_key(TRANSFER_ENCODING);
+        let is_empty = head.status == StatusCode::NO_CONTENT;
+        // Says that a body comes where none may: what comes next on the connection cannot be told apart from it.
+        let is_contradictory = is_empty && (is_chunked || announced().is_some_and(|bytes: u64| bytes > 0));
         let length = match announced() {
+            _ if is_empty => Length::None,
             _ if is_chunked => Length::Open,
             Some(bytes) => Length::Exactly(bytes),
             None if has_none => Length::None,
@@ -201,7 +231,7 @@ impl Exchange {
         };
         let codec = std::mem::replace(&mut self.codec, Codec::Nothing);
         let Codec::Head(codec) = codec else { return Some(length) };
-        self.is_kept = codec.keep_alive();
+        self.is_kept = codec.keep_alive() && !is_contradictory;
         self.codec = match length {
             _ if has_none => Codec::Nothing,
             Length::Exactly(0) | Length::None => Codec::Nothing,

@@ -17,7 +17,7 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// Longer names of requests would spoil a log.
 const MAX_REQUEST_ID: usize = 128;
 
-/// How often proxies may have handed a request on. More are a circle, or an attempt to make a header too large.
+/// How much of what proxies said is passed on, in bytes. The rest is what a client wrote there to make a header too large.
 const MAX_FORWARDED: usize = 2048;
 
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Forward {
     chain: HeaderValue,
     proto: HeaderValue,
     host: Option<HeaderValue>,
+    /// A trusted proxy said so.
+    is_host_vouched: bool,
     request_id: HeaderValue,
 }
 
@@ -36,11 +38,18 @@ impl Forward {
         let is_trusted = authenticator.trusts(peer);
         let given = |name: HeaderName| headers.get(name).filter(|_| is_trusted);
         let seen = peer.to_canonical().to_string();
-        let before: Vec<_> =
-            headers.get_all(X_FORWARDED_FOR).filter(|_| is_trusted).filter_map(|it| it.to_str().ok()).collect();
-        let chain = match before.join(", ") {
-            before if before.is_empty() || before.len() > MAX_FORWARDED => seen.clone(),
-            before => format!("{before}, {seen}"),
+        let chain = match forwarded(headers).filter(|_| is_trusted) {
+            None => seen,
+            Some(before) if before.len() <= MAX_FORWARDED => format!("{before}, {seen}"),
+            Some(before) => {
+                let kept = rightmost(&before);
+                let says = HeaderValue::from_str(kept).into_iter().map(|kept| (X_FORWARDED_FOR, kept)).collect();
+                let found = authenticator.client_address(&Knock { headers: &says, query: "", peer });
+                // Whoever reads the rest is to find the same client.
+                let client = (found != client).then(|| client.to_string());
+                let parts = [client.as_deref().unwrap_or_default(), kept, &seen];
+                parts.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(", ")
+            }
         };
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
         let scheme = HeaderValue::from_static(if is_tls { "https" } else { "http" });
@@ -48,15 +57,17 @@ impl Forward {
             client,
             chain: value(&chain),
             proto: given(X_FORWARDED_PROTO).cloned().unwrap_or(scheme),
+            is_host_vouched: given(X_FORWARDED_HOST).is_some(),
             host: given(X_FORWARDED_HOST).or_else(|| headers.get(HOST)).cloned(),
             request_id: request_id(headers),
         }
     }
 
-    /// For requests over HTTP/2, which have no `Host`.
+    /// For requests that name the host outside their headers, as all over HTTP/2 do: that counts, and not their `Host`
+    /// (RFC 9113, section 8.3.1).
     pub fn with_authority(mut self, authority: Option<&str>) -> Self {
-        if self.host.is_none() {
-            self.host = authority.and_then(|it| HeaderValue::from_str(it).ok());
+        if let Some(authority) = authority.filter(|_| !self.is_host_vouched) {
+            self.host = HeaderValue::from_str(authority).ok();
         }
         self
     }
@@ -93,6 +104,20 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     given.unwrap_or_else(|| {
         HeaderValue::from_str(&clock::fresh_id().to_string()).unwrap_or(HeaderValue::from_static(""))
     })
+}
+
+/// All that was said before; a line that is no text ends it, as it does where the client is looked for.
+fn forwarded(headers: &HeaderMap) -> Option<String> {
+    let lines: Vec<_> = headers.get_all(X_FORWARDED_FOR).map(|it| it.to_str().ok()).collect();
+    let readable = lines.iter().rposition(Option::is_none).map_or(0, |unreadable| unreadable + 1);
+    let all = lines[readable..].iter().copied().flatten().collect::<Vec<_>>().join(", ");
+    (!all.is_empty()).then_some(all)
+}
+
+/// As many whole entries as may be passed on, from the right: proxies write there, and the left may be a client's.
+fn rightmost(chain: &str) -> &str {
+    let tail = chain.get(chain.len().saturating_sub(MAX_FORWARDED)..).unwrap_or_default();
+    tail.split_once(',').map_or("", |(_, whole)| whole.trim())
 }
 
 fn is_sane(id: &[u8]) -> bool {

@@ -1,6 +1,7 @@
 //! What is checked before a request is passed on: how often its address asks, whether anything is taken in at all, and
 //! whether the token that it shows is good. API keys and requests without a token are for the hub to judge.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +52,7 @@ impl Quota<'_> {
 
 /// Counts the request against its address, if it counts. A Socket.IO session that is opened counts, too.
 pub(super) fn count<'a>(gateway: &'a Gateway, request: &HttpRequest, forward: &Forward) -> Option<Quota<'a>> {
-    let counted = counts(request.path()) || opens_session(gateway, request);
+    let counted = counts(path(request)) || opens_session(gateway, request);
     let limiter = gateway.limiter.as_ref().filter(|_| counted && !gateway.is_exempt(forward.client()))?;
     let quota = Quota { limiter, left: limiter.take(forward.client()) };
     if quota.is_used_up() {
@@ -83,7 +84,7 @@ pub(super) fn admit(
     }
     let knock = Knock { headers: request.headers(), query: request.query_string(), peer };
     // Those who log in or renew a token may show an old one.
-    let is_judged = request.path().starts_with("/api/") && !request.path().starts_with("/api/v1/auth/");
+    let is_judged = path(request).starts_with("/api/") && !path(request).starts_with("/api/v1/auth/");
     let Some(token) = knock.token().filter(|token| is_judged && !is_key(token)) else { return Ok(None) };
     gateway.authenticator.verify(&token, clock::now()).map(Some).map_err(|refusal| {
         gateway.metrics.count(Failure::Unauthorized);
@@ -106,14 +107,28 @@ pub(super) fn read_only() -> Problem {
 
 /// Whether a request begins or changes something. What a Socket.IO session sends is part of what is open.
 fn changes(gateway: &Gateway, request: &HttpRequest) -> bool {
-    if gateway.is_socketio(request.path()) {
+    if is_socketio(gateway, request) {
         return opens_session(gateway, request);
     }
     ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method())
 }
 
-fn opens_session(gateway: &Gateway, request: &HttpRequest) -> bool {
-    gateway.is_socketio(request.path())
+/// The path of a request, decoded: hubs go by it, so what is checked here must not depend on how it is spelt.
+fn path(request: &HttpRequest) -> &str {
+    request.match_info().as_str()
+}
+
+pub(super) fn is_socketio(gateway: &Gateway, request: &HttpRequest) -> bool {
+    gateway.is_socketio(path(request))
+}
+
+/// The Socket.IO session that a request belongs to.
+pub(super) fn session<'a>(gateway: &Gateway, request: &'a HttpRequest) -> Option<Cow<'a, str>> {
+    sticky::session(request.query_string()).filter(|_| is_socketio(gateway, request))
+}
+
+pub(super) fn opens_session(gateway: &Gateway, request: &HttpRequest) -> bool {
+    is_socketio(gateway, request)
         && request.method() != Method::OPTIONS
         && sticky::session(request.query_string()).is_none()
 }

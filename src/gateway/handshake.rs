@@ -7,7 +7,9 @@ use actix_http::body::BodySize;
 use actix_http::h1::{ClientCodec, Message, MessageType};
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_http::ws::hash_key;
-use actix_http::{ConnectionType, Method, RequestHead, RequestHeadType, ServiceConfig, StatusCode, Uri, Version};
+use actix_http::{
+    ConnectionType, Method, RequestHead, RequestHeadType, ResponseHead, ServiceConfig, StatusCode, Uri, Version,
+};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -15,6 +17,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::AsyncReadExt as _;
 
 use super::dial::Stream;
+use super::exchange::MAX_INTERIM;
 use crate::clock;
 
 /// What a client's request says that its upstream is to hear as well. Above all it does not hear of extensions: the
@@ -79,7 +82,7 @@ pub async fn ask(
     let head = RequestHeadType::Owned(request(wish, added, &key)?);
     let mut framed = Framed::new(stream, ClientCodec::new(CONFIG.with(Clone::clone)));
     framed.send(Message::Item((head, BodySize::None))).await?;
-    let head = framed.next().await.ok_or(ErrorKind::UnexpectedEof)?.map_err(io::Error::other)?;
+    let head = answer(&mut framed).await?;
     if head.status != StatusCode::SWITCHING_PROTOCOLS {
         let headers = head.headers().clone();
         let body = body(framed, &headers).await;
@@ -99,6 +102,20 @@ pub async fn ask(
     let protocol = protocol.map(|it| it.to_str().map(str::to_owned)).transpose().map_err(io::Error::other)?;
     let parts = framed.into_parts();
     Ok(Answer::Open { stream: parts.io, protocol, rest: parts.read_buf.freeze() })
+}
+
+/// The head of the answer that counts; interim ones come before it.
+async fn answer(framed: &mut Framed<Stream, ClientCodec>) -> io::Result<ResponseHead> {
+    for _ in 0..=MAX_INTERIM {
+        let head = framed.next().await.ok_or(ErrorKind::UnexpectedEof)?.map_err(io::Error::other)?;
+        if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(head);
+        }
+        if framed.codec_ref().message_type() != MessageType::None {
+            return Err(io::Error::new(ErrorKind::InvalidData, "an interim answer has no body"));
+        }
+    }
+    Err(io::Error::new(ErrorKind::InvalidData, "there are too many interim answers"))
 }
 
 fn request(

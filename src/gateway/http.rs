@@ -23,7 +23,7 @@ use super::forward::{Forward, X_REQUEST_ID};
 use super::metrics::Failure;
 use super::pool::{Affinity, Lease};
 use super::upstream::Upstream;
-use super::{Gateway, gate, idle, sticky};
+use super::{Gateway, gate, idle};
 use crate::api::Problem;
 use crate::transport::caller::Caller;
 
@@ -57,9 +57,8 @@ pub(super) async fn pass_on(request: HttpRequest, payload: web::Payload, gateway
     };
     let relayed = match admitted {
         Ok(identity) => {
-            let sid = Some(request.query_string()).filter(|_| gateway.is_socketio(request.path()));
-            let sid = sid.and_then(sticky::session);
-            let affinity = Affinity::of(forward.client(), identity.as_deref(), sid);
+            let sid = gate::session(&gateway, &request);
+            let affinity = Affinity::of(forward.client(), identity.as_deref(), sid.as_deref());
             relay(&gateway, &request, payload.into_inner(), &forward, &affinity).await
         }
         Err(problem) => Err(problem),
@@ -75,7 +74,11 @@ pub(super) async fn pass_on(request: HttpRequest, payload: web::Payload, gateway
     response
 }
 
-/// Tries an upstream, and another one if the first cannot be reached.
+/// How many upstreams are tried for one request.
+const ATTEMPTS: usize = 2;
+
+/// Tries an upstream, and another one if the first cannot be reached, or hangs before it has said anything to a request
+/// that may be repeated.
 async fn relay(
     gateway: &Data<Gateway>,
     request: &HttpRequest,
@@ -87,10 +90,13 @@ async fn relay(
     // From here on it is the client who waits.
     let kept = caller.keep();
     let length = length(request)?;
+    // Only its own hub knows what a session is to hear.
+    let may_go_elsewhere = request.method().is_safe() && length == Length::None && affinity.sid.is_none();
     let mut payload = Some(payload);
     let mut failed: Option<Arc<Upstream>> = None;
-    let mut is_fresh = false;
-    for _ in 0..2 {
+    let (mut is_fresh, mut attempts) = (false, 0);
+    let mut unheard = None;
+    while attempts < ATTEMPTS {
         let Some(lease) = gateway.pool.lease(affinity, failed.as_ref()) else { break };
         let kept_stream = if is_fresh { None } else { idle::take(lease.upstream()).await };
         let is_reused = kept_stream.is_some();
@@ -101,6 +107,7 @@ async fn relay(
         let Ok(stream) = stream else {
             gateway.metrics.count(Failure::Connect);
             failed = Some(lease.upstream().clone());
+            attempts += 1;
             continue;
         };
         let head = head(gateway, request, forward, lease.upstream())?;
@@ -109,7 +116,7 @@ async fn relay(
             .map_err(|_| bad_gateway("The request cannot be passed on"))?;
         let answer = tokio::select! {
             answer = exchange.answer(lease.answer_timeout()) => answer,
-            () = lease.lost() => Err(Trouble::Silent),
+            () = lease.lost() => Err(Trouble::Hung),
             () = left(&caller) => Err(Trouble::ClientLost),
         };
         match answer {
@@ -117,9 +124,18 @@ async fn relay(
                 judge(&lease, answer.head.status);
                 return Ok(respond(gateway, request, answer, AnswerBody::new(gateway, exchange, lease, caller, kept)));
             }
+            // The same upstream may be asked again: only its connection was too old.
             Err(Trouble::Stale) if is_repeatable(request.method()) && length == Length::None => is_fresh = true,
+            Err(Trouble::Hung) if may_go_elsewhere && exchange.is_unanswered() => {
+                unheard = Some(told(gateway, forward, &lease, &Trouble::Hung));
+                failed = Some(lease.upstream().clone());
+                attempts += 1;
+            }
             Err(trouble) => return Err(told(gateway, forward, &lease, &trouble)),
         }
+    }
+    if let Some(problem) = unheard {
+        return Err(problem);
     }
     if failed.is_some() {
         return Err(bad_gateway("No hub can be reached right now"));
@@ -155,7 +171,7 @@ fn told(gateway: &Gateway, forward: &Forward, lease: &Lease, trouble: &Trouble) 
         Trouble::Stale | Trouble::Lost(_) => {
             (Failure::UpstreamLost, bad_gateway("The hub ended the connection before it had answered"))
         }
-        Trouble::Silent => (Failure::UpstreamLost, bad_gateway("The hub stopped answering")),
+        Trouble::Hung => (Failure::UpstreamLost, bad_gateway("The hub stopped answering")),
         Trouble::Slow => {
             let detail = "The hub took too long to answer";
             (Failure::UpstreamTimeout, Problem::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", detail))
@@ -172,7 +188,7 @@ fn told(gateway: &Gateway, forward: &Forward, lease: &Lease, trouble: &Trouble) 
     lease.failed();
     let detail = match trouble {
         Trouble::Lost(error) => error.to_string(),
-        Trouble::Silent => "it does not answer any more".to_owned(),
+        Trouble::Hung => "it does not answer any more".to_owned(),
         _ => "no answer".to_owned(),
     };
     log::warn!("{} failed at request {}: {detail}", lease.upstream().url(), forward.request_id());
@@ -211,7 +227,7 @@ fn head(
     let mut head = RequestHead::default();
     head.uri = uri.map_err(|_| Problem::invalid("path", "The path must begin with a slash"))?;
     head.method = request.method().clone();
-    let opens_session = gateway.is_socketio(request.path()) && sticky::session(request.query_string()).is_none();
+    let opens_session = gate::opens_session(gateway, request);
     let named = named_by_connection(request.headers());
     for (name, value) in request.headers() {
         let is_ours = Forward::replaces(name) || [EXPECT, CONTENT_LENGTH].contains(name);
@@ -237,7 +253,7 @@ fn head(
 /// The upstream's answer as the client gets it.
 fn respond(gateway: &Data<Gateway>, request: &HttpRequest, answer: Answer, body: AnswerBody) -> HttpResponse {
     let Answer { head, length } = answer;
-    let opens_session = gateway.is_socketio(request.path()) && sticky::session(request.query_string()).is_none();
+    let opens_session = gate::opens_session(gateway, request);
     let body = if opens_session { body.reading_session() } else { body };
     let is_bare = request.method() == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
     let mut response = HttpResponse::with_body(head.status, BoxBody::new(()));

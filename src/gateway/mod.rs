@@ -80,7 +80,7 @@ impl Gateway {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Whether a path is where Socket.IO clients connect to.
+    /// Whether a path, decoded as hubs decode it, is where Socket.IO clients connect to.
     pub fn is_socketio(&self, path: &str) -> bool {
         path.strip_prefix(self.socketio_path.trim_end_matches('/')).is_some_and(|rest| matches!(rest, "" | "/"))
     }

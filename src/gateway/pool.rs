@@ -81,6 +81,11 @@ impl Pool {
         *roster = Arc::new(next);
     }
 
+    /// Whether these are the upstreams that there are.
+    pub fn has_exactly(&self, targets: &[Target]) -> bool {
+        self.roster().settings.upstreams == targets
+    }
+
     pub fn roster(&self) -> Arc<Roster> {
         self.roster.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -2,12 +2,14 @@
 //!
 //! What was not asked for in a while is forgotten. There is room for so many sessions and no more: the oldest give way.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
 use super::upstream::Upstream;
+use crate::transport::query;
 
 /// A session that is alive is heard of more often than this.
 const IDLE: Duration = Duration::from_mins(3);
@@ -66,10 +68,9 @@ pub(super) fn opened(answer: &[u8]) -> Option<&str> {
     std::str::from_utf8(&rest[..end]).ok().filter(|sid| !sid.is_empty())
 }
 
-/// The session that a request belongs to, by its query.
-pub(super) fn session(query: &str) -> Option<&str> {
-    let sid = query.split('&').find_map(|pair| pair.strip_prefix("sid="))?;
-    (1..=MAX_SID).contains(&sid.len()).then_some(sid)
+/// The session that a request belongs to, by its query, as a hub reads that.
+pub(super) fn session(query: &str) -> Option<Cow<'_, str>> {
+    query::last(query, "sid").filter(|sid| (1..=MAX_SID).contains(&sid.len()))
 }
 
 #[cfg(test)]
@@ -84,8 +85,11 @@ mod tests {
             assert_eq!(opened(wrong), None);
         }
         assert_eq!(opened(format!("0{{\"sid\":\"{}\"", "x".repeat(65)).as_bytes()), None);
-        assert_eq!(session("EIO=4&sid=abc&t=1"), Some("abc"));
-        assert_eq!(session("EIO=4&sid=&xsid=abc"), None);
+        assert_eq!(session("EIO=4&sid=abc&t=1").as_deref(), Some("abc"));
+        assert_eq!(session("EIO=4&sid=abc&%73id=d%65f").as_deref(), Some("def"));
+        for none in ["EIO=4&sid=&xsid=abc", "sid=abc&sid=", "sid=abc&%73id=", "sid=abc&sid"] {
+            assert_eq!(session(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustc_hash::FxBuildHasher;
-use url::form_urlencoded;
 
 use super::connection::Connection;
 use super::host::{Host, Visit};
@@ -15,6 +14,7 @@ use super::refusal::Wrong;
 use super::sid::Sid;
 use super::strangers::Strangers;
 use crate::session::{Opening, PollName, Polled, SessionLimits, Sessions};
+use crate::transport::query;
 use crate::transport::upgrade::{UpgradeRequest, Verdict};
 
 /// How an Engine.IO path behaves.
@@ -192,7 +192,7 @@ pub(super) struct Wanted {
 }
 
 /// What the protocol puts into a query.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 struct Query<'a> {
     transport: Option<Cow<'a, str>>,
     sid: Option<Cow<'a, str>>,
@@ -202,14 +202,9 @@ struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// Where a name comes several times, the last one counts.
     fn of(query: &'a str) -> Self {
-        form_urlencoded::parse(query.as_bytes()).fold(Self::default(), |query, (name, value)| match &*name {
-            "transport" => Self { transport: Some(value), ..query },
-            "sid" => Self { sid: Some(value), ..query },
-            "t" => Self { t: Some(value), ..query },
-            "EIO" => Self { is_version_4: value == "4", ..query },
-            _ => query,
-        })
+        let last = |name| query::last(query, name);
+        let is_version_4 = last("EIO").is_some_and(|version| version == "4");
+        Self { transport: last("transport"), sid: last("sid"), t: last("t"), is_version_4 }
     }
 }

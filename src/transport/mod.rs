@@ -8,5 +8,6 @@ mod gate;
 pub mod io;
 pub mod listener;
 mod patient;
+pub mod query;
 pub mod upgrade;
 pub mod ws;

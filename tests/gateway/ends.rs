@@ -110,7 +110,9 @@ fn a_client_that_vanishes_is_an_end_without_a_goodbye() {
 fn an_upstream_that_breaks_the_rules_is_cut_off_and_its_client_told() {
     let upstream = Upstream::start();
     let gateway = behind(&upstream);
-    for wrong in [&text("masked")[..], &[0xC1, 0], &[FIN, 0], &[0x83, 0], &[0x09, 0]] {
+    let goodbyes = [&[FIN | CLOSE, 1, 3][..], &[FIN | CLOSE, 2, 0x03, 0xED], &[FIN | CLOSE, 3, 0x03, 0xE8, 0xFF]];
+    let frames = [&text("masked")[..], &[0xC1, 0], &[FIN, 0], &[0x83, 0], &[0x09, 0]];
+    for wrong in frames.into_iter().chain(goodbyes) {
         let (mut client, mut socket) = pair(&gateway, &upstream);
         socket.send(&[&[FIN | TEXT, 1, b'a'], wrong].concat());
         client.expect(FIN | TEXT, b"a");
@@ -120,6 +122,23 @@ fn an_upstream_that_breaks_the_rules_is_cut_off_and_its_client_told() {
         assert_eq!(goodbye[0], FIN | CLOSE);
         assert_eq!([goodbye[1] & 0x80], [0x80], "masked");
     }
+}
+
+#[test]
+fn an_upstream_that_goes_on_after_its_goodbye_is_not_listened_to() {
+    let upstream = Upstream::start();
+    let gateway = behind(&upstream);
+    let (mut client, mut socket) = pair(&gateway, &upstream);
+    let goodbye = close_payload(1000, b"");
+    socket.send(&[&[FIN | CLOSE, 2][..], &goodbye].concat());
+    client.expect(FIN | CLOSE, &goodbye);
+    let mut sent = 0;
+    while socket.stream.write_all(&[0; 8 * 1024]).is_ok() {
+        sent += 8 * 1024;
+        assert!(sent < 64 << 20, "it is still read");
+    }
+    client.send(&frame(FIN | CLOSE, &goodbye));
+    client.expect_end();
 }
 
 #[test]

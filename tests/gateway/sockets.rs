@@ -86,6 +86,22 @@ fn what_comes_with_either_handshake_is_not_lost() {
 }
 
 #[test]
+fn interim_answers_are_no_answer() {
+    const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+    const OPEN: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
+                        Sec-WebSocket-Accept: {accept}\r\n\r\n";
+    let upstream = Upstream::start();
+    let gateway = behind(&upstream);
+    upstream.answer(&(HINTS.repeat(16) + OPEN));
+    let (mut client, mut socket) = pair(&gateway, &upstream);
+    socket.send(&[FIN | TEXT, 2, b'h', b'i']);
+    client.expect(FIN | TEXT, b"hi");
+    upstream.answer(&(HINTS.repeat(17) + OPEN));
+    let (_, head, body) = knock(&gateway, "/echo", "");
+    assert!(head.starts_with("HTTP/1.1 502 "), "{head}{body}");
+}
+
+#[test]
 fn close_codes_are_kept_in_both_directions() {
     let upstream = Upstream::start();
     let gateway = behind(&upstream);

@@ -1,9 +1,12 @@
 //! Which upstream gets what.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
 use crate::client::{Client, dial};
 use crate::eventually;
 use crate::hub::{Person, fresh_id};
-use crate::process::Gateway;
+use crate::process::{Gateway, reply};
 use crate::upstream::{Upstream, nobody};
 use tertulia::domain::{OrgId, Role};
 
@@ -84,4 +87,49 @@ fn a_request_that_may_have_been_done_is_not_sent_twice() {
     let answer = gateway.ask("POST", "/vanish", "Content-Length: 0\r\n");
     assert_eq!(answer.status, 502);
     assert_eq!(one.asked() + two.asked(), 1);
+}
+
+/// An upstream that answers one request with its name and then, asked once more on that connection, is gone for good.
+fn leaves_after_one() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let asked = |stream: &mut TcpStream| {
+            let mut head = [0; 4_096];
+            let read = stream.read(&mut head).expect("a request");
+            head[..read].starts_with(b"GET /health ")
+        };
+        let mut stream = loop {
+            let mut stream = listener.accept().expect("a connection").0;
+            let is_check = asked(&mut stream);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nshort").expect("a gateway");
+            if !is_check {
+                break stream;
+            }
+        };
+        drop(listener);
+        asked(&mut stream);
+    });
+    url
+}
+
+#[test]
+fn another_is_asked_when_one_has_gone_between_two_requests() {
+    let (short, long) = (leaves_after_one(), Upstream::start());
+    let settings = ["--balance", "hash", "--trusted-proxy", "127.0.0.1", "--set", "gateway.health_interval=60s"];
+    let gateway = Gateway::start(&[short, long.url()], &settings);
+    let mut client = Client::over(dial(gateway.address));
+    let mut ask = |from: usize| {
+        client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.{from}\r\n\r\n").as_bytes());
+        reply(client.response())
+    };
+    let from = (1..200).find(|from| ask(*from).body == "short").expect("somebody who is sent there");
+    let before = long.asked();
+    let answer = ask(from);
+    assert_eq!((answer.status, long.asked()), (200, before + 1), "{answer:?}");
+    assert_eq!(
+        gateway.metric("websocket_proxy_errors_total{reason=\"connect\"}"),
+        Some(1.0),
+        "it was asked again first"
+    );
 }

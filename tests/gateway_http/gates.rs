@@ -7,7 +7,7 @@ use tertulia::domain::{OrgId, Role};
 use crate::eventually;
 use crate::hub::{Hub, Person, fresh_id};
 use crate::process::Gateway;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, nobody};
 
 fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
@@ -24,6 +24,8 @@ fn bad_tokens_end_here_and_everything_else_is_for_the_hub() {
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         assert_eq!(gateway.get(&format!("/api/v1/chat/rooms?token={token}")).status, 401);
     }
+    let old = person.token_of_past(Duration::from_hours(1));
+    assert_eq!(gateway.ask("GET", "/%61pi/v1/%63hat/rooms", &bearer(&old)).status, 401, "however the path is spelt");
     assert_eq!(upstream.asked(), 0);
     let passes = [
         gateway.ask("GET", "/api/v1/chat/rooms", &bearer(&person.token())),
@@ -33,8 +35,8 @@ fn bad_tokens_end_here_and_everything_else_is_for_the_hub() {
         gateway.ask("GET", "/docs", &bearer("a.b.c")),
     ];
     assert!(passes.iter().all(|it| it.status == 200), "{passes:?}");
-    assert_eq!(gateway.metric("auth_failures_total{reason=\"token_expired\"}"), Some(2.0));
-    assert_eq!(gateway.metric("websocket_proxy_errors_total{reason=\"unauthorized\"}"), Some(6.0));
+    assert_eq!(gateway.metric("auth_failures_total{reason=\"token_expired\"}"), Some(3.0));
+    assert_eq!(gateway.metric("websocket_proxy_errors_total{reason=\"unauthorized\"}"), Some(7.0));
 }
 
 #[test]
@@ -65,8 +67,9 @@ fn an_address_that_asks_too_often_is_told_when_to_come_again() {
     assert!((1..=1200).contains(&wait), "{wait}");
     assert_eq!(ask("203.0.113.10").status, 200, "another address has its own");
     assert_eq!(gateway.ask("GET", "/page", "X-Forwarded-For: 203.0.113.9\r\n").status, 200, "pages do not count");
-    let opening = "X-Forwarded-For: 203.0.113.9\r\n";
-    assert_eq!(gateway.ask("GET", "/socket.io/?EIO=4&transport=polling", opening).status, 429);
+    for path in ["/%61pi/v1/x", "/socket.io/?EIO=4&transport=polling", "/%73ocket.io/?EIO=4&transport=polling"] {
+        assert_eq!(gateway.ask("GET", path, "X-Forwarded-For: 203.0.113.9\r\n").status, 429, "{path}");
+    }
 }
 
 #[test]
@@ -90,6 +93,50 @@ fn nothing_new_is_taken_in_for_a_deployment() {
     let health = gateway.get("/health");
     assert!(health.status == 200 && health.body.contains("\"read_only\":true"), "{health:?}");
     assert_eq!(gateway.get("/health/ready").status, 503, "a balancer before it sends nobody");
+}
+
+#[test]
+fn whoever_opens_a_session_is_known_however_the_request_is_spelt() {
+    const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let hub = Hub::start(&[]);
+    let opening = [
+        "/socket.io/?EIO=4&transport=polling&sid=x&sid=",
+        "/socket.io/?EIO=4&transport=polling&sid=x&%73id=",
+        "/socket.io/?EIO=4&transport=polling&sid=x&sid",
+        "/%73ocket.io/?EIO=4&transport=polling",
+        "/socket%2Eio?EIO=4&transport=polling",
+    ];
+    let gateway = Gateway::start(&[hub.url("")], &[]);
+    for path in opening {
+        let answer = gateway.get(path);
+        assert!(answer.status == 200 && answer.body.starts_with("0{\"sid\""), "a hub opens one: {path}: {answer:?}");
+    }
+    let gateway = Gateway::start(&[hub.url("")], &["--read-only"]);
+    for path in opening {
+        let answer = gateway.get(path);
+        assert!(answer.status == 503 && answer.body.contains("read_only"), "{path}: {answer:?}");
+        let answer = gateway.ask("GET", &path.replace("polling", "websocket"), UPGRADE);
+        assert!(answer.status == 503 && answer.body.contains("read_only"), "a socket, {path}: {answer:?}");
+    }
+    let gateway = Gateway::start(&[hub.url("")], &["--set", "limits.requests_per_ip=1/1h"]);
+    assert_eq!(gateway.get("/%61pi/v1/x").status, 404, "the only one");
+    for path in opening {
+        assert_eq!(gateway.get(path).status, 429, "{path}");
+        assert_eq!(gateway.ask("GET", &path.replace("polling", "websocket"), UPGRADE).status, 429, "a socket, {path}");
+    }
+}
+
+#[test]
+fn the_name_of_a_session_stays_out_of_the_log() {
+    let gateway = Gateway::start(&[nobody()], &[]);
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for path in ["/socket.io/?EIO=4&transport=websocket&sid=s3cret", "/ws?%73id=s3cret"] {
+        gateway.ask("GET", path, upgrade);
+    }
+    eventually("it is told", || gateway.log().matches("[redacted]").count() >= 2);
+    assert!(!gateway.log().contains("s3cret"), "{}", gateway.log());
 }
 
 #[test]

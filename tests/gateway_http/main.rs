@@ -5,6 +5,7 @@
 mod answers;
 mod attacks;
 mod balance;
+mod broken;
 mod check;
 mod gates;
 mod health;

@@ -86,6 +86,14 @@ fn a_file_that_is_wrong_changes_nothing() {
     eventually("it is said", || gateway.log().contains("the settings stay as they were: gateway.upstreams"));
     assert_eq!(gateway.get("/").status, 200);
     assert_eq!(one.asked(), 1);
+    for (number, text) in ["", "[gateway]\nread_only = true\n"].into_iter().enumerate() {
+        gateway.rewrite(text);
+        let said =
+            || gateway.log().matches("the settings stay as they were: gateway.upstreams is no longer set").count();
+        eventually("it is said", || said() == number + 1);
+        assert_eq!(gateway.ask("POST", "/", "Content-Length: 0\r\n").status, 200);
+    }
+    assert_eq!(one.asked(), 3);
     gateway.rewrite(&(file(&[&one], "") + "max_connections = 5\n"));
     eventually("it is said", || gateway.log().contains("[limits] has changed, which takes a restart"));
 }

@@ -189,6 +189,18 @@ fn act(
         }
         "/not-modified" => stream.write_all(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 42\r\netag: \"a\"\r\n\r\n"),
         "/empty" => stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n"),
+        "/empty-chunked" => {
+            let lie = "HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n";
+            stream.write_all(format!("{lie}5\r\nhello\r\n0\r\n\r\n").as_bytes())
+        }
+        "/empty-length" => stream.write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\nhello"),
+        "/interim" => {
+            // Without a number: for as long as they are taken.
+            for _ in 0..if number == 0 { usize::MAX } else { number } {
+                stream.write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")?;
+            }
+            answer(stream, 200, "", b"late")
+        }
         "/head" => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 42\r\n\r\n"),
         "/status" => answer(stream, u16::try_from(number).unwrap_or(500), "location: /elsewhere\r\n", b""),
         _ => answer(stream, 200, "", head.as_bytes()),

@@ -185,7 +185,8 @@ impl Pump {
                 Poll::Ready(Err(_)) => 0,
                 Poll::Ready(Ok(())) => buffer.filled().len(),
             };
-            if read == 0 {
+            // Whoever has said goodbye has nothing more to say, and is not listened to for ever.
+            if read == 0 || self.relay.farewell().is_some() {
                 return Err(End::UpstreamDone);
             }
             let now = Instant::now();

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::header::{Header, MAX_UNMASKED, Violation, unmasked};
 use super::{Farewell, Seen};
 use crate::transport::ws::Opcode;
+use crate::transport::ws::reader::close_code;
 
 /// How long a frame may be that is held until it is whole, in bytes.
 pub const HELD: usize = 16 * 1024;
@@ -54,8 +55,12 @@ impl Relay {
                     let here = buffer.len() - at - header.size;
                     match usize::try_from(header.len) {
                         Ok(len) if len <= here => {
-                            passed.out.end += header.size + len;
-                            self.note_farewell(header, &buffer[at + header.size..passed.out.end]);
+                            let end = at + header.size + len;
+                            if self.note_farewell(header, &buffer[at + header.size..end]).is_err() {
+                                passed.is_wrong = true;
+                                break;
+                            }
+                            passed.out.end = end;
                             self.end(header, &mut tell);
                         }
                         Ok(..=HELD) => {
@@ -122,10 +127,12 @@ impl Relay {
         tell(Seen { opcode: header.opcode, fin: header.fin, len: header.len });
     }
 
-    fn note_farewell(&mut self, header: Header, payload: &[u8]) {
+    fn note_farewell(&mut self, header: Header, payload: &[u8]) -> Result<(), Violation> {
         if header.opcode == Opcode::Close {
-            self.farewell = Some(Farewell { code: payload.first_chunk().map(|code| u16::from_be_bytes(*code)) });
+            let code = close_code(payload).map_err(|_| Violation)?;
+            self.farewell = Some(Farewell { code });
         }
+        Ok(())
     }
 }
 

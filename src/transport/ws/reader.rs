@@ -164,7 +164,10 @@ fn control(opcode: Opcode, payload: &[u8], sink: &mut impl FnMut(Frame<'_>)) -> 
 }
 
 /// The code of a Close frame, if it and the text behind it are valid (sections 5.5.1 and 7.4).
-fn close_code(payload: &[u8]) -> Result<Option<u16>, CloseReason> {
+///
+/// # Errors
+/// With what the other side is told.
+pub fn close_code(payload: &[u8]) -> Result<Option<u16>, CloseReason> {
     let Some((code, text)) = payload.split_first_chunk() else {
         return if payload.is_empty() { Ok(None) } else { Err(CloseReason::ProtocolError) };
     };
