@@ -176,8 +176,12 @@ fn told(gateway: &Gateway, forward: &Forward, lease: &Lease, trouble: &Trouble) 
             let detail = "The hub took too long to answer";
             (Failure::UpstreamTimeout, Problem::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", detail))
         }
-        Trouble::ClientLost | Trouble::ClientSlow => {
-            let detail = "The request's body took too long to come, or did not come whole";
+        Trouble::ClientLost => {
+            let detail = "The request's body is not in good chunks, or ended before it was whole";
+            (Failure::ClientLost, Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail))
+        }
+        Trouble::ClientSlow => {
+            let detail = "The request's body took too long to come";
             (Failure::ClientLost, Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail))
         }
     };

@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 
-use crate::client::dial;
+use crate::client::{Client, dial};
+use crate::eventually;
 use crate::process::Gateway;
 use crate::upstream::Upstream;
 
@@ -95,6 +96,20 @@ fn a_request_that_is_cut_short_reaches_nobody_as_a_whole_one() {
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);
         assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+#[test]
+fn a_chunk_that_is_none_is_a_bad_request() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&[upstream.url()], &[]);
+    for (number, chunks) in ["zz\r\n", "4\r\nhalfXX5\r\n"].into_iter().enumerate() {
+        let mut client = Client::over(dial(gateway.address));
+        client.send(b"POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        eventually("it is on its way", || upstream.asked() == number + 1);
+        client.send(chunks.as_bytes());
+        let (head, body) = client.response();
+        assert!(head.starts_with("HTTP/1.1 400 ") && body.contains("\"code\":\"bad_request\""), "{head}{body}");
     }
 }
 
