@@ -46,7 +46,6 @@ const TABLE: &[Row] = &[
         imports: &["domain", "hub::handle", "auth", "store::read", "metrics", "clock", "sse"],
         crates: None,
     },
-    Row { module: "api", imports: &["domain", "hub::handle", "auth", "store::read", "metrics", "clock"], crates: None },
     Row {
         module: "gateway",
         imports: &[
