@@ -105,12 +105,18 @@ impl Postgres {
         panic!("Postgres does not start");
     }
 
-    /// Ends the server the hard way (`kill -9`).
+    /// Ends the server the hard way (`kill -9`), with the processes of its connections: those would notice by themselves,
+    /// and might do one more thing before.
     pub(crate) fn kill(&self) {
         let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mut child) = server.take() {
+            let connections = children(child.id());
             child.kill().unwrap();
             child.wait().unwrap();
+            connections.iter().for_each(|process| signal("-KILL", process));
+            while connections.iter().any(|process| is_running(process)) {
+                thread::sleep(Duration::from_millis(2));
+            }
         }
     }
 
@@ -125,9 +131,7 @@ impl Postgres {
     pub(crate) fn freeze(&self, frozen: bool) {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(pid) = server.as_ref().map(Child::id) else { return };
-        let children = Command::new("ps").args(["-o", "pid=", "--ppid", &pid.to_string()]).output().unwrap();
-        let children = String::from_utf8(children.stdout).unwrap();
-        for process in children.split_whitespace().chain([&*pid.to_string()]) {
+        for process in children(pid).iter().chain([&pid.to_string()]) {
             signal(if frozen { "-STOP" } else { "-CONT" }, process);
         }
     }
@@ -160,6 +164,19 @@ impl Drop for Postgres {
         self.freeze(false);
         self.kill();
     }
+}
+
+/// The processes that a process has started.
+fn children(pid: u32) -> Vec<String> {
+    let children = Command::new("ps").args(["-o", "pid=", "--ppid", &pid.to_string()]).output().unwrap();
+    String::from_utf8(children.stdout).unwrap().split_whitespace().map(str::to_owned).collect()
+}
+
+/// Whether a process is there and has not ended.
+fn is_running(pid: &str) -> bool {
+    let state = Command::new("ps").args(["-o", "stat=", "-p", pid]).output().unwrap();
+    let state = String::from_utf8(state.stdout).unwrap();
+    !state.trim().is_empty() && !state.starts_with('Z')
 }
 
 fn signal(name: &str, pid: &str) {
