@@ -113,7 +113,9 @@ impl Postgres {
             let connections = children(child.id());
             child.kill().unwrap();
             child.wait().unwrap();
-            connections.iter().for_each(|process| signal("-KILL", process));
+            for process in &connections {
+                signal("-KILL", process);
+            }
             while connections.iter().any(|process| is_running(process)) {
                 thread::sleep(Duration::from_millis(2));
             }
