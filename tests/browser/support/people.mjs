@@ -68,8 +68,10 @@ export class Person {
   }
 
   async write(text) {
-    await this.page.locator(".composer textarea").fill(text);
-    await this.page.keyboard.press("Enter");
+    const box = this.page.locator(".composer textarea");
+    await box.fill(text);
+    // To the box, wherever the focus is: a dialog that has just closed may give it back to its button.
+    await box.press("Enter");
   }
 
   async sees(text) {
