@@ -4,9 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::{Context, Problem};
-
-/// OpenMetrics 1.0, which is what the text is written in; Prometheus reads it since 2.5.
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use crate::metrics::CONTENT_TYPE;
 
 /// Everything that is counted, for Prometheus.
 #[utoipa::path(

@@ -15,9 +15,7 @@ use super::forward::{X_REQUEST_ID, request_id};
 use super::{Gateway, http};
 use crate::api::{Problem, read_only};
 use crate::clock;
-
-/// OpenMetrics 1.0, which is what the text is written in; Prometheus reads it since 2.5.
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use crate::metrics::CONTENT_TYPE;
 
 /// Whatever begins with these is not passed on.
 const OWN: [&str; 2] = ["health", "metrics"];
