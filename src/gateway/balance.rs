@@ -15,14 +15,6 @@ pub enum Balance {
 }
 
 impl Balance {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::LeastConnections => "least-conn",
-            Self::RoundRobin => "round-robin",
-            Self::Hash => "hash",
-        }
-    }
-
     /// `turn` counts up. `None`: there is none to choose from.
     pub(super) fn choose<'a>(
         self,
