@@ -59,6 +59,7 @@ const TABLE: &[Row] = &[
             "api::counts",
             "api::one_host",
             "api::read_only",
+            "api::request_id",
         ],
         crates: None,
     },

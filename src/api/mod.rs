@@ -17,7 +17,7 @@ mod metrics;
 mod openapi;
 mod origins;
 mod problem;
-mod request_id;
+pub mod request_id;
 mod resource;
 mod sockets;
 mod stats;

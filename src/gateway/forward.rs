@@ -9,13 +9,8 @@ use actix_web::http::header::{
     HOST, HeaderMap, HeaderName, HeaderValue, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO,
 };
 
+use crate::api::request_id::{X_REQUEST_ID, request_id};
 use crate::auth::{Authenticator, Knock};
-use crate::clock;
-
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Longer names of requests would spoil a log.
-const MAX_REQUEST_ID: usize = 128;
 
 /// How much of what proxies said is passed on, in bytes. The rest is what a client wrote there to make a header too large.
 const MAX_FORWARDED: usize = 2048;
@@ -98,14 +93,6 @@ impl Forward {
     }
 }
 
-/// The name that the client has for its request, or a new one.
-pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let given = headers.get(X_REQUEST_ID).filter(|id| is_sane(id.as_bytes())).cloned();
-    given.unwrap_or_else(|| {
-        HeaderValue::from_str(&clock::fresh_id().to_string()).unwrap_or(HeaderValue::from_static(""))
-    })
-}
-
 /// All that was said before; a line that is no text ends it, as it does where the client is looked for.
 fn forwarded(headers: &HeaderMap) -> Option<String> {
     let lines: Vec<_> = headers.get_all(X_FORWARDED_FOR).map(|it| it.to_str().ok()).collect();
@@ -118,8 +105,4 @@ fn forwarded(headers: &HeaderMap) -> Option<String> {
 fn rightmost(chain: &str) -> &str {
     let tail = chain.get(chain.len().saturating_sub(MAX_FORWARDED)..).unwrap_or_default();
     tail.split_once(',').map_or("", |(_, whole)| whole.trim())
-}
-
-fn is_sane(id: &[u8]) -> bool {
-    (1..=MAX_REQUEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }

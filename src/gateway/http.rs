@@ -19,12 +19,13 @@ use futures_util::stream;
 
 use super::answer::AnswerBody;
 use super::exchange::{Answer, Exchange, Length, Trouble};
-use super::forward::{Forward, X_REQUEST_ID};
+use super::forward::Forward;
 use super::metrics::Failure;
 use super::pool::{Affinity, Lease};
 use super::upstream::Upstream;
 use super::{Gateway, gate, idle};
 use crate::api::Problem;
+use crate::api::request_id::X_REQUEST_ID;
 use crate::transport::caller::Caller;
 
 /// After a client has ended its side, an answer that is on its way is still sent for so long.

@@ -5,15 +5,14 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, Error, HttpResponse, Resource, Route, web};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
-use super::forward::{X_REQUEST_ID, request_id};
 use super::{Gateway, http};
-use crate::api::{Problem, read_only};
+use crate::api::{Problem, read_only, request_id};
 use crate::clock;
 use crate::metrics::CONTENT_TYPE;
 
@@ -62,21 +61,10 @@ pub fn metrics_app(
     App::new().service(at("/metrics", [web::get().to(metrics), web::head().to(metrics)])).app_data(gateway)
 }
 
-/// A resource that can only be read.
+/// A resource that can only be read. Its answers have the names of their requests, as those that are passed on.
 fn at(path: &str, reading: [Route; 2]) -> impl HttpServiceFactory + use<> {
     let resource = reading.into_iter().fold(web::resource(path), Resource::route);
-    resource.default_service(web::to(read_only)).wrap(from_fn(name))
-}
-
-/// The answer has the name of its request, as those that are passed on.
-async fn name(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let id = request_id(request.headers());
-    let mut response = next.call(request).await?;
-    response.headers_mut().insert(X_REQUEST_ID, id);
-    Ok(response)
+    resource.default_service(web::to(read_only)).wrap(from_fn(request_id::echo))
 }
 
 /// Whether this is, for a server that reads paths generously, one that the gateway answers itself or nobody does.
