@@ -177,10 +177,7 @@ impl Authenticator {
 
     /// The address that the request comes from, as far as trusted proxies vouch for it.
     pub fn client_address(&self, knock: &Knock<'_>) -> IpAddr {
-        let lines: Vec<_> = knock.lines(&header::X_FORWARDED_FOR).collect();
-        // A line that is no text must not make an older one count.
-        let readable = lines.iter().rposition(Option::is_none).map_or(0, |unreadable| unreadable + 1);
-        self.proxies.client(knock.peer, lines[readable..].iter().copied().flatten())
+        self.proxies.client(knock.peer, knock.forwarded_for().into_iter())
     }
 
     /// Whether what this peer says of where a request came from is believed.
@@ -236,6 +233,14 @@ impl<'a> Knock<'a> {
         let authorization = self.headers.get(header::AUTHORIZATION).map(text);
         let subprotocols = self.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).map(text);
         credentials::find(authorization, self.query, subprotocols)
+    }
+
+    /// What proxies say of where the request came from, as far back as it can be read: a line that is no text must not
+    /// make an older one count. Nobody has vouched for it here.
+    pub fn forwarded_for(&self) -> Vec<&'a str> {
+        let mut lines: Vec<_> = self.lines(&header::X_FORWARDED_FOR).collect();
+        let readable = lines.iter().rposition(Option::is_none).map_or(0, |unreadable| unreadable + 1);
+        lines.drain(readable..).flatten().collect()
     }
 
     fn lines(&self, name: &HeaderName) -> impl Iterator<Item = Option<&'a str>> + use<'a> {

@@ -29,14 +29,16 @@ pub struct Forward {
 impl Forward {
     /// `is_tls`: whether the client speaks TLS with the gateway.
     pub fn new(authenticator: &Authenticator, headers: &HeaderMap, peer: IpAddr, is_tls: bool) -> Self {
-        let client = authenticator.client_address(&Knock { headers, query: "", peer });
+        let knock = Knock { headers, query: "", peer };
+        let client = authenticator.client_address(&knock);
         let is_trusted = authenticator.trusts(peer);
         let given = |name: HeaderName| headers.get(name).filter(|_| is_trusted);
         let seen = peer.to_canonical().to_string();
-        let chain = match forwarded(headers).filter(|_| is_trusted) {
-            None => seen,
-            Some(before) if before.len() <= MAX_FORWARDED => format!("{before}, {seen}"),
-            Some(before) => {
+        let before = if is_trusted { knock.forwarded_for().join(", ") } else { String::new() };
+        let chain = match before.len() {
+            0 => seen,
+            1..=MAX_FORWARDED => format!("{before}, {seen}"),
+            _ => {
                 let kept = rightmost(&before);
                 let says = HeaderValue::from_str(kept).into_iter().map(|kept| (X_FORWARDED_FOR, kept)).collect();
                 let found = authenticator.client_address(&Knock { headers: &says, query: "", peer });
@@ -91,14 +93,6 @@ impl Forward {
         [&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST, &X_REQUEST_ID, &HOST].contains(&name)
             || OTHERS.contains(&name.as_str())
     }
-}
-
-/// All that was said before; a line that is no text ends it, as it does where the client is looked for.
-fn forwarded(headers: &HeaderMap) -> Option<String> {
-    let lines: Vec<_> = headers.get_all(X_FORWARDED_FOR).map(|it| it.to_str().ok()).collect();
-    let readable = lines.iter().rposition(Option::is_none).map_or(0, |unreadable| unreadable + 1);
-    let all = lines[readable..].iter().copied().flatten().collect::<Vec<_>>().join(", ");
-    (!all.is_empty()).then_some(all)
 }
 
 /// As many whole entries as may be passed on, from the right: proxies write there, and the left may be a client's.
