@@ -3,6 +3,7 @@
 //! Who may not come in is told so here, as a hub would tell it. The rest a hub decides: which paths there are, which keys
 //! are good, whether a login has ended; its refusals are passed on as they are.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use super::metrics::Failure;
 use super::pool::{Affinity, Lease};
 use super::tunnel::Tunnel;
 use super::upstream::Upstream;
-use super::{Gateway, own, sticky};
+use super::{Gateway, own};
 use crate::auth::credentials::redact;
 use crate::auth::{self, Knock};
 use crate::clock;
@@ -59,19 +60,21 @@ pub fn handler(gateway: &Data<Gateway>) -> UpgradeHandler {
     })
 }
 
-/// By the path as it is decoded, like a request's: what is checked must not depend on how it is spelt.
-fn is_socketio(gateway: &Gateway, request: &UpgradeRequest) -> bool {
-    gateway.is_socketio(Url::new(request.uri().clone()).path())
-}
-
 /// A client that was let in.
-struct Visit {
+struct Visit<'a> {
     forward: Forward,
+    /// The Socket.IO session that it moves to a socket.
+    session: Option<Cow<'a, str>>,
     pass: Pass,
     identity: Option<Arc<Identity>>,
 }
 
-fn admit(gateway: &Gateway, request: &UpgradeRequest, knock: &Knock<'_>, forward: Forward) -> Result<Visit, Refusal> {
+fn admit<'a>(
+    gateway: &Gateway,
+    request: &'a UpgradeRequest,
+    knock: &Knock<'_>,
+    forward: Forward,
+) -> Result<Visit<'a>, Refusal> {
     let address = forward.client();
     log::info!(request:% = forward.request_id(); "WebSocket proxy: New connection from {address}");
     let refused = |failure: Failure, reason: &str, refusal: Refusal| {
@@ -79,9 +82,12 @@ fn admit(gateway: &Gateway, request: &UpgradeRequest, knock: &Knock<'_>, forward
         gateway.metrics.count(failure);
         refusal
     };
-    let is_socketio = is_socketio(gateway, request);
+    // By the path as it is decoded, like a request's: what is checked must not depend on how it is spelt.
+    let url = Url::new(request.uri().clone());
+    let is_socketio = gateway.is_socketio(url.path());
+    let session = gateway.session(url.path(), request.query());
     // Who is moving from polling to a socket is no newcomer.
-    let goes_on = is_socketio && sticky::session(request.query()).is_some();
+    let goes_on = session.is_some();
     let unavailable = |code, message| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
     if gateway.is_draining() {
         let refusal = unavailable("unavailable", "The server is restarting").header("retry-after", RETRY_SECS);
@@ -121,14 +127,13 @@ fn admit(gateway: &Gateway, request: &UpgradeRequest, knock: &Knock<'_>, forward
         let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", full.message());
         refused(Failure::TooManyConnections, "too_many_connections", refusal.header("retry-after", RETRY_SECS))
     })?;
-    Ok(Visit { forward, pass, identity })
+    Ok(Visit { forward, session, pass, identity })
 }
 
-async fn connect(gateway: &Arc<Gateway>, request: &UpgradeRequest, visit: Visit) -> Result<Verdict, Refusal> {
-    let Visit { forward, pass, identity } = visit;
+async fn connect(gateway: &Arc<Gateway>, request: &UpgradeRequest, visit: Visit<'_>) -> Result<Verdict, Refusal> {
+    let Visit { forward, session, pass, identity } = visit;
     let address = forward.client();
-    let sid = sticky::session(request.query()).filter(|_| is_socketio(gateway, request));
-    let affinity = Affinity::of(address, identity.as_deref(), sid.as_deref());
+    let affinity = Affinity::of(address, identity.as_deref(), session.as_deref());
     let (lease, answer) =
         reach(gateway, request, &forward, &affinity).await.map_err(|failure| unreachable(gateway, failure))?;
     let (stream, protocol, greeting) = match answer {

@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 
 use super::forward::Forward;
 use super::metrics::Failure;
-use super::{Gateway, own, sticky};
+use super::{Gateway, own};
 use crate::api::{Limiter, Problem, counts};
 use crate::auth::Knock;
 use crate::auth::credentials::is_key;
@@ -124,13 +124,11 @@ pub(super) fn is_socketio(gateway: &Gateway, request: &HttpRequest) -> bool {
 
 /// The Socket.IO session that a request belongs to.
 pub(super) fn session<'a>(gateway: &Gateway, request: &'a HttpRequest) -> Option<Cow<'a, str>> {
-    sticky::session(request.query_string()).filter(|_| is_socketio(gateway, request))
+    gateway.session(path(request), request.query_string())
 }
 
 pub(super) fn opens_session(gateway: &Gateway, request: &HttpRequest) -> bool {
-    is_socketio(gateway, request)
-        && request.method() != Method::OPTIONS
-        && sticky::session(request.query_string()).is_none()
+    is_socketio(gateway, request) && request.method() != Method::OPTIONS && session(gateway, request).is_none()
 }
 
 /// A problem as the gateway tells it, so that pages that may ask can read it.

@@ -24,6 +24,7 @@ mod sticky;
 pub mod tunnel;
 pub mod upstream;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -83,6 +84,11 @@ impl Gateway {
     /// Whether a path, decoded as hubs decode it, is where Socket.IO clients connect to.
     pub fn is_socketio(&self, path: &str) -> bool {
         path.strip_prefix(self.socketio_path.trim_end_matches('/')).is_some_and(|rest| matches!(rest, "" | "/"))
+    }
+
+    /// The Socket.IO session that a request belongs to, by its path and its query.
+    fn session<'a>(&self, path: &str, query: &'a str) -> Option<Cow<'a, str>> {
+        sticky::session(query).filter(|_| self.is_socketio(path))
     }
 
     /// Nothing of this address is limited.
