@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 
 use super::effect::{Effect, Op};
-use super::membership::{Present, Queue};
+use super::membership::{Present, Queue, Room};
 use super::outlet::Departure;
 use super::permissions;
 use super::ports::{Access, Change, NewRoom, Unavailable};
@@ -23,10 +23,11 @@ impl State {
         access: Result<Option<Access>, Unavailable>,
         turn: &mut Turn<'_>,
     ) {
+        let key = (organization, user);
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let known = room.facts.as_ref().filter(|facts| facts.organization == organization);
         let (is_known, version) = (known.is_some(), known.map_or(0, |facts| facts.acl_version));
-        let Some(queue) = room.queues.get_mut(&(organization, user)) else { return };
+        let Some(queue) = room.queues.get_mut(&key) else { return };
         let is_old = matches!(&access, Ok(Some(access)) if access.acl_version < version);
         // Several readers answer in any order: that there is no such room may have been read before the commit that made it.
         let is_missed = matches!(access, Ok(None)) && is_known;
@@ -38,13 +39,11 @@ impl State {
         }
         if let Ok(Some(access)) = &access
             && self.rules.shared_store
-            && self.is_to_settle(organization, id, user, access.last_seq, turn)
+            && is_to_settle(room, id, key, access.last_seq, turn)
         {
             return;
         }
-        let Some(room) = self.rooms.get_mut(&id) else { return };
-        let Some(queue) = room.queues.get_mut(&(organization, user)) else { return };
-        let is_check = std::mem::take(&mut queue.is_check);
+        let is_check = room.queues.get_mut(&key).is_some_and(|queue| std::mem::take(&mut queue.is_check));
         match &access {
             Ok(Some(access)) => {
                 room.learn(organization, access);
@@ -56,31 +55,6 @@ impl State {
             Ok(None) | Err(Unavailable) => {}
         }
         self.run_queue(organization, id, user, access, turn);
-    }
-
-    /// Whoever comes back is told what is stored, also by other hubs, of which this one does not hear. What it has not
-    /// heard of may as well be its own, with the outcome on its way; so the store is asked again behind all outcomes.
-    /// What is not known then is another hub's, and those in the room are told.
-    fn is_to_settle(&mut self, organization: OrgId, id: RoomId, user: UserId, seq: u64, turn: &mut Turn<'_>) -> bool {
-        let Some(room) = self.rooms.get_mut(&id) else { return false };
-        let is_lacking = room.lacks(seq);
-        let Some(queue) = room.queues.get_mut(&(organization, user)) else { return false };
-        match queue.seen.take() {
-            None if is_lacking && queue.commands.iter().any(|waiting| waiting.command.resumes()) => {
-                queue.seen = Some(seq);
-                turn.effects.push(Effect::LoadSettled { organization, room: id, user });
-                true
-            }
-            Some(seen) if room.lacks(seen) => {
-                room.advance(Some(seen), 0);
-                for worker in room.workers() {
-                    let op = Op::Fill { room: id, last_seq: seen, changes: None };
-                    turn.effects.push(Effect::Worker(worker, op));
-                }
-                false
-            }
-            _ => false,
-        }
     }
 
     fn run_queue(
@@ -224,5 +198,29 @@ impl State {
         let room = self.rooms.get_mut(&room_id)?;
         room.watchers -= u32::from(seated.watch);
         room.leave(id, user, seat.worker).then(|| (user, conn.identity.name.clone()))
+    }
+}
+
+/// Whoever comes back is told what is stored, also by other hubs, of which this one does not hear. What it has not
+/// heard of may as well be its own, with the outcome on its way; so the store is asked again behind all outcomes.
+/// What is not known then is another hub's, and those in the room are told.
+fn is_to_settle(room: &mut Room, id: RoomId, key: (OrgId, UserId), seq: u64, turn: &mut Turn<'_>) -> bool {
+    let is_lacking = room.lacks(seq);
+    let Some(queue) = room.queues.get_mut(&key) else { return false };
+    match queue.seen.take() {
+        None if is_lacking && queue.commands.iter().any(|waiting| waiting.command.resumes()) => {
+            queue.seen = Some(seq);
+            turn.effects.push(Effect::LoadSettled { organization: key.0, room: id, user: key.1 });
+            true
+        }
+        Some(seen) if room.lacks(seen) => {
+            room.advance(Some(seen), 0);
+            for worker in room.workers() {
+                let op = Op::Fill { room: id, last_seq: seen, changes: None };
+                turn.effects.push(Effect::Worker(worker, op));
+            }
+            false
+        }
+        _ => false,
     }
 }
