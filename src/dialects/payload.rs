@@ -6,11 +6,29 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::Reject;
+use crate::session::dialect::Request;
 
 /// A string of a frame: borrowed from it unless it is written with escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// `refresh_token`, which is the same in every dialect.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Refresh<'a> {
+    #[serde(borrow)]
+    token: Option<Text<'a>>,
+}
+
+impl Refresh<'_> {
+    /// What it asks for. `token` is one of the `fields`.
+    pub(super) fn request(self, fields: &Fields) -> Result<Request, Reject> {
+        let token = self.token.filter(|Text(token)| !token.is_empty());
+        let Text(token) = token.ok_or_else(|| fields.wrong("token"))?;
+        Ok(Request::RefreshToken(token.into()))
+    }
+}
 
 /// What each field of a dialect should hold, in the words of an answer.
 pub(super) struct Fields(pub &'static [(&'static str, &'static str)]);

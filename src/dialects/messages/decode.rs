@@ -7,8 +7,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::payload::Text;
-use super::wire::{Change, Envelope, FIELDS, Join, Mark, Reaction, Refresh, Send, Session, TypingNotice};
+use super::super::payload::{Refresh, Text};
+use super::wire::{Change, Envelope, FIELDS, Join, Mark, Reaction, Send, Session, TypingNotice};
 use crate::domain::{
     Author, Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
     RoomKind, Tag, wording,
@@ -78,7 +78,7 @@ fn request(envelope: &Envelope<'_>, rules: &Rules) -> Result<Request, Reject> {
         "unreact" => react(payload(envelope)?, false)?,
         "watch_sessions" => return Ok(Request::Watch),
         "ping" => return Ok(Request::Ping),
-        "refresh_token" => return refresh(payload(envelope)?),
+        "refresh_token" => return payload::<Refresh<'_>>(envelope)?.request(&FIELDS),
         unknown => return Err(unknown_type(unknown)),
     };
     Ok(Request::Command(command))
@@ -152,11 +152,6 @@ fn react(reaction: Reaction<'_>, present: bool) -> Result<Command, Reject> {
     let (room, message) = (session(reaction.session_id)?, message(reaction.message_id)?);
     let Text(emoji) = reaction.emoji.ok_or_else(|| wrong("emoji"))?;
     Ok(Command::React { room, message, emoji: wording::emoji(&emoji)?, present })
-}
-
-fn refresh(refresh: Refresh<'_>) -> Result<Request, Reject> {
-    let Text(token) = refresh.token.filter(|Text(token)| !token.is_empty()).ok_or_else(|| wrong("token"))?;
-    Ok(Request::RefreshToken(token.into()))
 }
 
 fn draft(send: Send<'_>, rules: &Rules) -> Result<Draft, Reject> {

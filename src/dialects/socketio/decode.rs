@@ -5,9 +5,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::payload::Text;
+use super::super::payload::{Refresh, Text};
 use super::asked::{Asked, Verb, View};
-use super::wire::{Call, Change, FIELDS, Join, Mark, Refresh, Said, Send, TypingNotice};
+use super::wire::{Call, Change, FIELDS, Join, Mark, Said, Send, TypingNotice};
 use crate::domain::{
     Author, Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
     RoomKind, wording,
@@ -52,7 +52,10 @@ fn request(name: &str, payload: Option<&RawValue>, rules: &Rules) -> Result<(Req
         "delete_message" => delete(&read(payload)?)?,
         "react" => react(read(payload)?, true)?,
         "unreact" => react(read(payload)?, false)?,
-        "refresh_token" => return Ok((refresh(read(payload)?)?, Verb::Other(View::Conversation))),
+        "refresh_token" => {
+            let refresh: Refresh<'_> = read(payload)?;
+            return Ok((refresh.request(&FIELDS)?, Verb::Other(View::Conversation)));
+        }
         "ping" => return Ok((Request::Ping, Verb::Other(View::Conversation))),
         unknown => return Err(unknown_event(unknown)),
     };
@@ -166,11 +169,6 @@ fn react(reaction: Change<'_>, present: bool) -> Result<(Command, Verb), Reject>
     let (room, message, verb) = subject(&reaction)?;
     let Text(emoji) = reaction.emoji.ok_or_else(|| FIELDS.wrong("emoji"))?;
     Ok((Command::React { room, message, emoji: wording::emoji(&emoji)?, present }, verb))
-}
-
-fn refresh(refresh: Refresh<'_>) -> Result<Request, Reject> {
-    let Text(token) = refresh.token.filter(|Text(token)| !token.is_empty()).ok_or_else(|| FIELDS.wrong("token"))?;
-    Ok(Request::RefreshToken(token.into()))
 }
 
 fn send(send: Send<'_>, rules: &Rules) -> Result<(Command, Verb), Reject> {

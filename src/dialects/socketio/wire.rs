@@ -145,14 +145,6 @@ pub(super) struct Change<'a> {
     pub emoji: Option<Text<'a>>,
 }
 
-/// `refresh_token`
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Refresh<'a> {
-    #[serde(borrow)]
-    pub token: Option<Text<'a>>,
-}
-
 /// What each field should hold, in the words of an answer.
 pub(super) const FIELDS: Fields = Fields(&[
     ("conversation_id", "a UUID"),

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::payload::Text;
-use super::wire::{FIELDS, Kind, Refresh, Subscribe, Unsubscribe};
+use super::super::payload::{Refresh, Text};
+use super::wire::{FIELDS, Kind, Subscribe, Unsubscribe};
 use crate::domain::{Command, Reject, RejectCode, Resume, RoomId, RoomKind};
 use crate::session::dialect::{Inbound, Misread, Request};
 
@@ -35,7 +35,7 @@ fn request(frame: &str) -> Result<Request, Reject> {
             Ok(Request::Command(Command::Leave { room }))
         }
         "ping" => Ok(Request::Ping),
-        "refresh_token" => refresh(fields(raw)?),
+        "refresh_token" => fields::<Refresh<'_>>(raw)?.request(&FIELDS),
         unknown => Err(unknown_type(unknown)),
     }
 }
@@ -63,10 +63,4 @@ fn subscribe(subscribe: &Subscribe) -> Result<Request, Reject> {
     let resume = subscribe.after_seq.map_or(Resume::Live, |seq| Resume::AfterSeq(seq.min(MAX_NUMBER)));
     let create_as = RoomKind::Conversation;
     Ok(Request::Command(Command::Join { room, resume, presence: Some(false), create_as }))
-}
-
-fn refresh(refresh: Refresh<'_>) -> Result<Request, Reject> {
-    let token = refresh.token.filter(|Text(token)| !token.is_empty());
-    let Text(token) = token.ok_or_else(|| FIELDS.wrong("token"))?;
-    Ok(Request::RefreshToken(token.into()))
 }

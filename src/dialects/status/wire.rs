@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::payload::{Fields, Text};
+use super::super::payload::Fields;
 use crate::domain::RoomId;
 
 /// What every frame has. The rest is read when it is known what it should be.
@@ -32,14 +32,6 @@ pub(super) struct Subscribe {
 pub(super) struct Unsubscribe {
     #[serde(alias = "conversation_id")]
     pub conversation_id: Option<RoomId>,
-}
-
-/// `refresh_token`
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Refresh<'a> {
-    #[serde(borrow)]
-    pub token: Option<Text<'a>>,
 }
 
 /// What each field should hold, in the words of an answer.
