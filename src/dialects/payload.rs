@@ -5,13 +5,31 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::Reject;
+use crate::domain::{Reject, RejectCode};
 use crate::session::dialect::Request;
 
 /// A string of a frame: borrowed from it unless it is written with escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// Reads a frame that has to be an object. An array would do for a struct as well.
+pub(super) fn object<'a, T: Deserialize<'a>>(frame: &'a str) -> Result<T, Reject> {
+    if !frame.trim_ascii_start().starts_with('{') {
+        return Err(invalid_json("expected a JSON object"));
+    }
+    serde_json::from_str(frame).map_err(|error| invalid_json(&format!("expected a JSON object: {error}")))
+}
+
+/// Reads what a frame has as its `type`.
+pub(super) fn kind(raw: Option<&RawValue>) -> Result<Cow<'_, str>, Reject> {
+    let kind = raw.and_then(|kind| serde_json::from_str(kind.get()).ok());
+    kind.map(|Text(kind)| kind).ok_or_else(|| invalid_json("expected a `type` that is a string"))
+}
+
+fn invalid_json(what: &str) -> Reject {
+    Reject::new(RejectCode::InvalidJson, format!("The frame cannot be read: {what}"))
+}
 
 /// `refresh_token`, which is the same in every dialect.
 #[derive(Default, Deserialize)]

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::payload::{Refresh, Text};
+use super::super::payload::{Refresh, Text, kind, object};
 use super::wire::{Change, Envelope, FIELDS, Join, Mark, Reaction, Send, Session, TypingNotice};
 use crate::domain::{
     Author, Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
@@ -30,24 +30,12 @@ pub(super) struct Rules {
 }
 
 pub(super) fn frame(frame: &str, rules: &Rules) -> Result<Inbound, Misread> {
-    let envelope = envelope(frame).map_err(|reject| Misread { reject, tag: None })?;
+    let envelope: Envelope<'_> = object(frame).map_err(|reject| Misread { reject, tag: None })?;
     let tag = tag(envelope.message_id).map_err(|reject| Misread { reject, tag: None })?;
     match request(&envelope, rules) {
         Ok(request) => Ok(Inbound { request, tag }),
         Err(reject) => Err(Misread { reject, tag }),
     }
-}
-
-fn envelope(frame: &str) -> Result<Envelope<'_>, Reject> {
-    // An array would do for a struct as well.
-    if !frame.trim_ascii_start().starts_with('{') {
-        return Err(invalid_json("expected a JSON object"));
-    }
-    serde_json::from_str(frame).map_err(|error| invalid_json(&format!("expected a JSON object: {error}")))
-}
-
-fn invalid_json(what: &str) -> Reject {
-    Reject::new(RejectCode::InvalidJson, format!("The frame cannot be read: {what}"))
 }
 
 /// Strings and numbers, kept as they were written.
@@ -62,9 +50,7 @@ fn tag(message_id: Option<&RawValue>) -> Result<Tag, Reject> {
 }
 
 fn request(envelope: &Envelope<'_>, rules: &Rules) -> Result<Request, Reject> {
-    let kind = envelope.kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
-    let Text(kind) = kind.ok_or_else(|| invalid_json("expected a `type` that is a string"))?;
-    let command = match &*kind {
+    let command = match &*kind(envelope.kind)? {
         "typing" => typing(&payload(envelope)?)?,
         "send_message" => Command::Send(Box::new(draft(payload(envelope)?, rules)?)),
         "mark_read" => mark(MarkKind::Read, &payload(envelope)?)?,

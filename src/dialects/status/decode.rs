@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::payload::{Refresh, Text};
+use super::super::payload::{Refresh, kind, object};
 use super::wire::{FIELDS, Kind, Subscribe, Unsubscribe};
 use crate::domain::{Command, Reject, RejectCode, Resume, RoomId, RoomKind};
 use crate::session::dialect::{Inbound, Misread, Request};
@@ -19,16 +19,9 @@ pub(super) fn frame(frame: &str) -> Result<Inbound, Misread> {
 }
 
 fn request(frame: &str) -> Result<Request, Reject> {
-    // An array would do for a struct as well.
-    if !frame.trim_ascii_start().starts_with('{') {
-        return Err(invalid_json("expected a JSON object"));
-    }
-    let unreadable = |error| invalid_json(&format!("expected a JSON object: {error}"));
-    let raw: &RawValue = serde_json::from_str(frame).map_err(unreadable)?;
-    let Kind { kind } = serde_json::from_str(raw.get()).map_err(unreadable)?;
-    let kind = kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
-    let Text(kind) = kind.ok_or_else(|| invalid_json("expected a `type` that is a string"))?;
-    match &*kind {
+    let raw: &RawValue = object(frame)?;
+    let asked: Kind<'_> = object(raw.get())?;
+    match &*kind(asked.kind)? {
         "subscribe" => subscribe(&fields(raw)?),
         "unsubscribe" => {
             let room = conversation(fields::<Unsubscribe>(raw)?.conversation_id)?;
@@ -38,10 +31,6 @@ fn request(frame: &str) -> Result<Request, Reject> {
         "refresh_token" => fields::<Refresh<'_>>(raw)?.request(&FIELDS),
         unknown => Err(unknown_type(unknown)),
     }
-}
-
-fn invalid_json(what: &str) -> Reject {
-    Reject::new(RejectCode::InvalidJson, format!("The frame cannot be read: {what}"))
 }
 
 fn unknown_type(kind: &str) -> Reject {
