@@ -51,7 +51,7 @@ impl Caller {
 
     /// Whoever looks at something: somebody of an organization, with a credential that may read.
     pub(super) fn viewer(&self) -> Result<Viewer, Problem> {
-        self.must_have(Scope::ChatRead)?;
+        self.0.must_have(Scope::ChatRead)?;
         self.member()
     }
 
@@ -61,14 +61,6 @@ impl Caller {
             let message = "Your token names no organization: expected the claim organization_id";
             Reject { message: message.into(), ..Reject::forbidden() }.into()
         })
-    }
-
-    fn must_have(&self, scope: Scope) -> Result<(), Problem> {
-        if self.0.scopes.has(scope) {
-            return Ok(());
-        }
-        let message = format!("Your key lacks the scope {}", scope.as_str());
-        Err(Reject { message: message.into(), ..Reject::forbidden() }.into())
     }
 
     pub(super) fn must_be_one_of(&self, roles: &[Role]) -> Result<(), Problem> {

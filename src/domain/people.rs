@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::room::spelled;
-use super::{LoginId, OrgId, Timestamp, UserId};
+use super::{LoginId, OrgId, Reject, RejectCode, Timestamp, UserId};
 
 /// What a user is in its organization.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -115,6 +115,14 @@ impl Identity {
     /// An API key rather than a token: it has the scopes that it was made with.
     pub fn is_key(&self) -> bool {
         self.scopes != Scopes::ALL
+    }
+
+    /// Whether it may do what `scope` stands for, as far as that depends on the credential.
+    pub fn must_have(&self, scope: Scope) -> Result<(), Reject> {
+        if self.scopes.has(scope) {
+            return Ok(());
+        }
+        Err(Reject::new(RejectCode::Forbidden, format!("This key lacks the scope {scope}")))
     }
 
     /// Whether it may do what only administrators may: its user is one, and it is not a key that was made for less.

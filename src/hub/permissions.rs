@@ -9,7 +9,7 @@ use crate::domain::{Identity, MemberRole, Membership, Reject, RejectCode, Role, 
 
 /// Joining, marking what was read, and reading the past.
 pub fn enter(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
-    scope(identity, Scope::ChatRead)?;
+    identity.must_have(Scope::ChatRead)?;
     admit(identity, facts, member)
 }
 
@@ -18,12 +18,12 @@ pub fn watch(identity: &Identity) -> Result<(), Reject> {
     if identity.organization.is_none() {
         return Err(Reject::forbidden());
     }
-    scope(identity, Scope::ChatRead)
+    identity.must_have(Scope::ChatRead)
 }
 
 /// Telling that one is writing. Nothing comes of it, so an archived room does not mind.
 pub fn typing(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<(), Reject> {
-    scope(identity, Scope::ChatWrite)?;
+    identity.must_have(Scope::ChatWrite)?;
     admit(identity, facts, member)?;
     not_muted(member)
 }
@@ -53,7 +53,7 @@ pub fn send_for_bot(identity: &Identity, facts: &Facts, member: Option<Membershi
 
 /// Reporting what the outside says: of contacts' messages, and of what has become of one's own.
 pub fn report(identity: &Identity) -> Result<(), Reject> {
-    scope(identity, Scope::MessagesWrite)?;
+    identity.must_have(Scope::MessagesWrite)?;
     if identity.role == Role::Admin || identity.is_key() {
         return Ok(());
     }
@@ -67,7 +67,7 @@ pub fn react(identity: &Identity, facts: &Facts, member: Option<Membership>) -> 
 
 /// Editing and deleting messages: whose.
 pub fn amend(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Result<Reach, Reject> {
-    scope(identity, Scope::ChatWrite)?;
+    identity.must_have(Scope::ChatWrite)?;
     if identity.administers() {
         return not_archived(facts).map(|()| Reach::Any);
     }
@@ -78,7 +78,7 @@ pub fn amend(identity: &Identity, facts: &Facts, member: Option<Membership>) -> 
 
 /// Making a room.
 pub fn create(identity: &Identity, kind: RoomKind) -> Result<(), Reject> {
-    scope(identity, Scope::ChatWrite)?;
+    identity.must_have(Scope::ChatWrite)?;
     let may = kind != RoomKind::Conversation || matches!(identity.role, Role::Agent | Role::Admin | Role::Bot);
     may.then_some(()).ok_or_else(|| forbidden("Only agents, bots and administrators open customer conversations"))
 }
@@ -90,7 +90,7 @@ pub fn change(
     member: Option<Membership>,
     change: &RoomChange,
 ) -> Result<(), Reject> {
-    scope(identity, Scope::ChatWrite)?;
+    identity.must_have(Scope::ChatWrite)?;
     if !identity.administers() && !holds(member, MemberRole::Owner) {
         return Err(forbidden("Only an owner of this session or an administrator may change it"));
     }
@@ -106,7 +106,7 @@ pub fn change(
 
 /// Deleting a room for good.
 pub fn purge(identity: &Identity) -> Result<(), Reject> {
-    scope(identity, Scope::ChatWrite)?;
+    identity.must_have(Scope::ChatWrite)?;
     let may = identity.administers();
     may.then_some(()).ok_or_else(|| forbidden("Only an administrator may delete a session for good"))
 }
@@ -118,7 +118,7 @@ pub fn members(
     member: Option<Membership>,
     target: UserId,
 ) -> Result<Authority, Reject> {
-    scope(identity, Scope::ChatWrite)?;
+    identity.must_have(Scope::ChatWrite)?;
     let is_own = identity.user == target;
     if facts.kind == RoomKind::Direct {
         let refusal = || forbidden("A direct session has the two members that it was made for");
@@ -157,13 +157,6 @@ fn admit(identity: &Identity, facts: &Facts, member: Option<Membership>) -> Resu
         RoomKind::Conversation => member.is_some() || matches!(identity.role, Role::Agent | Role::Admin),
     };
     if may { Ok(()) } else { Err(Reject::forbidden()) }
-}
-
-fn scope(identity: &Identity, scope: Scope) -> Result<(), Reject> {
-    if identity.scopes.has(scope) {
-        return Ok(());
-    }
-    Err(Reject::new(RejectCode::Forbidden, format!("This key lacks the scope {scope}")))
 }
 
 /// Whether somebody has a place in the room with this role or a higher one.

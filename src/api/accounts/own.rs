@@ -47,10 +47,7 @@ pub(super) async fn change_profile(
     context: Data<Context>,
     body: Body<ProfileBody>,
 ) -> Result<Json<User>, Problem> {
-    if !caller.identity().scopes.has(Scope::ChatWrite) {
-        let message = "This key lacks the scope `chat:write`";
-        return Err(Reject::new(RejectCode::Forbidden, message).into());
-    }
+    caller.identity().must_have(Scope::ChatWrite)?;
     let ProfileBody { name, avatar_url, status } = body.value;
     let expected = |_| Reject::field("status", "online, busy, away or offline");
     let url = |url: &str| {

@@ -111,8 +111,5 @@ pub fn must_administrate(identity: &Identity) -> Result<(), Reject> {
     if identity.role != Role::Admin {
         return Err(forbidden("Only administrators may do this"));
     }
-    if !identity.scopes.has(Scope::Admin) {
-        return Err(forbidden("This key lacks the scope `admin`"));
-    }
-    Ok(())
+    identity.must_have(Scope::Admin)
 }
