@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actix_web::HttpRequest;
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest as _, Sha256};
 
 use super::Problem;
@@ -14,8 +14,7 @@ use super::input::Body;
 use crate::domain::{Idempotency, OrgId, Reject, RejectCode, UserId};
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Says that this is the answer to a request that was done before.
-pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 const MAX_KEY_BYTES: usize = 255;
 
@@ -35,6 +34,11 @@ pub(super) fn key<T>(request: &HttpRequest, body: &Body<T>) -> Result<Option<Ide
     }
     let key = line.to_str().ok().and_then(bare).ok_or_else(expected)?;
     Ok(Some(named(key.into(), request, body)))
+}
+
+/// Says that this is the answer to a request that was done before.
+pub(super) fn tell_replayed(response: &mut HttpResponse) {
+    response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
 }
 
 /// This request under a name that its caller gave it in another way.

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
 
 use super::rooms::{answer, found};
 use super::shapes::RoomShape;
-use super::{Chat, people, unexpected};
+use super::{Chat, locate, people, unexpected};
 use crate::api::Problem;
 use crate::api::caller::Caller;
 use crate::api::input::At;
@@ -71,9 +70,7 @@ pub(super) async fn open(
     let entry = found(&chat, &caller, &viewer, id).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = answer(&chat, &viewer, entry, &request, status).await;
-    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/chat/rooms/{id}")) {
-        response.headers_mut().insert(LOCATION, location);
-    }
+    locate(&mut response, &format!("/api/v1/chat/rooms/{id}"));
     Ok(response)
 }
 

@@ -1,7 +1,6 @@
 //! `/api/v1/chat/rooms/{id}/messages`: a room's past, and what is said next.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
@@ -10,9 +9,8 @@ use uuid::Uuid;
 
 use super::message::version;
 use super::shapes::{List, MessageShape, TypeWord};
-use super::{Chat, Part, numbered, read, tagged, unexpected};
+use super::{Chat, Part, locate, numbered, read, tagged, unexpected};
 use crate::api::caller::Caller;
-use crate::api::idempotency::IDEMPOTENT_REPLAYED;
 use crate::api::input::{At, Body, Params};
 use crate::api::{Problem, idempotency};
 use crate::clock;
@@ -168,11 +166,9 @@ pub(super) fn stored(
     shape: &impl Serialize,
 ) -> HttpResponse {
     let mut response = tagged(request, StatusCode::CREATED, &version(message), shape);
-    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/chat/messages/{}", message.id)) {
-        response.headers_mut().insert(LOCATION, location);
-    }
+    locate(&mut response, &format!("/api/v1/chat/messages/{}", message.id));
     if was_before {
-        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        idempotency::tell_replayed(&mut response);
     }
     response
 }

@@ -18,7 +18,7 @@ mod unread;
 use std::collections::HashMap;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::ETAG;
+use actix_web::http::header::{ETAG, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
@@ -197,4 +197,11 @@ fn tagged(request: &HttpRequest, status: StatusCode, version: &str, shape: &impl
         return HttpResponse::NotModified().insert_header((ETAG, tag)).finish();
     }
     HttpResponse::build(status).insert_header((ETAG, tag)).content_type("application/json").body(body)
+}
+
+/// Says where what was made or stored is.
+fn locate(response: &mut HttpResponse, path: &str) {
+    if let Ok(location) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(LOCATION, location);
+    }
 }

@@ -1,7 +1,6 @@
 //! `/api/v1/chat/rooms`: the rooms that there are for the caller, made, changed and archived.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -9,9 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::shapes::{KindWord, List, RoomShape};
-use super::{Chat, Part, read, tagged, unexpected};
+use super::{Chat, Part, locate, read, tagged, unexpected};
 use crate::api::caller::Caller;
-use crate::api::idempotency::IDEMPOTENT_REPLAYED;
 use crate::api::input::{At, Body, Params};
 use crate::api::{Problem, idempotency, validators};
 use crate::clock;
@@ -183,11 +181,9 @@ pub(super) async fn create(
     let replayed = !created && has_key;
     let status = if created || replayed { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = answer(&chat, &viewer, entry, &request, status).await;
-    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/chat/rooms/{id}")) {
-        response.headers_mut().insert(LOCATION, location);
-    }
+    locate(&mut response, &format!("/api/v1/chat/rooms/{id}"));
     if replayed {
-        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        idempotency::tell_replayed(&mut response);
     }
     Ok(response)
 }
