@@ -1,29 +1,27 @@
 //! How many connections there may be: in all, and from one address.
 
-use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustc_hash::FxHashMap;
-
 use crate::api::one_host;
+use crate::domain::Places;
 use crate::session::member::{Lobby, Provenance};
 
 /// Counts the connections that were let in and have not ended.
 #[derive(Debug)]
 pub(super) struct Admission {
     max_total: Option<NonZeroUsize>,
-    max_per_ip: Option<NonZeroUsize>,
     total: AtomicUsize,
-    per_ip: Mutex<FxHashMap<IpAddr, usize>>,
+    per_ip: Option<Mutex<Places<IpAddr>>>,
 }
 
 impl Admission {
     pub(super) fn new(max_total: Option<NonZeroUsize>, max_per_ip: Option<NonZeroUsize>) -> Arc<Self> {
-        Arc::new(Self { max_total, max_per_ip, total: AtomicUsize::new(0), per_ip: Mutex::default() })
+        let per_ip = max_per_ip.map(|most| Mutex::new(Places::new(Some(most))));
+        Arc::new(Self { max_total, total: AtomicUsize::new(0), per_ip })
     }
 
     /// Lets a connection from `ip` in. `None`: there are too many.
@@ -42,11 +40,13 @@ impl Admission {
     }
 
     fn admit_from(&self, ip: IpAddr) -> bool {
-        let Some(max) = self.max_per_ip else { return true };
-        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = per_ip.entry(one_host(ip)).or_insert(0);
-        let admitted = *count < max.get();
-        *count += usize::from(admitted);
+        let Some(per_ip) = &self.per_ip else { return true };
+        let mut per_ip = per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = one_host(ip);
+        let admitted = per_ip.has_room(&host);
+        if admitted {
+            per_ip.take(host);
+        }
         admitted
     }
 }
@@ -54,15 +54,8 @@ impl Admission {
 impl Lobby for Admission {
     fn left(&self, ip: IpAddr) {
         self.total.fetch_sub(1, Ordering::Relaxed);
-        if self.max_per_ip.is_none() {
-            return;
-        }
-        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut count) = per_ip.entry(one_host(ip)) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
+        if let Some(per_ip) = &self.per_ip {
+            per_ip.lock().unwrap_or_else(PoisonError::into_inner).give_back(one_host(ip));
         }
     }
 }
@@ -93,7 +86,8 @@ mod tests {
         assert!(admission.admit(A));
         admission.left(A);
         admission.left(B);
-        assert!(admission.per_ip.lock().unwrap().is_empty(), "no address is kept without a connection");
+        let per_ip = admission.per_ip.as_ref().expect("a limit");
+        assert!(per_ip.lock().unwrap().is_empty(), "no address is kept without a connection");
     }
 
     #[test]

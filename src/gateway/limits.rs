@@ -1,15 +1,11 @@
 //! How many sockets an address and a user may have through the gateway.
 
-use std::collections::hash_map::Entry;
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustc_hash::FxHashMap;
-
 use crate::api::one_host;
-use crate::domain::{Identity, OrgId, UserId};
+use crate::domain::{Identity, OrgId, Places, UserId};
 
 type Person = (Option<OrgId>, UserId);
 
@@ -17,16 +13,14 @@ type Person = (Option<OrgId>, UserId);
 #[derive(Debug)]
 pub struct Gatehouse {
     max_total: Option<NonZeroUsize>,
-    max_per_ip: Option<NonZeroUsize>,
-    max_per_user: Option<NonZeroUsize>,
     inside: Mutex<Inside>,
 }
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 struct Inside {
     total: usize,
-    addresses: FxHashMap<IpAddr, usize>,
-    people: FxHashMap<Person, usize>,
+    addresses: Places<IpAddr>,
+    people: Places<Person>,
 }
 
 /// Who has too many.
@@ -61,33 +55,28 @@ impl Gatehouse {
         max_per_ip: Option<NonZeroUsize>,
         max_per_user: Option<NonZeroUsize>,
     ) -> Arc<Self> {
-        Arc::new(Self { max_total, max_per_ip, max_per_user, inside: Mutex::default() })
+        let inside = Inside { total: 0, addresses: Places::new(max_per_ip), people: Places::new(max_per_user) };
+        Arc::new(Self { max_total, inside: Mutex::new(inside) })
     }
 
     /// Lets a socket in. `identity`: who that is, if the gateway can tell; the bearer of a key it does not know.
     pub fn admit(self: &Arc<Self>, address: IpAddr, identity: Option<&Identity>) -> Result<Pass, Full> {
         let address = one_host(address);
         let person = identity.map(|it| (it.organization, it.user));
-        let is_full = |count: Option<&usize>, most: Option<NonZeroUsize>| {
-            most.is_some_and(|most| count.copied().unwrap_or(0) >= most.get())
-        };
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_full(Some(&inside.total), self.max_total) {
+        if self.max_total.is_some_and(|most| inside.total >= most.get()) {
             return Err(Full::Gateway);
         }
-        if is_full(inside.addresses.get(&address), self.max_per_ip) {
+        if !inside.addresses.has_room(&address) {
             return Err(Full::Address);
         }
-        if person.is_some_and(|person| is_full(inside.people.get(&person), self.max_per_user)) {
+        if person.is_some_and(|person| !inside.people.has_room(&person)) {
             return Err(Full::User);
         }
         inside.total += 1;
-        if self.max_per_ip.is_some() {
-            *inside.addresses.entry(address).or_insert(0) += 1;
-        }
-        let person = person.filter(|_| self.max_per_user.is_some());
+        inside.addresses.take(address);
         if let Some(person) = person {
-            *inside.people.entry(person).or_insert(0) += 1;
+            inside.people.take(person);
         }
         drop(inside);
         Ok(Pass { house: self.clone(), address, person })
@@ -98,20 +87,9 @@ impl Drop for Pass {
     fn drop(&mut self) {
         let mut inside = self.house.inside.lock().unwrap_or_else(PoisonError::into_inner);
         inside.total -= 1;
-        if self.house.max_per_ip.is_some() {
-            less(&mut inside.addresses, self.address);
-        }
+        inside.addresses.give_back(self.address);
         if let Some(person) = self.person {
-            less(&mut inside.people, person);
-        }
-    }
-}
-
-fn less<K: Eq + Hash>(counts: &mut FxHashMap<K, usize>, key: K) {
-    if let Entry::Occupied(mut count) = counts.entry(key) {
-        *count.get_mut() -= 1;
-        if *count.get() == 0 {
-            count.remove();
+            inside.people.give_back(person);
         }
     }
 }
