@@ -4,17 +4,17 @@
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::{BINARY, CLOSE, Client, FIN, TEXT, close_payload, frame, header, text};
-use crate::process::Gateway;
+use crate::process::{Gateway, before};
 use crate::upstream::{Socket, Upstream};
 
 /// How much more memory a gateway may have when much has gone through it, in KiB.
 const SLACK: u64 = 6 * 1024;
 
 fn behind(upstream: &Upstream) -> Gateway {
-    Gateway::start(&[upstream.url()], &["limits.requests_per_ip=0", "gateway.health_interval=100ms"])
+    before(&[upstream.url()], &["limits.requests_per_ip=0", "gateway.health_interval=100ms"])
 }
 
 fn pair(gateway: &Gateway, upstream: &Upstream) -> (Client, Socket) {
@@ -166,7 +166,9 @@ fn a_gateway_that_stops_tells_clients_to_come_back_and_upstreams_nothing() {
         expect_restart(&mut client);
         socket.expect_end();
     });
-    let (status, took) = gateway.terminate();
+    let begun = Instant::now();
+    gateway.terminate();
+    let (status, took) = (gateway.ended(), begun.elapsed());
     assert!(status.success());
     assert!(took < Duration::from_secs(5), "{took:?}");
     reading.join().unwrap();

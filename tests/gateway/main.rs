@@ -8,6 +8,9 @@ mod client;
 #[path = "../support/echo.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod direct;
+#[path = "../support/hub.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod hub;
 
 mod ends;
 mod process;

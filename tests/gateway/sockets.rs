@@ -13,11 +13,11 @@ use tertulia::session::SessionLimits;
 
 use crate::client::{BINARY, CLOSE, Client, FIN, PING, PONG, TEXT, close_payload, frame, handshake, text};
 use crate::direct::EchoServer;
-use crate::process::{Gateway, SECRET};
+use crate::process::{Gateway, SECRET, before};
 use crate::upstream::{Socket, Upstream};
 
 fn behind(upstream: &Upstream) -> Gateway {
-    Gateway::start(&[upstream.url()], &["limits.requests_per_ip=0"])
+    before(&[upstream.url()], &["limits.requests_per_ip=0"])
 }
 
 /// A client and its upstream, connected.
@@ -266,12 +266,12 @@ fn where_one_upstream_cannot_be_reached_another_is_asked() {
     // Nobody listens at a port that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let slow = ["gateway.balance=round-robin", "gateway.health_interval=1h", "gateway.breaker_failures=1000"];
-    let gateway = Gateway::start(&[format!("http://{free}"), upstream.url()], &slow);
+    let gateway = before(&[format!("http://{free}"), upstream.url()], &slow);
     for _ in 0..4 {
         drop(pair(&gateway, &upstream));
     }
     assert!(gateway.metric("websocket_proxy_errors_total{reason=\"connect\"}") >= 1);
-    let alone = Gateway::start(&[format!("http://{free}")], &["gateway.health_interval=1h"]);
+    let alone = before(&[format!("http://{free}")], &["gateway.health_interval=1h"]);
     let (_, head, body) = knock(&alone, "/echo", "");
     assert!(head.starts_with("HTTP/1.1 50") && head.contains("\r\nretry-after: "), "{head} {body}");
 }
@@ -279,7 +279,7 @@ fn where_one_upstream_cannot_be_reached_another_is_asked() {
 #[test]
 fn too_many_sockets_are_refused_before_the_upgrade() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(&[upstream.url()], &["limits.max_connections_per_user=1"]);
+    let gateway = before(&[upstream.url()], &["limits.max_connections_per_user=1"]);
     let path = format!("/ws?token={}", token());
     let (first, head, _) = knock(&gateway, &path, "");
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
@@ -289,7 +289,7 @@ fn too_many_sockets_are_refused_before_the_upgrade() {
     drop(first);
     crate::eventually("the place is given back", || knock(&gateway, &path, "").1.starts_with("HTTP/1.1 101 "));
 
-    let closed = Gateway::start(&[upstream.url()], &["gateway.read_only=true"]);
+    let closed = before(&[upstream.url()], &["gateway.read_only=true"]);
     let (_, head, body) = knock(&closed, &path, "");
     assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nretry-after: "), "{head}");
     assert!(body.starts_with("{\"error\":\"read_only\","), "{body}");
@@ -313,7 +313,7 @@ fn an_upstream_may_speak_tls() {
     std::fs::write(&trusted, cert.pem()).unwrap();
     let gateway = |ca: &Path| {
         let url = format!("https://localhost:{}", server.address.port());
-        Gateway::start(&[url], &[&format!("gateway.upstream_ca={}", ca.display()), "limits.requests_per_ip=0"])
+        before(&[url], &[&format!("gateway.upstream_ca={}", ca.display()), "limits.requests_per_ip=0"])
     };
     let through = gateway(&trusted);
     let mut client = Client::open(through.address);

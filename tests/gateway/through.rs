@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tertulia::session::SessionLimits;
 
 use crate::direct;
-use crate::process::Gateway;
+use crate::process::{Gateway, before};
 
 pub struct EchoServer {
     /// The gateway's.
@@ -17,7 +17,7 @@ pub struct EchoServer {
 impl EchoServer {
     pub fn start(limits: SessionLimits) -> Self {
         let server = direct::EchoServer::start(limits);
-        let gateway = Gateway::start(&[format!("http://{}", server.address)], &["limits.requests_per_ip=0"]);
+        let gateway = before(&[format!("http://{}", server.address)], &["limits.requests_per_ip=0"]);
         Self { address: gateway.address, _gateway: gateway, _server: server }
     }
 }

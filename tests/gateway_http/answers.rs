@@ -106,7 +106,7 @@ fn what_an_upstream_ends_in_the_middle_is_not_taken_for_the_whole() {
         assert!(text.starts_with("HTTP/1.1 200 "), "{path}: {text}");
         assert!(!text.ends_with("0\r\n\r\n"), "{path}: {text}");
     }
-    assert!(gateway.metric("websocket_proxy_errors_total{reason=\"upstream_lost\"}") >= Some(2.0));
+    assert!(gateway.gauge("websocket_proxy_errors_total{reason=\"upstream_lost\"}") >= Some(2.0));
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn the_one_with_the_fewest_connections() {
         eventually("it waits", || total() == number);
     }
     assert_eq!(asked(&upstreams), [3, 3, 3]);
-    assert_eq!(gateway.metric(&format!("upstream_connections{{upstream=\"{}\"}}", urls[0])), Some(3.0));
+    assert_eq!(gateway.gauge(&format!("upstream_connections{{upstream=\"{}\"}}", urls[0])), Some(3.0));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn an_upstream_that_cannot_be_reached_costs_nobody_an_answer() {
     }
     assert_eq!(upstream.asked(), 20);
     // After five failures it is not even tried any more.
-    assert_eq!(gateway.metric("websocket_proxy_errors_total{reason=\"connect\"}"), Some(5.0));
+    assert_eq!(gateway.gauge("websocket_proxy_errors_total{reason=\"connect\"}"), Some(5.0));
     assert!(gateway.get("/health").body.contains("\"circuit\":\"open\""));
 }
 
@@ -128,7 +128,7 @@ fn another_is_asked_when_one_has_gone_between_two_requests() {
     let answer = ask(from);
     assert_eq!((answer.status, long.asked()), (200, before + 1), "{answer:?}");
     assert_eq!(
-        gateway.metric("websocket_proxy_errors_total{reason=\"connect\"}"),
+        gateway.gauge("websocket_proxy_errors_total{reason=\"connect\"}"),
         Some(1.0),
         "it was asked again first"
     );

@@ -35,8 +35,8 @@ fn bad_tokens_end_here_and_everything_else_is_for_the_hub() {
         gateway.ask("GET", "/docs", &bearer("a.b.c")),
     ];
     assert!(passes.iter().all(|it| it.status == 200), "{passes:?}");
-    assert_eq!(gateway.metric("auth_failures_total{reason=\"token_expired\"}"), Some(3.0));
-    assert_eq!(gateway.metric("websocket_proxy_errors_total{reason=\"unauthorized\"}"), Some(7.0));
+    assert_eq!(gateway.gauge("auth_failures_total{reason=\"token_expired\"}"), Some(3.0));
+    assert_eq!(gateway.gauge("websocket_proxy_errors_total{reason=\"unauthorized\"}"), Some(7.0));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_key_is_the_hubs_to_judge() {
     eventually("the hub knows the key", || rooms(&key).status == 200);
     let unknown = rooms("tk_not-a-key-that-there-is");
     assert_eq!((unknown.status, unknown.header("www-authenticate")), (401, Some("Bearer")));
-    assert_eq!(gateway.metric("websocket_proxy_errors_total{reason=\"unauthorized\"}"), Some(0.0), "the hub said so");
+    assert_eq!(gateway.gauge("websocket_proxy_errors_total{reason=\"unauthorized\"}"), Some(0.0), "the hub said so");
     let person = Person::new(OrgId(fresh_id()), Role::Member, "Ana");
     assert_eq!(rooms(&person.token()).status, 200, "a token that both find good");
 }

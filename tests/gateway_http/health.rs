@@ -13,9 +13,9 @@ fn one_that_is_not_well_gets_nothing_until_it_is() {
     let (one, two) = (Upstream::start(), Upstream::start());
     let gateway = Gateway::start(&[one.url(), two.url()], &[]);
     let gauge = format!("upstream_healthy{{upstream=\"{}\"}}", one.url());
-    assert_eq!(gateway.metric(&gauge), Some(1.0), "an upstream starts healthy");
+    assert_eq!(gateway.gauge(&gauge), Some(1.0), "an upstream starts healthy");
     one.state.is_unwell.store(true, Ordering::Relaxed);
-    eventually("it is taken out", || gateway.metric(&gauge) == Some(0.0));
+    eventually("it is taken out", || gateway.gauge(&gauge) == Some(0.0));
     let before = one.asked();
     for _ in 0..6 {
         assert_eq!(gateway.get("/").status, 200);
@@ -23,7 +23,7 @@ fn one_that_is_not_well_gets_nothing_until_it_is() {
     assert_eq!((one.asked(), two.asked()), (before, 6));
     assert_eq!(gateway.get("/health").status, 200, "one is enough");
     one.state.is_unwell.store(false, Ordering::Relaxed);
-    eventually("it is taken in", || gateway.metric(&gauge) == Some(1.0));
+    eventually("it is taken in", || gateway.gauge(&gauge) == Some(1.0));
     for _ in 0..6 {
         assert_eq!(gateway.get("/").status, 200);
     }

@@ -57,15 +57,15 @@ fn an_upstream_that_was_removed_is_watched_while_it_has_connections() {
     );
     assert_eq!(reply(socket.response()).status, 101);
     let connections = format!("upstream_connections{{upstream=\"{}\"}}", one.url(""));
-    assert_eq!(gateway.metric(&connections), Some(1.0));
+    assert_eq!(gateway.gauge(&connections), Some(1.0));
 
     gateway.rewrite(&of(&[two.url()]));
-    eventually("it is removed", || gateway.metric(&connections).is_none());
+    eventually("it is removed", || gateway.gauge(&connections).is_none());
     gateway.rewrite(&of(&[two.url(), one.url("")]));
-    eventually("it is back, and knows what it has", || gateway.metric(&connections) == Some(1.0));
+    eventually("it is back, and knows what it has", || gateway.gauge(&connections) == Some(1.0));
 
     gateway.rewrite(&of(&[two.url()]));
-    eventually("it is removed again", || gateway.metric(&connections).is_none());
+    eventually("it is removed again", || gateway.gauge(&connections).is_none());
     one.signal("STOP");
     let farewell = loop {
         match socket.frame().expect("a gateway that ends in order") {

@@ -17,7 +17,7 @@ fn a_hundred_megabytes_up_take_no_room() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&[upstream.url()], &[]);
     assert_eq!(gateway.get("/").status, 200);
-    let before = gateway.peak();
+    let before = gateway.peak_mib();
     let mut client = Client::over(dial(gateway.address));
     client.send(format!("POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes());
     let piece = vec![b'x'; 1 << 20];
@@ -26,7 +26,7 @@ fn a_hundred_megabytes_up_take_no_room() {
     }
     let answer = reply(client.response());
     assert_eq!((answer.status, answer.body), (200, SIZE.to_string()));
-    assert!(gateway.peak() < before + ROOM, "{} MiB, then {} MiB", before, gateway.peak());
+    assert!(gateway.peak_mib() < before + ROOM, "{} MiB, then {} MiB", before, gateway.peak_mib());
 }
 
 #[test]
@@ -34,11 +34,11 @@ fn a_hundred_megabytes_down_take_no_room_and_wait_for_a_slow_reader() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&[upstream.url()], &[]);
     assert_eq!(gateway.get("/").status, 200);
-    let before = gateway.peak();
+    let before = gateway.peak_mib();
     let mut client = Client::over(dial(gateway.address));
     client.send(format!("GET /down/{SIZE} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
     thread::sleep(std::time::Duration::from_secs(1));
-    let stalled = gateway.peak();
+    let stalled = gateway.peak_mib();
     assert!(stalled < before + ROOM, "{before} MiB, then {stalled} MiB with a reader that waits");
     let (mut seen, mut piece, mut head) = (0, vec![0; 1 << 20], None);
     while seen < SIZE {
@@ -49,7 +49,7 @@ fn a_hundred_megabytes_down_take_no_room_and_wait_for_a_slow_reader() {
         seen += read - if seen == 0 { skipped } else { 0 };
     }
     assert_eq!(seen, SIZE);
-    assert!(gateway.peak() < before + ROOM, "{} MiB, then {} MiB", before, gateway.peak());
+    assert!(gateway.peak_mib() < before + ROOM, "{} MiB, then {} MiB", before, gateway.peak_mib());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::process::{Child, ExitStatus};
+use std::str::FromStr;
 use std::thread;
 use std::time::Instant;
 
@@ -24,11 +25,24 @@ pub struct Gateway {
 impl Gateway {
     /// In front of these addresses, with `settings` as on the command line.
     pub fn start(upstreams: &[SocketAddr], settings: &[&str]) -> Self {
+        let usual = USUAL.split_whitespace().flat_map(|it| ["--set", it]);
+        Self::with_file(&file(upstreams), usual.chain(settings.iter().copied()))
+    }
+
+    /// With these arguments alone.
+    pub fn with_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::launch(tempfile::tempdir().expect("a temporary directory"), arguments)
+    }
+
+    /// With this as its configuration file, and these arguments.
+    pub fn with_file<'a>(text: &str, arguments: impl IntoIterator<Item = &'a str>) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
-        fs::write(data.path().join("tertulia.toml"), file(upstreams)).expect("a file");
-        let mut arguments = vec!["gateway".to_owned()];
-        arguments.extend(USUAL.split_whitespace().flat_map(|it| ["--set".to_owned(), it.to_owned()]));
-        arguments.extend(settings.iter().map(|it| (*it).to_owned()));
+        fs::write(data.path().join("tertulia.toml"), text).expect("a file");
+        Self::launch(data, arguments)
+    }
+
+    fn launch<'a>(data: TempDir, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        let arguments: Vec<_> = ["gateway"].into_iter().chain(arguments).map(str::to_owned).collect();
         let (process, address) = launch(data.path(), &arguments, &Printed::default());
         Self { process, address, data }
     }
@@ -49,13 +63,18 @@ impl Gateway {
     pub fn change(&self, upstreams: &[SocketAddr]) {
         let told = |log: &str| log.matches("SIGHUP:").count();
         let before = told(&self.log());
-        fs::write(self.data.path().join("tertulia.toml"), file(upstreams)).expect("a file");
-        signal(self.process.id(), "HUP");
+        self.rewrite(&file(upstreams));
         let start = Instant::now();
         while told(&self.log()) == before {
             assert!(start.elapsed() < PATIENCE, "the gateway does not read its file again");
             thread::sleep(std::time::Duration::from_millis(10));
         }
+    }
+
+    /// Gives it another configuration file to read.
+    pub fn rewrite(&self, text: &str) {
+        fs::write(self.data.path().join("tertulia.toml"), text).expect("a file");
+        self.signal("HUP");
     }
 
     /// The hub has another address.
@@ -73,10 +92,18 @@ impl Gateway {
 
     /// A counter of `/metrics`.
     pub fn metric(&self, name: &str) -> u64 {
+        let text = self.metrics();
+        value(&text, name).unwrap_or_else(|| panic!("no {name} in\n{text}"))
+    }
+
+    /// A gauge or a counter of `/metrics`, if there is one.
+    pub fn gauge(&self, name: &str) -> Option<f64> {
+        value(&self.metrics(), name)
+    }
+
+    fn metrics(&self) -> String {
         let url = format!("http://{}/metrics", self.address);
-        let text = ureq::get(url).call().expect("metrics").body_mut().read_to_string().expect("text");
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        value.unwrap_or_else(|| panic!("no {name} in\n{text}"))
+        ureq::get(url).call().expect("metrics").body_mut().read_to_string().expect("text")
     }
 
     /// How much memory it has, in KiB. `None`: the system does not say it this way.
@@ -89,8 +116,14 @@ impl Gateway {
         memory(self.process.id(), "VmHWM")
     }
 
+    /// Asks the process to end; see [`Gateway::ended`].
     pub fn terminate(&self) {
-        signal(self.process.id(), "TERM");
+        self.signal("TERM");
+    }
+
+    /// Sends the process a signal by its name.
+    pub fn signal(&self, name: &str) {
+        signal(self.process.id(), name);
     }
 
     /// How the process ended by itself.
@@ -119,6 +152,10 @@ impl Drop for Gateway {
             eprintln!("the gateway:\n{}", self.log());
         }
     }
+}
+
+fn value<T: FromStr>(metrics: &str, name: &str) -> Option<T> {
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
 fn file(upstreams: &[SocketAddr]) -> String {

@@ -219,7 +219,7 @@ fn launch(folder: &Path, arguments: &[String], printed: &Printed) -> (Child, Soc
     thread::spawn(move || {
         // Reads to the end, so that the hub never waits for somebody to take what it prints.
         for line in stdout.lines().map_while(Result::ok) {
-            if let Some((_, address)) = line.split_once("http://") {
+            if let Some((_, address)) = line.split_once("listening").and_then(|(_, it)| it.split_once("://")) {
                 let _ = found.send(address.trim().parse::<SocketAddr>());
             }
             printed.lock().expect("nobody panics").push(line);
