@@ -7,6 +7,9 @@ use super::{
 /// The name that a client gave its frame, echoed in the frame that answers it. `None`: it gave none.
 pub type Tag = Option<Box<str>>;
 
+/// Nothing is ever numbered higher, and databases count no further.
+pub const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
+
 /// From where a joining session wants a room's past.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Resume {

@@ -20,7 +20,8 @@ pub mod wording;
 
 pub use close::CloseReason;
 pub use command::{
-    Author, Command, Draft, Idempotency, MarkKind, MarkTarget, MemberChange, Report, Resume, RoomChange, RoomDraft, Tag,
+    Author, Command, Draft, Idempotency, MAX_NUMBER, MarkKind, MarkTarget, MemberChange, Report, Resume, RoomChange,
+    RoomDraft, Tag,
 };
 pub use event::{Deletion, Event, Mark, Reaction, Typing};
 pub use id::{ConnId, ContactId, LoginId, MessageId, OrgId, RoomId, UserId};

@@ -26,7 +26,7 @@ use super::caller::Caller;
 use super::idempotency::Underway;
 use super::resource::{Place, at};
 use super::{Problem, health, validators};
-use crate::domain::{Command, Event, Reject, RejectCode, RoomId, UserId};
+use crate::domain::{Command, Event, MAX_NUMBER, Reject, RejectCode, RoomId, UserId};
 use crate::hub::handle::Hub;
 use crate::store::read::{Cursor, Reads, Span, Viewer};
 
@@ -34,8 +34,6 @@ use crate::store::read::{Cursor, Reads, Span, Viewer};
 const USUAL: u32 = 50;
 /// How many it holds at most.
 const MOST: u32 = 200;
-
-const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
 
 /// What these handlers work with.
 #[derive(Clone)]

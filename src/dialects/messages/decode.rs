@@ -10,15 +10,12 @@ use serde_json::value::RawValue;
 use super::super::payload::{Refresh, Text, kind, object};
 use super::wire::{Change, Envelope, FIELDS, Join, Mark, Reaction, Send, Session, TypingNotice};
 use crate::domain::{
-    Author, Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
-    RoomKind, Tag, wording,
+    Author, Command, Content, Draft, MAX_NUMBER, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode,
+    Resume, RoomId, RoomKind, Tag, wording,
 };
 use crate::session::dialect::{Inbound, Misread, Request};
 
 const MAX_TAG_BYTES: usize = 128;
-
-/// Nothing is ever numbered higher, and databases count no further.
-const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
 
 /// Where joining or sending makes a room, it is a customer conversation.
 const CREATE_AS: RoomKind = RoomKind::Conversation;

@@ -5,11 +5,8 @@ use serde_json::value::RawValue;
 
 use super::super::payload::{Refresh, kind, object};
 use super::wire::{FIELDS, Kind, Subscribe, Unsubscribe};
-use crate::domain::{Command, Reject, RejectCode, Resume, RoomId, RoomKind};
+use crate::domain::{Command, MAX_NUMBER, Reject, RejectCode, Resume, RoomId, RoomKind};
 use crate::session::dialect::{Inbound, Misread, Request};
-
-/// Nothing is ever numbered higher, and databases count no further.
-const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
 
 pub(super) fn frame(frame: &str) -> Result<Inbound, Misread> {
     match request(frame) {
