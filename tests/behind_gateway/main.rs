@@ -16,6 +16,8 @@ mod echo;
 #[path = "../support/hub.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod hub;
+#[path = "../support/patience.rs"]
+mod patience;
 #[path = "../support/postgres.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod postgres;
@@ -29,14 +31,4 @@ mod rfc6455;
 mod rfc6455_cases;
 mod slow;
 
-use std::time::{Duration, Instant};
-
-/// Waits until `done`, for as long as a slow machine may need.
-#[track_caller]
-fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(30), "never came true: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
+use patience::eventually;

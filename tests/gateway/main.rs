@@ -11,6 +11,8 @@ mod direct;
 #[path = "../support/hub.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod hub;
+#[path = "../support/patience.rs"]
+mod patience;
 
 mod ends;
 mod process;
@@ -18,7 +20,7 @@ mod sockets;
 mod through;
 mod upstream;
 
-use std::time::{Duration, Instant};
+use patience::eventually;
 
 /// The tests of RFC 6455 that the transport has, through a gateway.
 #[path = "../transport/protocol.rs"]
@@ -29,15 +31,5 @@ mod support {
     pub(crate) use crate::client;
     pub mod echo {
         pub(crate) use crate::through::EchoServer;
-    }
-}
-
-/// Waits until `done`, for as long as a slow machine may need.
-#[track_caller]
-fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(20), "never came true: {what}");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }

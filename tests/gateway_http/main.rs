@@ -22,15 +22,7 @@ mod client;
 #[path = "../support/hub.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod hub;
+#[path = "../support/patience.rs"]
+mod patience;
 
-use std::time::{Duration, Instant};
-
-/// Waits until `done`, for as long as a slow machine may need.
-#[track_caller]
-fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(20), "never came true: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
+use patience::eventually;
