@@ -75,6 +75,7 @@ const TABLE: &[Row] = &[
             "clock",
             "config",
             "domain",
+            "gateway::dial::explained",
             "logging",
             "metrics",
             "store",

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::check::Finding::{self, Fails, Works};
 use crate::config::{Config, Upstream};
+use crate::gateway::dial::explained;
 
 /// How long a hub may keep silent.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -78,16 +79,4 @@ fn converse(mut stream: impl Read + Write, request: &str) -> io::Result<u16> {
     });
     let wrong = "no HTTP came back; where it speaks TLS, its URL begins with https://";
     status.ok_or_else(|| io::Error::new(ErrorKind::InvalidData, wrong))
-}
-
-/// What can be done about an error of TLS stands behind it.
-fn explained(error: io::Error) -> io::Error {
-    let advice = match error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_))) => {
-            "gateway.upstream_ca names the authorities to trust instead of the system's"
-        }
-        Some(rustls::Error::InvalidMessage(_)) => "does it speak TLS? Where it does not, its URL begins with http://",
-        _ => return error,
-    };
-    io::Error::new(error.kind(), format!("{error} ({advice})"))
 }

@@ -53,7 +53,7 @@ impl Dialer {
 }
 
 /// What can be done about an error of TLS stands behind it.
-fn explained(error: io::Error) -> io::Error {
+pub fn explained(error: io::Error) -> io::Error {
     let advice = match error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_))) => {
             "gateway.upstream_ca names the authorities to trust instead of the system's"
