@@ -7,7 +7,7 @@ use log::Level;
 use smallvec::SmallVec;
 
 use super::dialect::Registered;
-use crate::domain::{ConnId, Event, RoomId, Tag, Timestamp};
+use crate::domain::{Event, RoomId, Tag, Timestamp};
 use crate::hub::handle::Broadcast;
 use crate::transport::ws::Opcode;
 use crate::transport::ws::writer::frame_with;
@@ -18,14 +18,22 @@ const TYPICAL_EVENT: usize = 502;
 /// The wire form of one connection, and what can be told from the events that pass through it.
 pub struct Voice {
     registered: &'static Registered,
-    conn: Cell<ConnId>,
+    /// Apart, because most of what has an outbox has a voice of another kind, or none.
+    place: Box<Place>,
+}
+
+/// Which connection it is, and the rooms that it is in.
+#[derive(Default)]
+struct Place {
+    /// 0 until that is known.
+    conn: Cell<u64>,
     rooms: RefCell<SmallVec<[RoomId; 1]>>,
     roomless_since: Cell<Timestamp>,
 }
 
 impl Voice {
     pub(super) fn new(registered: &'static Registered) -> Self {
-        Self { registered, conn: Cell::new(ConnId(0)), rooms: RefCell::default(), roomless_since: Cell::default() }
+        Self { registered, place: Box::default() }
     }
 
     /// The frame that tells `event`; `None` where the dialect has no word for it.
@@ -40,21 +48,22 @@ impl Voice {
 
     /// Takes note of an answer to this connection: it tells when it was opened, and when a room was joined or left.
     pub(super) fn note(&self, event: &Event, at: Timestamp) {
-        let mut rooms = self.rooms.borrow_mut();
+        let Place { conn: own, rooms, roomless_since } = &*self.place;
+        let mut rooms = rooms.borrow_mut();
         match event {
             Event::Connected { conn, user, .. } => {
-                self.conn.set(*conn);
+                own.set(conn.0);
                 log::log!(self.log_level(), "[WebSocket] Connected: ConnectionId={} UserId={user}", conn.0);
             }
             // A room may be joined again, to read its past again.
             Event::Joined { room, .. } if !rooms.contains(room) => {
                 rooms.push(*room);
-                let conn = self.conn.get().0;
+                let conn = own.get();
                 log::log!(self.log_level(), "Client subscribed: ConnectionId={conn} ConversationId={room}");
             }
             Event::Left { room } => {
                 rooms.retain(|it| it != room);
-                self.roomless_since.set(at);
+                roomless_since.set(at);
             }
             _ => {}
         }
@@ -66,6 +75,6 @@ impl Voice {
 
     /// Since when the connection has been in no room, the epoch if it has never been in one. `None`: it is in one.
     pub(super) fn roomless_since(&self) -> Option<Timestamp> {
-        self.rooms.borrow().is_empty().then(|| self.roomless_since.get())
+        self.place.rooms.borrow().is_empty().then(|| self.place.roomless_since.get())
     }
 }

@@ -19,7 +19,7 @@ use super::namespace;
 use super::rooms::Rooms;
 use super::wording;
 use crate::domain::{
-    CloseReason, Command, ConnId, Event, Identity, RecoverableRoom, Reject, Resume, RoomId, RoomKind, Tag, Timestamp,
+    CloseReason, Command, Event, Identity, RecoverableRoom, Reject, Resume, RoomId, RoomKind, Tag, Timestamp,
 };
 use crate::hub::handle::{Backlog, Broadcast, Outlet, WireForm};
 use crate::session::dialect::{Inbound, Misread, Request};
@@ -35,7 +35,6 @@ pub(super) struct Ear {
     own: Weak<Self>,
     pub(super) outbox: Rc<Outbox>,
     desk: Arc<Desk>,
-    conn: ConnId,
     pub(super) identity: Arc<Identity>,
     /// `None`: `/`, whose frames are everyone's.
     namespace: Option<Box<str>>,
@@ -73,7 +72,6 @@ impl Ear {
     pub(super) fn new(
         outbox: Rc<Outbox>,
         desk: Arc<Desk>,
-        conn: ConnId,
         identity: Arc<Identity>,
         namespace: &str,
         keeping: Option<Keeping>,
@@ -82,7 +80,6 @@ impl Ear {
             own: own.clone(),
             outbox,
             desk,
-            conn,
             identity,
             namespace: (namespace != "/").then(|| namespace.into()),
             rooms: RefCell::default(),
@@ -98,7 +95,7 @@ impl Ear {
             self.rooms.borrow_mut().recover(*room);
         }
         if let Some(keeping) = &self.keeping
-            && let Some(old) = self.desk.holders.take(keeping.id(), self.conn)
+            && let Some(old) = self.desk.holders.take(keeping.id(), keeping.conn())
         {
             // Its client has gone, as it is here.
             self.desk.hub().end(old, CloseReason::HeartbeatTimeout);
@@ -258,10 +255,10 @@ impl Ear {
         let Some(keeping) = self.keeping.as_ref().filter(|_| !is_unheard_of) else { return };
         if is_resumable {
             self.keep(Some(at));
-        } else if self.desk.holders.is_held_by(keeping.id(), self.conn) {
+        } else if self.desk.holders.is_held_by(keeping.id(), keeping.conn()) {
             self.desk.hub().forget(keeping.id());
         }
-        self.desk.holders.release(keeping.id(), self.conn);
+        self.desk.holders.release(keeping.id(), keeping.conn());
     }
 
     pub(super) fn backlog(&self) -> Backlog {
@@ -274,7 +271,7 @@ impl Ear {
 
     pub(super) fn keep(&self, lost_at: Option<Timestamp>) {
         let Some((keeping, organization)) = self.keeping.as_ref().zip(self.identity.organization) else { return };
-        if !self.desk.holders.is_held_by(keeping.id(), self.conn) {
+        if !self.desk.holders.is_held_by(keeping.id(), keeping.conn()) {
             return;
         }
         let rooms = self.rooms.borrow().recoverable();

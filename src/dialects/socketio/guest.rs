@@ -82,16 +82,16 @@ impl Visitor for Guest {
         let shown: Shown<'_> = auth.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let identity = self.identify(text(shown.token).as_deref())?;
         let named = text(shown.offset).as_deref().and_then(Offset::parse);
-        // Whoever belongs to no organization is in no room.
-        let keeping = (self.recovers && identity.organization.is_some())
-            .then(|| Keeping::new(RecoveryId(clock::fresh_id()), named.map(|it| it.pos)));
-        let kept = text(shown.pid).and_then(|pid| Uuid::try_parse(&pid).ok()).map(RecoveryId);
-        let attempt = kept.filter(|_| keeping.is_some()).map(|id| Attempt { id, offset: named });
-
         let (outbox, desk) = (line.link().outbox().clone(), self.desk.clone());
         let member = Member::new(desk.club.clone(), desk.registered, identity.clone(), self.provenance.clone());
         let conn = member.conn();
-        let ear = Ear::new(outbox.clone(), desk.clone(), conn, identity.clone(), line.namespace(), keeping);
+        // Whoever belongs to no organization is in no room.
+        let keeping = (self.recovers && identity.organization.is_some())
+            .then(|| Keeping::new(conn, RecoveryId(clock::fresh_id()), named.map(|it| it.pos)));
+        let kept = text(shown.pid).and_then(|pid| Uuid::try_parse(&pid).ok()).map(RecoveryId);
+        let attempt = kept.filter(|_| keeping.is_some()).map(|id| Attempt { id, offset: named });
+
+        let ear = Ear::new(outbox.clone(), desk.clone(), identity.clone(), line.namespace(), keeping);
         let mut socket = HubSocket::new(member, ear.clone());
         match attempt {
             None => {

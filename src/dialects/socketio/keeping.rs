@@ -8,10 +8,11 @@ use std::cell::Cell;
 use std::num::NonZeroU64;
 
 use crate::clock;
-use crate::domain::{OrgId, Recoverable, RecoverableRoom, RecoveryId, Timestamp, UserId};
+use crate::domain::{ConnId, OrgId, Recoverable, RecoverableRoom, RecoveryId, Timestamp, UserId};
 
 #[derive(Debug)]
 pub(super) struct Keeping {
+    conn: ConnId,
     id: Cell<RecoveryId>,
     /// What the client named when it came, an offset of another connection, until it has heard a newer one here. 0: nothing.
     stale: Cell<u64>,
@@ -25,8 +26,9 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    pub(super) fn new(id: RecoveryId, named: Option<u64>) -> Self {
+    pub(super) fn new(conn: ConnId, id: RecoveryId, named: Option<u64>) -> Self {
         Self {
+            conn,
             id: Cell::new(id),
             stale: Cell::new(named.unwrap_or(0)),
             newest: Cell::default(),
@@ -34,6 +36,11 @@ impl Keeping {
             before: Cell::default(),
             floor: Cell::default(),
         }
+    }
+
+    /// The connection of which it is noted.
+    pub(super) fn conn(&self) -> ConnId {
+        self.conn
     }
 
     pub(super) fn id(&self) -> RecoveryId {
@@ -103,7 +110,7 @@ mod tests {
     use super::*;
 
     fn keeping(named: Option<u64>) -> Keeping {
-        Keeping::new(RecoveryId(Uuid::nil()), named)
+        Keeping::new(ConnId(1), RecoveryId(Uuid::nil()), named)
     }
 
     #[test]
