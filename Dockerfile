@@ -7,8 +7,9 @@
 #
 # Settings are given as environment variables, so that the health check knows them, too.
 
-# Its C compiler is all that the build needs besides Rust.
+# Its C compiler and make are all that the build needs besides Rust.
 FROM rust:1.95-slim-bookworm AS build
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
