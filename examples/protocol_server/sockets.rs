@@ -2,12 +2,17 @@
 //!
 //! - On connect: an `auth` event with what the client showed.
 //! - `message` comes back as `message-back`; `message-with-ack` is acknowledged with its arguments.
-//! - `emit-with-ack` comes back and asks for an acknowledgement, whose arguments come back as `emit-with-ack` again.
+//! - `emit-with-ack` comes back and asks for an acknowledgement, whose arguments come back as `emit-with-ack` again. What
+//!   acknowledges something else is not heeded.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use tertulia::session::Peer;
 use tertulia::socketio::packet;
@@ -46,6 +51,9 @@ impl Host for Talkers {
 /// Suites that wait for one message at a time miss a second one that is there at once.
 const BREATH: Duration = Duration::from_millis(25);
 
+/// How many acknowledgements a client may owe. One that owes more is sent away.
+const MAX_WAITS: usize = 10_000;
+
 struct Anyone;
 
 impl Visitor for Anyone {
@@ -53,23 +61,39 @@ impl Visitor for Anyone {
         line.accept(&[]);
         let auth = auth.map_or("{}", RawValue::get);
         let frame = packet::event(line.namespace(), &format!(r#"["auth",{auth}]"#), None, 0);
-        let outbox = line.link().outbox().clone();
+        let greeting = Rc::new(Cell::new(Some(frame)));
+        let (outbox, due) = (line.link().outbox().clone(), greeting.clone());
         actix::spawn(async move {
             tokio::time::sleep(BREATH).await;
-            outbox.post(&frame, false);
+            if let Some(frame) = due.take() {
+                outbox.post(&frame, false);
+            }
         });
-        Ok(Box::new(Talker { asked: 0 }))
+        Ok(Box::new(Talker { greeting, asked: 0, waits: HashSet::new() }))
     }
 }
 
 /// A client in one namespace.
 struct Talker {
+    /// The `auth` event, until it is sent. It comes before anything else.
+    greeting: Rc<Cell<Option<Bytes>>>,
     /// How many acknowledgements it was asked for.
     asked: u64,
+    /// Those that have not come yet.
+    waits: HashSet<u64>,
+}
+
+impl Talker {
+    fn greet(&self, line: &mut Line<'_, '_>) {
+        if let Some(frame) = self.greeting.take() {
+            line.link().outbox().post(&frame, false);
+        }
+    }
 }
 
 impl Socket for Talker {
     fn event(&mut self, packet: Packet<'_>, line: &mut Line<'_, '_>) {
+        self.greet(line);
         let Ok(args) = serde_json::from_str::<Vec<&RawValue>>(packet.args) else { return };
         let Some((name, rest)) = args.split_first() else { return };
         let Ok(name) = serde_json::from_str::<Cow<'_, str>>(name.get()) else { return };
@@ -78,8 +102,10 @@ impl Socket for Talker {
             ("message-with-ack", Some(id)) => {
                 line.acknowledge(id, &format!("[{}]", joined(rest)), packet.attachments);
             }
+            ("emit-with-ack", _) if self.waits.len() >= MAX_WAITS => line.disconnect(),
             ("emit-with-ack", _) => {
                 self.asked += 1;
+                self.waits.insert(self.asked);
                 line.emit(packet.args, Some(self.asked), packet.attachments);
             }
             _ => {}
@@ -87,6 +113,9 @@ impl Socket for Talker {
     }
 
     fn ack(&mut self, packet: Packet<'_>, line: &mut Line<'_, '_>) {
+        if !packet.ack.is_some_and(|id| self.waits.remove(&id)) {
+            return;
+        }
         if let Ok(args) = serde_json::from_str::<Vec<&RawValue>>(packet.args) {
             line.emit(&event("emit-with-ack", &args), None, packet.attachments);
         }

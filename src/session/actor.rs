@@ -112,6 +112,8 @@ struct Closing {
     discarded: usize,
     /// Why, where this side decided it.
     ours: Option<CloseReason>,
+    /// Nobody waits for the client to fetch the last of it.
+    at_once: bool,
 }
 
 impl Actor for Session {
@@ -328,9 +330,22 @@ impl Session {
         if self.closing.is_none() {
             self.outbox.end(reason);
             self.depart(Ending::closed(reason), true);
-            if self.outbox.is_polled() && !polled::shall_still_hear_of(reason) {
+            // One that was silent for too long is not to be waited for again.
+            if self.outbox.is_polled() && reason == CloseReason::HeartbeatTimeout {
                 self.stop_waiting();
             }
+        }
+    }
+
+    /// As [`Session::close`], of a client that knows what it did wrong.
+    fn break_off(&mut self, reason: CloseReason) {
+        if self.closing.is_some() {
+            return;
+        }
+        self.close(reason);
+        if let Some(closing) = self.closing.as_mut().filter(|_| self.outbox.is_polled()) {
+            closing.at_once = true;
+            closing.until = Moment::now();
         }
     }
 
@@ -340,6 +355,9 @@ impl Session {
             let polled = self.outbox.is_polled();
             self.outbox.close(if polled { polled::noop() } else { close_frame(CloseReason::Normal) });
             self.depart(Ending::left(None), true);
+            if let Some(closing) = self.closing.as_mut().filter(|_| polled) {
+                closing.until = Moment::now() + polled::LEAVING;
+            }
         }
     }
 
@@ -354,7 +372,8 @@ impl Session {
         match &mut self.closing {
             None => {
                 let until = Moment::now() + CLOSING;
-                let closing = Closing { until, listening, finished: false, discarded: 0, ours: ending.ours };
+                let closing =
+                    Closing { until, listening, finished: false, discarded: 0, ours: ending.ours, at_once: false };
                 self.closing = Some(Box::new(closing));
                 self.peer.ended(ending);
             }
@@ -373,7 +392,7 @@ impl Session {
             self.tick(context);
         }
         if let Some(reason) = wishes.close {
-            self.close(reason);
+            if wishes.at_once { self.break_off(reason) } else { self.close(reason) }
         } else if wishes.left {
             self.let_go();
         }

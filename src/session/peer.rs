@@ -115,6 +115,8 @@ impl Ending {
 #[derive(Default, Debug)]
 pub(super) struct Wishes {
     pub(super) close: Option<CloseReason>,
+    /// It is closed without waiting for the client to fetch what it was told.
+    pub(super) at_once: bool,
     pub(super) left: bool,
     pub(super) tick: bool,
 }
@@ -184,6 +186,12 @@ impl Link<'_> {
     /// Closes the connection when the call is over. What was told before is still written, if the client takes it.
     pub fn close(&mut self, reason: CloseReason) {
         self.wishes.close.get_or_insert(reason);
+    }
+
+    /// As [`Link::close`], but a client that is polling is not waited for: what it said is no payload.
+    pub fn break_off(&mut self, reason: CloseReason) {
+        self.close(reason);
+        self.wishes.at_once = true;
     }
 
     /// Whether the connection ends when the call is over. Nothing more is to be taken from the client then.

@@ -174,6 +174,9 @@ impl Client {
     }
 
     fn deliver(&mut self, index: usize, is_event: bool, packet: Packet<'_>, link: &mut Link<'_>) {
+        if packet.args.is_empty() {
+            return;
+        }
         self.call(
             index,
             link,

@@ -1,7 +1,7 @@
 //! Engine.IO (revision 4) at one path: who asks for a session or for something of one, on either transport.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -69,6 +69,8 @@ pub struct Engine {
     host: Arc<dyn Host>,
     /// Sessions that began without a socket, until they end.
     listed: RwLock<HashMap<Sid, Arc<Entry>, FxBuildHasher>>,
+    /// Sessions that began with a socket: requests that name one are told that it is not for them.
+    with_socket: RwLock<HashSet<Sid, FxBuildHasher>>,
     pub(super) strangers: Strangers,
 }
 
@@ -83,7 +85,14 @@ impl Engine {
     /// `sessions` are to have [`Settings::limits`].
     pub fn new(mut settings: Settings, sessions: Arc<Sessions>, host: Arc<dyn Host>) -> Arc<Self> {
         settings.path.truncate(settings.path.trim_end_matches('/').len());
-        Arc::new(Self { settings, sessions, host, listed: RwLock::default(), strangers: Strangers::default() })
+        Arc::new(Self {
+            settings,
+            sessions,
+            host,
+            listed: RwLock::default(),
+            with_socket: RwLock::default(),
+            strangers: Strangers::default(),
+        })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -108,13 +117,21 @@ impl Engine {
     /// Decides about a request for a socket at the engine's path.
     pub fn upgrade(self: &Arc<Self>, request: &UpgradeRequest) -> Verdict {
         let visit = Visit { headers: request.headers(), query: request.query(), peer: request.peer() };
-        self.admit(&visit).unwrap_or_else(|wrong| {
-            let refusal = wrong.refusal();
-            Verdict::Refuse(match self.settings.cors {
-                Cors::Any => refusal.header("access-control-allow-origin", "*"),
-                Cors::Outside => refusal,
-            })
-        })
+        let verdict = match self.admit(&visit) {
+            Ok(verdict) => verdict,
+            Err(wrong) => {
+                let refusal = wrong.refusal();
+                return Verdict::Refuse(match self.settings.cors {
+                    Cors::Any => refusal.header("access-control-allow-origin", "*"),
+                    Cors::Outside => refusal,
+                });
+            }
+        };
+        match request.favourite_protocol() {
+            // What is spoken is always the same; but clients take an answer that names none of theirs for a refusal.
+            Some(protocol) => Verdict::Speaking(protocol.to_owned(), Box::new(verdict)),
+            None => verdict,
+        }
     }
 
     fn admit(self: &Arc<Self>, visit: &Visit<'_>) -> Result<Verdict, Wrong> {
@@ -142,7 +159,8 @@ impl Engine {
         let session = match query.sid.as_deref().filter(|sid| !sid.is_empty()) {
             None => None,
             Some(sid) => {
-                let entry = Sid::of(sid).and_then(|sid| self.find(&sid)).ok_or(Wrong::UnknownSid)?;
+                let sid = Sid::of(sid).ok_or(Wrong::UnknownSid)?;
+                let entry = self.find(&sid)?;
                 if !query.is_version_4 {
                     return Err(Wrong::BadRequest);
                 }
@@ -159,12 +177,20 @@ impl Engine {
         }
         let peer = self.host.open(visit)?;
         let sid = Sid::fresh().ok_or(Wrong::Restarting)?;
+        if !listed {
+            self.with_socket.write().unwrap_or_else(PoisonError::into_inner).insert(sid);
+        }
         let connection = Connection::new(self.clone(), peer, sid, listed);
         Ok((sid, Opening { peer: Box::new(connection), dialect: None, sessions: self.sessions.clone() }))
     }
 
-    fn find(&self, sid: &Sid) -> Option<Arc<Entry>> {
-        self.listed.read().unwrap_or_else(PoisonError::into_inner).get(sid).cloned()
+    /// The session that a request names.
+    fn find(&self, sid: &Sid) -> Result<Arc<Entry>, Wrong> {
+        let found = self.listed.read().unwrap_or_else(PoisonError::into_inner).get(sid).cloned();
+        found.ok_or_else(|| {
+            let has_socket = self.with_socket.read().unwrap_or_else(PoisonError::into_inner).contains(sid);
+            if has_socket { Wrong::BadRequest } else { Wrong::UnknownSid }
+        })
     }
 
     pub(super) fn list(&self, sid: Sid, session: Polled) {
@@ -172,8 +198,13 @@ impl Engine {
         self.listed.write().unwrap_or_else(PoisonError::into_inner).insert(sid, entry);
     }
 
-    pub(super) fn forget(&self, sid: &Sid) {
-        self.listed.write().unwrap_or_else(PoisonError::into_inner).remove(sid);
+    /// A session is over. `listed`: it began without a socket.
+    pub(super) fn forget(&self, sid: &Sid, listed: bool) {
+        if listed {
+            self.listed.write().unwrap_or_else(PoisonError::into_inner).remove(sid);
+        } else {
+            self.with_socket.write().unwrap_or_else(PoisonError::into_inner).remove(sid);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use actix_web::http::Method;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
+    ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, VARY,
 };
 use actix_web::web::{self, Bytes, BytesMut, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -165,6 +165,7 @@ impl Drop for Posting {
 fn preflight(request: &HttpRequest) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     response.insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"));
+    response.insert_header((VARY, ACCESS_CONTROL_REQUEST_HEADERS.as_str()));
     if let Some(asked) = request.headers().get(ACCESS_CONTROL_REQUEST_HEADERS) {
         response.insert_header((ACCESS_CONTROL_ALLOW_HEADERS, asked.clone()));
     }

@@ -27,7 +27,7 @@ const SHORT: usize = 118;
 /// A client's packet. Attachments that it announces come behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct Inbound<'a> {
-    /// Begins with `/`; without the query string that old clients put behind it.
+    /// Begins with `/`. What old clients put behind it as a query string is part of the name.
     pub namespace: &'a str,
     pub body: Body<'a>,
 }
@@ -45,7 +45,7 @@ pub enum Body<'a> {
 
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'a> {
-    /// A JSON array; in an event, its first element is a string or a number.
+    /// A JSON array; in an event, its first element is a string or a number. Empty: there was none, and nothing is said.
     pub args: &'a str,
     pub id: Option<u64>,
     /// How many binary messages follow. Each has its placeholders in `args`.
@@ -72,7 +72,7 @@ pub fn read(message: &str, max_attachments: usize) -> Result<Inbound<'_>, Invali
         b'1' if json.is_empty() => Body::Disconnect,
         b'2' | b'5' => {
             let payload = payload()?;
-            if !may_be_event(payload.args) {
+            if !payload.args.is_empty() && !may_be_event(payload.args) {
                 return Err(Invalid);
             }
             Body::Event(payload)
@@ -99,9 +99,7 @@ fn namespace(text: &str) -> (&str, &str) {
     if !text.starts_with('/') {
         return (MAIN, text);
     }
-    let (full, rest) = text.split_once(',').unwrap_or((text, ""));
-    let (name, _) = full.split_once('?').unwrap_or((full, ""));
-    (name, rest)
+    text.split_once(',').unwrap_or((text, ""))
 }
 
 fn id(text: &str) -> Result<(Option<u64>, &str), Invalid> {
@@ -122,6 +120,9 @@ fn auth(json: &str) -> Result<Option<&RawValue>, Invalid> {
 }
 
 fn array(json: &str, attachments: usize) -> Result<&str, Invalid> {
+    if json.is_empty() {
+        return Ok(json);
+    }
     let value: &RawValue = serde_json::from_str(json).map_err(|_| Invalid)?;
     let args = value.get();
     let is_whole = attachments == 0 || placeholders::are_right(args, attachments);

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::io::Io;
 use super::patient::Patient;
-use super::ws::handshake::{Handshake, bearer_token};
+use super::ws::handshake::{Handshake, bearer_token, offered};
 use crate::session::{Opening, Polled, start};
 
 /// A valid opening handshake that asks to become a socket.
@@ -58,6 +58,11 @@ impl UpgradeRequest {
         bearer_token(self.request.headers())
     }
 
+    /// The subprotocol that the client would like best, if it asks for any.
+    pub fn favourite_protocol(&self) -> Option<&str> {
+        offered(self.request.headers()).next()
+    }
+
     /// The other end of the TCP connection.
     pub fn peer(&self) -> SocketAddr {
         self.peer
@@ -69,6 +74,8 @@ pub enum Verdict {
     Accept(Opening),
     /// It is offered to a session that goes on without one, which may move to it within so long.
     Offer(Polled, Duration),
+    /// As the other says, which accepts or offers, and this subprotocol is spoken of those that were asked for.
+    Speaking(String, Box<Self>),
     /// It becomes no session.
     HandOver(HandOver),
     Refuse(Refusal),
@@ -198,16 +205,24 @@ where
     let verdict = match Handshake::of(&request) {
         Ok(handshake) => {
             let verdict = handler(UpgradeRequest { request, peer }).await;
+            let (protocol, verdict) = match verdict {
+                Verdict::Speaking(protocol, verdict) => (Some(protocol), *verdict),
+                verdict => (None, verdict),
+            };
             match &verdict {
-                Verdict::Accept(_) | Verdict::Offer(..) => answer.extend(handshake.response()),
+                Verdict::Accept(_) | Verdict::Offer(..) => answer.extend(match protocol {
+                    Some(protocol) => handshake.response_with(Some(&protocol)),
+                    None => handshake.response(),
+                }),
                 Verdict::HandOver(over) => answer.extend(handshake.response_with(over.protocol.as_deref())),
-                Verdict::Refuse(_) => {}
+                Verdict::Speaking(..) | Verdict::Refuse(_) => {}
             }
             verdict
         }
         Err(refusal) => Verdict::Refuse(refusal),
     };
     match verdict {
+        Verdict::Speaking(..) => {}
         Verdict::Accept(opening) => start(Io::from(io), answer, &parts.read_buf, opening),
         Verdict::Offer(session, patience) => session.offer(Io::from(io), answer, parts.read_buf.into(), patience),
         Verdict::HandOver(over) => (over.to)(Io::from(io), answer, parts.read_buf.freeze()),

@@ -26,6 +26,9 @@ fn what_is_posted_is_heard_in_order_and_what_is_told_is_fetched_in_order() {
     polled.poll().expect(200, "4hello");
     polled.say("4one\u{1e}bAQIDBA==\u{1e}4€\u{1e}bAQ\u{1e}4");
     polled.poll().expect(200, "4one\u{1e}bAQIDBA==\u{1e}4€\u{1e}bAQ==\u{1e}4");
+    // Base64 as some clients write it.
+    polled.say("bAQID\nBA-_\n\u{1e}b!!");
+    polled.poll().expect(200, "bAQIDBA+/\u{1e}b");
     // What says nothing is taken, and nothing comes of it.
     polled.say("6\u{1e}3\u{1e}4two");
     polled.say("4three");
@@ -107,7 +110,7 @@ fn a_second_post_ends_the_session() {
 #[test]
 fn what_is_not_the_protocol_ends_the_session() {
     let server = Server::start();
-    for body in ["abc", "", "2", "7", "4a\u{1e}\u{1e}4b", "b!!", "4ok\u{1e}9\u{1e}4never heard"] {
+    for body in ["abc", "", "2", "7", "4a\u{1e}\u{1e}4b", "B!!", "4ok\u{1e}9\u{1e}4never heard"] {
         let polled = Polled::open(&server);
         polled.post(body).expect_bad();
         polled.poll().expect_unknown();
@@ -137,6 +140,27 @@ fn a_client_that_leaves_has_its_poll_ended() {
     let ending = server.ending();
     assert_eq!((ending.departure, ending.reason, ending.ours), (Departure::Left, "left", None));
     server.expect_empty();
+}
+
+#[test]
+fn one_that_left_has_no_session_any_more_once_its_post_is_answered() {
+    let server = Server::start();
+    for said in ["1", "4not fetched\u{1e}1\u{1e}4not heard"] {
+        let polled = Polled::open(&server);
+        polled.say(said);
+        polled.poll().expect_unknown();
+        polled.post("4hello").expect_unknown();
+    }
+    server.expect_empty();
+    assert_eq!(server.house.heard.load(Ordering::Relaxed), 1);
+    // A poll that went out with the post may come later.
+    let polled = Polled::open(&server);
+    let mut leaving = Client::dial(server.address);
+    leaving.send(post(&polled.target(), "1").as_bytes());
+    std::thread::sleep(Duration::from_millis(20));
+    polled.poll().expect(200, "6");
+    Answer::of(&mut leaving).expect(200, "ok");
+    polled.poll().expect_unknown();
 }
 
 #[test]

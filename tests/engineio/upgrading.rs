@@ -84,12 +84,12 @@ fn a_socket_that_says_anything_else_is_closed_and_polling_goes_on() {
     let server = Server::start();
     let polled = Polled::open(&server);
     let tries: [&[u8]; 8] = [
-        &text("5"),
+        &text("6"),
         &text("4hello"),
         &text("2"),
         &text("2probe2"),
         &frame(FIN | BINARY, b"2probe"),
-        &[text("2probe"), text("2probe")].concat(),
+        &[text("2probe"), text("2probe2")].concat(),
         // Unmasked, and longer than anything may be.
         b"\x81\x06",
         b"\x81\xff\x00\x00\x00\x00\xff\xff\xff\xff\0\0\0\0",
@@ -170,14 +170,57 @@ fn a_session_that_began_with_a_socket_is_none_for_requests() {
     let (_, packet) = socket.frame().unwrap().unwrap();
     let packet: serde_json::Value = serde_json::from_slice(&packet[1..]).unwrap();
     let polled = Polled { server: &server, sid: packet["sid"].as_str().unwrap().to_owned() };
-    polled.poll().expect_unknown();
-    server.ask(&post(&polled.target(), "4hello")).expect_unknown();
-    server.ask(&handshake(&format!("{PATH}websocket&sid={}", polled.sid), "")).expect_unknown();
+    polled.poll().expect_bad();
+    server.ask(&post(&polled.target(), "4hello")).expect_bad();
+    server.ask(&handshake(&format!("{PATH}websocket&sid={}", polled.sid), "")).expect_bad();
     socket.send(&text("4hello"));
     expect_text(&mut socket, "4hello");
-    // What is not the protocol ends it.
+    // What is not the protocol ends it, and nothing of it stays.
     socket.send(&text("abc"));
     socket.expect_close(1002);
+    server.expect_empty();
+    polled.poll().expect_unknown();
+}
+
+#[test]
+fn a_client_may_ask_again_whether_the_socket_works_but_not_for_ever() {
+    let server = Server::start();
+    let polled = Polled::open(&server);
+    let mut socket = polled.offer();
+    (0..16).for_each(|_| probe(&mut socket));
+    socket.send(&text("2probe"));
+    expect_bare_close(&mut socket);
+    let mut socket = polled.offer();
+    (0..2).for_each(|_| probe(&mut socket));
+    socket.send(&[text("5"), text("4hello")].concat());
+    expect_text(&mut socket, "4hello");
+}
+
+#[test]
+fn a_client_may_move_without_having_asked() {
+    let server = Server::start();
+    let polled = Polled::open(&server);
+    polled.say("4told before");
+    let mut socket = polled.offer();
+    socket.send(&[text("5"), text("4hello")].concat());
+    expect_text(&mut socket, "4told before");
+    expect_text(&mut socket, "4hello");
+    polled.poll().expect_bad();
+}
+
+/// Browsers fail a connection whose answer names none of the subprotocols that they asked for.
+#[test]
+fn the_first_subprotocol_that_is_asked_for_is_agreed_to() {
+    let server = Server::start();
+    let polled = Polled::open(&server);
+    for session in [String::new(), format!("&sid={}", polled.sid)] {
+        let mut client = Client::dial(server.address);
+        let asked = "Sec-WebSocket-Protocol: chat.v2, chat.v1\r\n";
+        client.send(handshake(&format!("{PATH}websocket{session}"), asked).as_bytes());
+        let (head, _) = client.response();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert!(head.contains("\r\nsec-websocket-protocol: chat.v2\r\n"), "{head}");
+    }
 }
 
 #[test]

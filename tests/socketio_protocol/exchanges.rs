@@ -86,7 +86,7 @@ fn a_connect_is_refused_with_a_message() {
     visitor.send("0/unknown");
     visitor.expect(r#"44/unknown,{"message":"Invalid namespace"}"#);
     visitor.send(r#"0/unknown?token=1,{"a":1}"#);
-    visitor.expect(r#"44/unknown,{"message":"Invalid namespace"}"#);
+    visitor.expect(r#"44/unknown?token=1,{"message":"Invalid namespace"}"#);
     visitor.send(r#"0{"refuse":"Not \"you\""}"#);
     visitor.expect(r#"44{"message":"Not \"you\"","data":{"why":"told to"}}"#);
     // It may come back, with something else to show.
@@ -152,4 +152,25 @@ fn each_socket_has_its_own_ticks() {
     visitor.expect(r#"42/a,["tick",0]"#);
     visitor.send(r#"2/a,["echo"]"#);
     visitor.expect(r#"42/a,["echo"]"#);
+}
+
+#[test]
+fn what_says_nothing_and_what_was_not_asked_for_is_not_heeded() {
+    let server = talkers();
+    let mut visitor = Visitor::open(&server);
+    visitor.connect("/", "");
+    visitor.packet();
+    for said in ["2", "212", "3", "31", r#"37["never asked for"]"#, r#"3["for nothing"]"#] {
+        visitor.send(said);
+    }
+    visitor.send("51-");
+    visitor.send_binary(&[1]);
+    visitor.send(r#"2["emit-with-ack",1]"#);
+    visitor.expect(r#"421["emit-with-ack",1]"#);
+    // The second comes too late.
+    visitor.send(r#"31["yes"]"#);
+    visitor.send(r#"31["no"]"#);
+    visitor.expect(r#"42["emit-with-ack","yes"]"#);
+    visitor.send(r#"2["message"]"#);
+    visitor.expect(r#"42["message-back"]"#);
 }

@@ -108,7 +108,9 @@ fn a_packet_that_makes_no_sense_ends_the_session() {
         let mut poller = Poller::open(&server);
         poller.post(&["40"]);
         poller.packet();
-        let _ = ureq::post(&poller.url).send(packet);
+        poller.post(&[r#"42["echo",1]"#, packet, r#"42["echo","never heard"]"#]);
+        // As a payload it makes sense, so the client still gets to know what it was told, and of the end.
+        poller.expect(&[r#"42["echo",1]"#, "1"]);
         let gone = ureq::post(&poller.url).send("42[\"echo\"]");
         assert!(matches!(gone, Err(ureq::Error::StatusCode(400))), "{packet}: {gone:?}");
     }

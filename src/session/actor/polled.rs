@@ -32,6 +32,10 @@ use crate::transport::ws::writer::{close_echo, frame};
 /// How many packets of a post are heard before other sessions have their turn.
 const PACKETS_PER_TURN: usize = 256;
 
+/// How long a client that leaves may take to fetch the last answer, where it polls and posts at the same time: its poll may
+/// be the slower one. Until then its post is not answered, for who polls behind that has no session any more.
+pub(super) const LEAVING: Duration = Duration::from_millis(100);
+
 /// How often polls are sent back while a socket is to take their place: it can be used as soon as none waits.
 const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -40,6 +44,7 @@ const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) struct Polling {
     /// What is being heard.
     post: Option<Post>,
+    farewell: Option<Farewell>,
     /// A socket that may take over.
     pub(super) probe: Option<Box<Probe>>,
     /// When a poll may be sent back again.
@@ -49,6 +54,17 @@ pub(super) struct Polling {
 struct Post {
     packets: Packets,
     answer: Sender<Result<(), Unserved>>,
+}
+
+/// The post in which a client said that it leaves. It is answered when there is no session any more.
+struct Farewell(Option<Sender<Result<(), Unserved>>>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if let Some(answer) = self.0.take() {
+            let _ = answer.send(Ok(()));
+        }
+    }
 }
 
 /// A session without a socket, for whoever serves its requests.
@@ -182,7 +198,7 @@ impl Handler<Posted> for Session {
             self.heard_at = Moment::now();
         } else {
             let _ = answer.send(Err(Unserved::Unexpected));
-            self.close(CloseReason::InvalidUtf8);
+            self.break_off(CloseReason::InvalidUtf8);
         }
     }
 }
@@ -227,7 +243,7 @@ impl Session {
     /// A client that has a socket is told that the request was wrong, and no more: it may have been late.
     fn misused(&mut self) {
         if self.outbox.is_polled() {
-            self.close(CloseReason::ProtocolError);
+            self.break_off(CloseReason::ProtocolError);
         }
     }
 
@@ -247,11 +263,11 @@ impl Session {
         let Some(mut post) = self.polling.as_mut().and_then(|polling| polling.post.take()) else { return };
         for _ in 0..PACKETS_PER_TURN {
             if let Some(closing) = &self.closing {
-                let _ = post.answer.send(if closing.ours.is_some_and(is_misuse) {
-                    Err(Unserved::Unexpected)
+                if let (None, Some(polling)) = (closing.ours, &mut self.polling) {
+                    polling.farewell = Some(Farewell(Some(post.answer)));
                 } else {
-                    Ok(())
-                });
+                    let _ = post.answer.send(if closing.at_once { Err(Unserved::Unexpected) } else { Ok(()) });
+                }
                 return;
             }
             if post.answer.is_closed() {
@@ -357,17 +373,6 @@ impl Session {
         closing.until = self.outbox.repeats_until().filter(|_| repeats).unwrap_or(now).min(closing.until);
         closing.until <= now
     }
-}
-
-/// Whether a client that is not polling is waited for, to be told that its session was closed. What it did wrong it knows,
-/// and one that was silent for too long is not to be waited for again.
-pub(super) fn shall_still_hear_of(reason: CloseReason) -> bool {
-    !is_misuse(reason) && reason != CloseReason::HeartbeatTimeout
-}
-
-fn is_misuse(reason: CloseReason) -> bool {
-    use CloseReason::{InvalidUtf8, ProtocolError, TooBig, UnsupportedData};
-    matches!(reason, ProtocolError | UnsupportedData | InvalidUtf8 | TooBig)
 }
 
 /// Whether a client that was closed may ask again for the last that it was told. When the process ends, nobody can come

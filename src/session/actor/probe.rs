@@ -1,7 +1,8 @@
 //! A socket that is offered to a session without one, until it is clear whether the session moves there.
 //!
-//! The client asks over it with `2probe`, is answered `3probe`, and moves with `5`. Whatever else it says, or silence for too
-//! long, ends the socket and leaves the session where it was.
+//! The client asks over it with `2probe`, is answered `3probe`, and moves with `5`. One that asks again is answered again, and
+//! one that knows that the socket works may move without asking. Whatever else it says, or silence for too long, ends the
+//! socket and leaves the session where it was.
 
 use std::mem;
 use std::task::{Context, Poll};
@@ -16,7 +17,7 @@ use crate::transport::ws::Opcode;
 use crate::transport::ws::reader::Frame;
 use crate::transport::ws::writer::{close_echo, frame};
 
-/// A client has no reason to send many Pings within the time that it has.
+/// A client has no reason to send many Pings within the time that it has, or to ask often whether the socket works.
 const MAX_PINGS: u8 = 16;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,11 +71,12 @@ impl Probe {
     /// Takes in a frame that is not the session's yet.
     pub(super) fn hear(&mut self, it: Frame<'_>) {
         self.stage = match (self.stage, it) {
-            (Stage::Offered, Frame::Text("2probe")) => {
+            (Stage::Offered | Stage::Tried, Frame::Text("2probe")) if self.pings < MAX_PINGS => {
+                self.pings += 1;
                 self.out.extend_from_slice(&frame(Opcode::Text, b"3probe"));
                 Stage::Tried
             }
-            (Stage::Tried, Frame::Text("5")) => Stage::Taken,
+            (Stage::Offered | Stage::Tried, Frame::Text("5")) => Stage::Taken,
             (stage @ (Stage::Offered | Stage::Tried), Frame::Ping(payload)) if self.pings < MAX_PINGS => {
                 self.pings += 1;
                 self.out.extend_from_slice(&frame(Opcode::Pong, payload));

@@ -77,9 +77,14 @@ pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     offered.next()
 }
 
+/// The subprotocols that were offered, the one that the client would like best first.
+pub fn offered(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
+}
+
 /// Whether this subprotocol was offered.
 pub fn offers(headers: &HeaderMap, protocol: &str) -> bool {
-    tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).any(|it| it == protocol)
+    offered(headers).any(|it| it == protocol)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
