@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustc_hash::FxBuildHasher;
+use tokio::sync::Notify;
 
 use super::connection::Connection;
 use super::host::{Host, Visit};
@@ -79,6 +80,15 @@ pub(super) struct Entry {
     pub(super) session: Polled,
     /// A post is being read or heard.
     pub(super) posting: AtomicBool,
+    /// Comes when the session has ended, for the one post that may be read then.
+    end: Notify,
+}
+
+impl Entry {
+    /// Comes when the session has ended.
+    pub(super) async fn over(&self) {
+        self.end.notified().await;
+    }
 }
 
 impl Engine {
@@ -194,16 +204,19 @@ impl Engine {
     }
 
     pub(super) fn list(&self, sid: Sid, session: Polled) {
-        let entry = Arc::new(Entry { session, posting: AtomicBool::new(false) });
+        let entry = Arc::new(Entry { session, posting: AtomicBool::new(false), end: Notify::new() });
         self.listed.write().unwrap_or_else(PoisonError::into_inner).insert(sid, entry);
     }
 
     /// A session is over. `listed`: it began without a socket.
     pub(super) fn forget(&self, sid: &Sid, listed: bool) {
-        if listed {
-            self.listed.write().unwrap_or_else(PoisonError::into_inner).remove(sid);
-        } else {
+        if !listed {
             self.with_socket.write().unwrap_or_else(PoisonError::into_inner).remove(sid);
+            return;
+        }
+        let entry = self.listed.write().unwrap_or_else(PoisonError::into_inner).remove(sid);
+        if let Some(entry) = entry {
+            entry.end.notify_one();
         }
     }
 }

@@ -87,12 +87,19 @@ impl Engine {
             entry.session.give_up(GivenUp::Misused);
             return Err(Wrong::BadRequest);
         }
-        let result = read(request, payload, self.settings().max_payload).await;
-        let body = match result {
+        let read = read(request, payload, self.settings().max_payload);
+        let body = tokio::select! {
+            body = read => body,
+            // Whoever is still to send it sends it to nobody, and what came of it is let go of.
+            () = entry.over() => Err(Wrong::UnknownSid),
+        };
+        let body = match body {
             Ok(body) => body,
             Err(wrong) => {
                 if wrong == Wrong::TooLarge {
                     posting.end();
+                    // As a message that is too long ends a session with a socket.
+                    entry.session.give_up(GivenUp::TooBig);
                 }
                 return Err(wrong);
             }

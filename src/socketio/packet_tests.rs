@@ -240,3 +240,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_packet_with_very_many_numbers_within_each_other_is_read_once() {
+    let deep = format!("{}1{}", r#"{"num":"#.repeat(100_000), "}".repeat(100_000));
+    let message = format!(r#"51-["a",{deep},{{"_placeholder":true,"num":0}}]"#);
+    let start = std::time::Instant::now();
+    assert!(read(&message, 10).is_ok());
+    // To look for the end of each would take minutes.
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+}

@@ -122,11 +122,11 @@ pub(super) fn says(string: &[u8], text: &str) -> bool {
     }
 }
 
-/// The number that `value` begins with, if it is a whole one.
+/// The number that `value` begins with, if it is a whole one. No more is looked at than its digits: what follows may be
+/// long, and hold as many numbers as fit.
 fn number(value: &[u8]) -> Option<usize> {
-    let end = value.iter().position(|it| matches!(it, b',' | b'}') || it.is_ascii_whitespace())?;
-    let digits = &value[..end];
-    // A sign would be taken for part of the number.
-    let digits = str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_digit))?;
-    digits.parse().ok()
+    let end = value.iter().position(|it| !it.is_ascii_digit())?;
+    let (digits, after) = (&value[..end], value[end]);
+    let is_whole = matches!(after, b',' | b'}') || after.is_ascii_whitespace();
+    str::from_utf8(digits).ok().filter(|_| is_whole)?.parse().ok()
 }

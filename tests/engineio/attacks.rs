@@ -31,9 +31,10 @@ fn expect_prompt(polled: &Polled<'_>) {
 #[test]
 fn a_payload_beyond_the_limit_is_refused_before_it_is_read() {
     let server = Server::with(Settings { max_payload: 64 * 1024, ..calm() }, SessionLimits::default(), 2);
-    let polled = Polled::open(&server);
+    let other = Polled::open(&server);
     let before = resident();
     for _ in 0..20 {
+        let polled = Polled::open(&server);
         let mut client = Client::dial(server.address);
         let head = post(&polled.target(), "").replace("Content-Length: 0", &format!("Content-Length: {}", 10 * MIB));
         let _ = client.stream.write_all(head.as_bytes());
@@ -45,6 +46,8 @@ fn a_payload_beyond_the_limit_is_refused_before_it_is_read() {
         }
     }
     // In pieces, its length unknown until it ends.
+    let polled = Polled::open(&server);
+    let mut waiting = polled.wait();
     let mut client = Client::dial(server.address);
     let head = post(&polled.target(), "").replace("Content-Length: 0", "Transfer-Encoding: chunked");
     client.send(head.as_bytes());
@@ -53,15 +56,23 @@ fn a_payload_beyond_the_limit_is_refused_before_it_is_read() {
         let _ = client.stream.write_all(&chunk);
     }
     assert_eq!(Answer::of(&mut client).status, 413);
+    // Its session ends, as one with a socket does.
+    Answer::of(&mut waiting).expect(200, "1");
+    polled.poll().expect_unknown();
+    let polled = Polled::open(&server);
     let mut client = Client::dial(server.address);
     client.send(post(&polled.target(), "").replace("Content-Length: 0", "Content-Length: 65537").as_bytes());
     assert_eq!(Answer::of(&mut client).status, 413);
+    polled.poll().expect_unknown();
     let grown = resident().saturating_sub(before);
     assert!(grown < 32 * MIB, "{grown} bytes of 200 MiB");
-    // The session goes on, and what is just within the limit is taken.
+    eventually("their sessions are gone", || server.sessions.live() == 1 && server.engine.listed() == 1);
+    let endings = server.house.endings.lock().unwrap().clone();
+    assert!(endings.iter().all(|it| it.ours == Some(CloseReason::TooBig)), "{endings:?}");
+    // What is just within the limit is taken.
     let longest = format!("4{}", "x".repeat(64 * 1024 - 1));
-    polled.say(&longest);
-    polled.poll().expect(200, &longest);
+    other.say(&longest);
+    other.poll().expect(200, &longest);
 }
 
 #[test]
@@ -111,6 +122,22 @@ fn a_payload_that_never_ends_holds_up_its_own_session_only() {
     assert!(grown < 24 * MIB, "{grown} bytes for what was announced");
     drop(stalled);
     eventually("their sessions are gone", || server.sessions.live() == 1 && server.engine.listed() == 1);
+}
+
+#[test]
+fn a_payload_whose_session_has_ended_is_not_waited_for() {
+    let settings =
+        Settings { ping_interval: Duration::from_millis(100), ping_timeout: Duration::from_millis(100), ..calm() };
+    let server = Server::with(settings, SessionLimits::default(), 2);
+    let polled = Polled::open(&server);
+    let mut client = Client::dial(server.address);
+    let head = post(&polled.target(), "").replace("Content-Length: 0", "Content-Length: 900000");
+    client.send(&[head.as_bytes(), &vec![b'4'; 800_000]].concat());
+    // Long before the HTTP stack would lose its patience.
+    let start = Instant::now();
+    Answer::of(&mut client).expect_unknown();
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    server.expect_empty();
 }
 
 #[test]

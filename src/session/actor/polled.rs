@@ -160,6 +160,8 @@ pub enum GivenUp {
     Lost,
     /// It is not what the protocol allows.
     Misused,
+    /// It is longer than it may be.
+    TooBig,
 }
 
 impl Handler<Waits> for Session {
@@ -175,7 +177,7 @@ impl Handler<Waits> for Session {
             let _ = answer.send(Err(why));
             match why {
                 Unserved::Ended => self.lose(),
-                Unserved::Unexpected => self.misused(),
+                Unserved::Unexpected => self.misused(CloseReason::ProtocolError),
             }
         }
     }
@@ -191,7 +193,7 @@ impl Handler<Posted> for Session {
         }
         let Some(polling) = self.polling.as_mut().filter(|polling| polling.post.is_none()) else {
             let _ = answer.send(Err(Unserved::Unexpected));
-            return self.misused();
+            return self.misused(CloseReason::ProtocolError);
         };
         if let Ok(text) = String::from_utf8(body.into()) {
             polling.post = Some(Post { packets: Packets::new(text), answer });
@@ -208,7 +210,8 @@ impl Handler<GivenUp> for Session {
 
     fn handle(&mut self, why: GivenUp, _: &mut SessionContext) {
         match why {
-            GivenUp::Misused => self.misused(),
+            GivenUp::Misused => self.misused(CloseReason::ProtocolError),
+            GivenUp::TooBig => self.misused(CloseReason::TooBig),
             GivenUp::Lost if self.polling.is_some() => self.lose(),
             GivenUp::Lost => {}
         }
@@ -241,9 +244,9 @@ impl Session {
     }
 
     /// A client that has a socket is told that the request was wrong, and no more: it may have been late.
-    fn misused(&mut self) {
+    fn misused(&mut self, reason: CloseReason) {
         if self.outbox.is_polled() {
-            self.break_off(CloseReason::ProtocolError);
+            self.break_off(reason);
         }
     }
 
