@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{DecodeError, Engine as _};
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -23,6 +23,16 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
+
+/// Reads base64 as clients write it: that of Java breaks it into lines, each with its end.
+fn from_base64(text: &str) -> Result<Vec<u8>, DecodeError> {
+    let is_break = |byte: u8| matches!(byte, b'\r' | b'\n');
+    if text.bytes().any(is_break) {
+        BASE64.decode(text.bytes().filter(|&byte| !is_break(byte)).collect::<Vec<_>>())
+    } else {
+        BASE64.decode(text)
+    }
+}
 
 /// The frame of a message, as whoever serves a client posts it: text with its type before it.
 pub fn message_frame(text: &str) -> Bytes {
@@ -167,7 +177,7 @@ impl Peer for Connection {
                 self.find_keeper(link);
             }
             b'3' => self.take_pong(link),
-            b'b' => match BASE64.decode(&text[1..]) {
+            b'b' => match from_base64(&text[1..]) {
                 Ok(data) => self.peer.binary(&data, link),
                 Err(_) => link.close(CloseReason::ProtocolError),
             },
