@@ -19,9 +19,10 @@ use tokio::io::AsyncReadExt as _;
 use super::dial::Stream;
 use super::exchange::MAX_INTERIM;
 use crate::clock;
+use crate::transport::upgrade::OFFERED_EXTENSIONS;
 
-/// What a client's request says that its upstream is to hear as well. Above all it does not hear of extensions: the
-/// gateway could not follow frames whose meaning they change.
+/// What a client's request says that its upstream is to hear as well. Above all it is offered no extensions: the gateway
+/// could not follow frames whose meaning they change. It only hears, by another name, what the client offered.
 const PASSED_ON: [HeaderName; 7] = [
     header::AUTHORIZATION,
     header::COOKIE,
@@ -133,6 +134,9 @@ fn request(
         for value in wish.headers.get_all(&name) {
             head.headers.append(name.clone(), value.clone());
         }
+    }
+    if let Some(offer) = wish.headers.get(header::SEC_WEBSOCKET_EXTENSIONS) {
+        head.headers.insert(OFFERED_EXTENSIONS, offer.clone());
     }
     head.headers.append(header::VIA, wish.via);
     for (name, value) in added {

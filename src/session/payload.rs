@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use crate::domain::CloseReason;
+use crate::domain::close::Advice;
 use crate::transport::ws::Opcode;
 use crate::transport::ws::writer::frames;
 
@@ -40,6 +42,28 @@ pub(super) fn encode<'a>(pieces: impl Iterator<Item = &'a Bytes> + Clone) -> Byt
         }
     }
     payload.into()
+}
+
+/// Whether all that this piece says is that the session is over, to a client that is to come back. One that missed its
+/// heartbeat is told of its end as the protocol has it.
+pub(super) fn is_end_to_come_back_from(piece: &Bytes) -> bool {
+    let mut frames = frames(piece);
+    let reason = match frames.next() {
+        Some((Opcode::Close, packet)) => close_reason(packet),
+        _ => None,
+    };
+    let comes_back = |reason: CloseReason| {
+        reason != CloseReason::HeartbeatTimeout
+            && matches!(reason.advice(), Advice::ComeBack | Advice::Resume | Advice::NewToken)
+    };
+    reason.is_some_and(comes_back) && frames.next().is_none()
+}
+
+/// What a Close frame says. Some reasons share a code.
+fn close_reason(payload: &[u8]) -> Option<CloseReason> {
+    let (code, text) = payload.split_first_chunk()?;
+    let code = u16::from_be_bytes(*code);
+    CloseReason::ALL.iter().copied().find(|it| it.code() == code && it.as_str().as_bytes() == text)
 }
 
 fn encode_binary(packet: &[u8], payload: &mut Vec<u8>) {
@@ -102,7 +126,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::CloseReason;
     use crate::transport::ws::writer::{PING, close_frame, frame};
 
     fn read(text: &str) -> Vec<String> {
@@ -126,6 +149,19 @@ mod tests {
     fn what_only_a_socket_has_is_left_out_and_its_end_is_a_packet() {
         let pieces = [PING, frame(Opcode::Text, b"4a"), PING, close_frame(CloseReason::Kicked)];
         assert_eq!(encoded(&pieces)[..], b"4a\x1e1"[..]);
+    }
+
+    #[test]
+    fn an_end_to_come_back_from_is_known_by_its_reason() {
+        use CloseReason::{Idle, Internal, Restarting, SessionEnded, SlowConsumer, TokenExpired};
+        for &reason in CloseReason::ALL {
+            let comes_back = [Idle, Internal, Restarting, SessionEnded, SlowConsumer, TokenExpired].contains(&reason);
+            assert_eq!(is_end_to_come_back_from(&close_frame(reason)), comes_back, "{reason}");
+        }
+        let behind_text = [frame(Opcode::Text, b"4a"), close_frame(Restarting)].concat();
+        for other in [behind_text.into(), frame(Opcode::Text, b"1"), PING, Bytes::new()] {
+            assert!(!is_end_to_come_back_from(&other), "{other:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_codec::Framed;
-use actix_http::header::HeaderMap;
+use actix_http::header::{HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
 use actix_http::{HttpMessage, Request, StatusCode, Uri, h1};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -22,6 +22,15 @@ use super::io::Io;
 use super::patient::Patient;
 use super::ws::handshake::{Handshake, bearer_token, offered};
 use crate::session::{Opening, Polled, start};
+
+/// What a client offered, as a proxy says that answers such offers itself. It grants nothing, so whoever asks may say so.
+pub const OFFERED_EXTENSIONS: HeaderName = HeaderName::from_static("x-offered-extensions");
+
+/// The extensions that the client of an opening handshake offers, as it wrote them.
+pub fn offered_extensions(headers: &HeaderMap) -> Option<&[u8]> {
+    let offer = headers.get(SEC_WEBSOCKET_EXTENSIONS).or_else(|| headers.get(OFFERED_EXTENSIONS));
+    offer.map(HeaderValue::as_bytes)
+}
 
 /// A valid opening handshake that asks to become a socket.
 #[derive(Debug)]

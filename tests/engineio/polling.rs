@@ -26,7 +26,7 @@ fn what_is_posted_is_heard_in_order_and_what_is_told_is_fetched_in_order() {
     polled.poll().expect(200, "4hello");
     polled.say("4one\u{1e}bAQIDBA==\u{1e}4€\u{1e}bAQ\u{1e}4");
     polled.poll().expect(200, "4one\u{1e}bAQIDBA==\u{1e}4€\u{1e}bAQ==\u{1e}4");
-    // Base64 as some clients write it.
+    // Base64 as some clients write it, Java's in lines.
     polled.say("bAQID\nBA-_\n\u{1e}b!!");
     polled.poll().expect(200, "bAQIDBA+/\u{1e}b");
     // What says nothing is taken, and nothing comes of it.
@@ -186,6 +186,22 @@ fn one_that_is_closed_is_told_so_behind_what_was_said_before() {
 }
 
 #[test]
+fn one_that_is_to_come_back_is_turned_away_behind_what_was_said_before() {
+    // While it waits, and between two polls.
+    for waits in [true, false] {
+        let server = Server::start();
+        let polled = Polled::open(&server);
+        let waiting = waits.then(|| polled.wait());
+        polled.say("4restart me");
+        let told = waiting.map_or_else(|| polled.poll(), |mut waiting| Answer::of(&mut waiting));
+        told.expect(200, "4restarting");
+        polled.poll().expect_unknown();
+        assert_eq!(server.ending().ours, Some(CloseReason::Restarting));
+        server.expect_empty();
+    }
+}
+
+#[test]
 fn a_poll_that_is_cancelled_ends_the_session_as_lost() {
     // The client closes its side, or resets the connection.
     for reset in [false, true] {
@@ -278,13 +294,13 @@ fn posts_are_held_back_while_the_host_is_congested() {
 }
 
 #[test]
-fn one_that_fetches_too_little_is_closed_and_told_so() {
+fn one_that_fetches_too_little_is_turned_away() {
     let limits = SessionLimits { queue_bytes: 64 * 1024, queue_frames: 50, ..SessionLimits::default() };
     let server = Server::with(calm(), limits, 2);
     let polled = Polled::open(&server);
     polled.say("4flood me");
     assert_eq!(server.ending().ours, Some(CloseReason::SlowConsumer));
-    polled.poll().expect(200, "1");
+    // It is to come back: a packet that says that the session is over would keep some clients away.
     polled.poll().expect_unknown();
     server.expect_empty();
 }

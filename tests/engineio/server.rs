@@ -264,6 +264,10 @@ impl Peer for Guest {
                 link.outbox().post(&message_frame("kicked"), false);
                 link.close(CloseReason::Kicked);
             }
+            "restart me" => {
+                link.outbox().post(&message_frame("restarting"), false);
+                link.close(CloseReason::Restarting);
+            }
             "flood me" => {
                 let message = message_frame(&"x".repeat(1_000));
                 (0..2_000).for_each(|_| link.outbox().post(&message, false));

@@ -155,6 +155,7 @@ fn an_upstream_hears_what_it_needs_and_nothing_else() {
         ("x-forwarded-proto", "http".to_owned()),
         ("x-forwarded-host", "localhost".to_owned()),
         ("x-request-id", "abc-1".to_owned()),
+        ("x-offered-extensions", "permessage-deflate".to_owned()),
     ] {
         assert_eq!(socket.header(name), Some(&*value), "{name}");
     }

@@ -1,4 +1,7 @@
-/** PyPI's `python-socketio`, its asynchronous client: python_client.py, told here when its connection is cut. */
+/**
+ * PyPI's `python-socketio`: its asynchronous client (python_client.py), told here when its connection is cut, and the one with
+ * threads (python_threads.py), whose hub ends and comes again.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +14,7 @@ import { Journal, soon } from "./support/journal.mjs";
 import { pythonPath } from "./support/places.mjs";
 import { Proxy } from "./support/proxy.mjs";
 
-const SCRIPT = fileURLToPath(new URL("python_client.py", import.meta.url));
+const [SCRIPT, THREADS] = ["python_client.py", "python_threads.py"].map((name) => fileURLToPath(new URL(name, import.meta.url)));
 
 let hub, proxy;
 before(async () => {
@@ -24,20 +27,27 @@ after(async () => {
   await hub?.stop();
 });
 
+/** Starts a script, and listens to what it prints. */
+function run(script, told) {
+  const env = { ...process.env, TERTULIA_TEST: JSON.stringify(told) };
+  const python = spawn(pythonPath, [script], { env, stdio: ["pipe", "pipe", "inherit"] });
+  const said = new Journal("the test");
+  createInterface({ input: python.stdout }).on("line", (line) => said.add({ line }));
+  const ended = once(python, "exit");
+  ended.then(() => said.add({ line: "it has ended" }));
+  const says = async (line) => {
+    const { line: found } = await said.take(`python say: ${line}`, (it) => it.line === line || it.line === "it has ended", 30_000);
+    assert.equal(found, line);
+  };
+  return { python, said, says, ended };
+}
+
 for (const transport of ["websocket", "polling", "upgrade"]) {
   test(`python-socketio over ${transport}`, async () => {
     const [ana, rui] = people("Ana", "Rui");
     const room = await hub.room(ana);
-    const script = JSON.stringify({ url: proxy.url, transport, room, ana: ana.id, token: ana.token(), expired: ana.token(-60) });
-    const python = spawn(pythonPath, [SCRIPT], { env: { ...process.env, TERTULIA_TEST: script }, stdio: ["pipe", "pipe", "inherit"] });
-    const said = new Journal("the test");
-    createInterface({ input: python.stdout }).on("line", (line) => said.add({ line }));
-    const ended = once(python, "exit");
-    ended.then(() => said.add({ line: "it has ended" }));
-    const says = async (line) => {
-      const { line: found } = await said.take(`python say: ${line}`, (it) => it.line === line || it.line === "it has ended", 30_000);
-      assert.equal(found, line);
-    };
+    const told = { url: proxy.url, transport, room, ana: ana.id, token: ana.token(), expired: ana.token(-60) };
+    const { python, said, says, ended } = run(SCRIPT, told);
     try {
       const other = await Client.open(hub, rui);
       await other.joins(room);
@@ -57,6 +67,31 @@ for (const transport of ["websocket", "polling", "upgrade"]) {
       assert.equal(status, 0, "its tests passed");
     } finally {
       python.kill("SIGKILL");
+    }
+  });
+}
+
+for (const transport of ["websocket", "polling"]) {
+  test(`python-socketio with threads over ${transport}: the hub ends and comes again`, async () => {
+    const own = await Hub.start();
+    const [ana, rui] = people("Ana", "Rui");
+    const room = await own.room(ana);
+    const { python, says, ended } = run(THREADS, { url: own.url, transport, room, token: ana.token() });
+    try {
+      await says("ready to hear");
+      await own.send(rui, room, "hello");
+      await says("heard hello");
+      own.process.kill("SIGTERM");
+      await own.ended;
+      await own.run();
+      await says("back again");
+      await own.send(rui, room, "welcome back");
+      await says("heard welcome back");
+      const [status] = await soon("the end of the Python client", ended, 30_000);
+      assert.equal(status, 0, "its tests passed");
+    } finally {
+      python.kill("SIGKILL");
+      await own.stop();
     }
   });
 }

@@ -21,6 +21,7 @@ use crate::domain::{Identity, RecoveryId, Reject};
 use crate::session::member::{Member, Provenance};
 use crate::session::offset::Offset;
 use crate::socketio::{ConnectError, Line, Socket, Visitor};
+use crate::transport::upgrade::offered_extensions;
 
 /// The request that opened a client's session.
 pub struct Arrival<'a> {
@@ -121,8 +122,15 @@ fn refusal(reject: &Reject) -> ConnectError {
     ConnectError { message: "Not authenticated".into(), data: Some(data) }
 }
 
-/// Whether a client is of a kind that takes the last string of an event's arguments for an offset, and does not hand it to
-/// those who listen for the event: browsers and Node.js. `recovery=0` or `1` in the query says so by itself.
+/// How the programs call themselves that run `socket.io-client` for JavaScript: browsers, Node.js, Deno and Bun.
+const RUNTIMES: [&str; 4] = ["Mozilla/", "node", "Deno/", "Bun/"];
+
+/// What Node.js and Bun offer when they ask for a socket. They say neither who they are nor from where they come; others that
+/// do not, like `rust_socketio`, do not offer this.
+const OFFER: &[u8] = b"permessage-deflate; client_max_window_bits";
+
+/// Whether a client is of a kind that takes the last string of an event's arguments for an offset, and whose listeners do
+/// not mind an argument more: those for JavaScript. `recovery=0` or `1` in the query says so by itself.
 fn takes_offsets(headers: &HeaderMap, query: &str) -> bool {
     let said = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "recovery");
     match said.as_ref().map(|(_, value)| &**value) {
@@ -131,8 +139,8 @@ fn takes_offsets(headers: &HeaderMap, query: &str) -> bool {
         _ => {}
     }
     match headers.get(USER_AGENT) {
-        Some(agent) => agent.to_str().is_ok_and(|agent| agent.starts_with("Mozilla/") || agent.starts_with("node")),
-        None => !headers.contains_key(ORIGIN),
+        Some(agent) => agent.to_str().is_ok_and(|agent| RUNTIMES.iter().any(|name| agent.starts_with(name))),
+        None => !headers.contains_key(ORIGIN) && offered_extensions(headers) == Some(OFFER),
     }
 }
 
@@ -151,12 +159,23 @@ mod tests {
             }
             takes_offsets(&map, query)
         };
+        let offer = ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits");
         assert!(takes(&[("user-agent", "Mozilla/5.0 (X11; Linux x86_64)"), ("origin", "https://a.example")], ""));
-        assert!(takes(&[("user-agent", "node-XMLHttpRequest")], "EIO=4"));
-        assert!(takes(&[], "EIO=4"), "Node.js, over a WebSocket");
-        assert!(!takes(&[("user-agent", "Python/3.11 aiohttp/3.9")], ""));
-        assert!(!takes(&[("origin", "http://a.example")], ""));
+        for runtime in ["node-XMLHttpRequest", "node", "Deno/2.9.6", "Bun/1.4.5"] {
+            assert!(takes(&[("user-agent", runtime)], "EIO=4"), "{runtime}");
+        }
+        assert!(takes(&[offer], "EIO=4"), "Node.js and Bun, over a WebSocket");
+        assert!(takes(&[("x-offered-extensions", offer.1)], "EIO=4"), "the same, behind a gateway");
+        for other in ["Python/3.11 aiohttp/3.9", "python-requests/2.34.2", "okhttp/3.12.12", "Dart/3.5 (dart:io)"] {
+            assert!(!takes(&[("user-agent", other)], ""), "{other}");
+            assert!(!takes(&[("user-agent", other), offer], ""), "{other}");
+        }
+        assert!(!takes(&[("origin", "http://a.example")], ""), "python-socketio's other client, over a WebSocket");
+        assert!(!takes(&[("origin", "http://a.example"), offer], ""));
+        assert!(!takes(&[], "EIO=4"), "rust_socketio");
+        assert!(!takes(&[("sec-websocket-extensions", "permessage-deflate")], "EIO=4"));
         assert!(takes(&[("user-agent", "okhttp/4")], "EIO=4&recovery=1"));
-        assert!(!takes(&[], "recovery=0"));
+        assert!(takes(&[], "recovery=1"));
+        assert!(!takes(&[offer], "recovery=0"));
     }
 }

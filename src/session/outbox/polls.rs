@@ -6,6 +6,10 @@
 //! - The last answer is kept until a poll with another name comes, and given again to one with the same.
 //! - A poll with the name of the one that waits takes its place: nobody waits at the other's end any more.
 //! - Where a poll is cancelled that has a name, the same may come again for a moment before the session counts as lost.
+//!
+//! A session that is closed ends with a packet that says so, unless its client is to come back: some clients (python-socketio,
+//! `rust_socketio`) take that packet for a word that they shall stay away. Their last poll is answered as one of a session that
+//! there is not, which all clients take for a connection that was lost.
 
 use std::mem;
 use std::rc::Rc;
@@ -18,7 +22,7 @@ use tokio::sync::oneshot::Sender;
 
 use super::{Carrier, Fault, Inner, Outbox, State};
 use crate::session::dialect::Registered;
-use crate::session::payload::{NOOP, encode, share};
+use crate::session::payload::{NOOP, encode, is_end_to_come_back_from, share};
 use crate::session::queue::Queue;
 use crate::session::settings::Sessions;
 use crate::session::wheel::Moment;
@@ -143,6 +147,13 @@ impl Polls {
         true
     }
 
+    /// Answers the poll that waits as if there were no session.
+    fn turn_away(&mut self) {
+        if let Some(Waiting { answer, .. }) = self.waiting.take() {
+            let _ = answer.send(Err(Unserved::Ended));
+        }
+    }
+
     /// Looks whether the poll that waits, or did, is lost.
     fn is_lost(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(Waiting { name, .. }) = self.waiting.take_if(|it| it.answer.poll_closed(cx).is_ready()) {
@@ -237,13 +248,17 @@ impl Inner {
             // was said before is lost on them. There is no time for more than that.
             _ => queue.len().saturating_sub(1).max(1),
         };
+        let is_turned_away = queue.frames().take(count).all(is_end_to_come_back_from);
         let payload = encode(queue.frames().take(count));
         queue.forget(count);
         if let Some(queue) = self.queue.take_if(|queue| queue.is_empty()) {
             queue.give_back();
         }
+        if is_turned_away && let Carrier::Polls(polls) = &mut self.carrier {
+            polls.turn_away();
+        }
         // Where all that waited was a WebSocket's own.
-        if !payload.is_empty() {
+        else if !payload.is_empty() {
             self.end_poll(payload);
         }
     }

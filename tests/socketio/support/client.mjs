@@ -1,6 +1,6 @@
 /** A `socket.io-client` that remembers everything it heard. */
 import assert from "node:assert/strict";
-import { io } from "socket.io-client";
+import { io as newest } from "socket.io-client";
 import { Journal, soon } from "./journal.mjs";
 
 const open = new Set();
@@ -8,8 +8,8 @@ const open = new Set();
 export const closeAll = () => [...open].forEach((it) => it.close());
 
 export class Client {
-  /** `from`: a hub, a proxy or a URL. Options are those of `io`. */
-  constructor(from, token, { namespace = "", name = "the client", ...options } = {}) {
+  /** `from`: a hub, a proxy or a URL. `io`: that of another version of the client. The other options are those of `io`. */
+  constructor(from, token, { namespace = "", name = "the client", io = newest, ...options } = {}) {
     this.journal = new Journal(name);
     this.name = name;
     this.socket = io((from.url ?? from) + namespace, {
@@ -69,7 +69,8 @@ export class Client {
 
   /** Emits and returns what is acknowledged. */
   ask(event, ...args) {
-    return soon(`${this.name}: the acknowledgement of ${event}`, this.socket.emitWithAck(event, ...args));
+    // `emitWithAck` is there from 4.6 on.
+    return soon(`${this.name}: the acknowledgement of ${event}`, new Promise((resolve) => this.socket.emit(event, ...args, resolve)));
   }
 
   /** As {@link Client.ask}, and it is no error. */
