@@ -50,7 +50,8 @@ impl Wire {
             Self::Typing | Self::Messages | Self::Echo(_) => format!("/api/v1/ws/messages?token={token}"),
             Self::Raw => format!("/?room={room}&token={token}"),
             Self::SocketIo | Self::SocketIoTyping | Self::SocketIoMessages => {
-                "/socket.io/?EIO=4&transport=websocket".to_owned()
+                // As a browser's or Node's, that the hub can take up again after a drop.
+                "/socket.io/?EIO=4&transport=websocket&recovery=1".to_owned()
             }
             Self::Centrifuge => "/connection/websocket".to_owned(),
         }
