@@ -1,7 +1,7 @@
-/** The clients of docs/socketio.md and of the README, run as they stand there, and the lines for nginx. */
+/** The clients of docs/socketio.md and of the README, run as they stand there, and the lines for nginx and for ids. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { execFileSync, spawn } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { after, before, test } from "../browser/support/limits.mjs";
 import { Client, closeAll } from "./support/client.mjs";
-import { Hub } from "./support/hub.mjs";
+import { Hub, Person, people } from "./support/hub.mjs";
 import { Journal, soon, until } from "./support/journal.mjs";
 import { browserPath, pythonPath, root } from "./support/places.mjs";
 import { Proxy } from "./support/proxy.mjs";
@@ -149,6 +149,28 @@ test("the page without a bundler is in its room although its joins did not arriv
     await browser.close();
     await proxy.close();
   }
+});
+
+test("the lines for ids make the same everywhere, and what the hub makes", async () => {
+  const [ana] = people("Ana");
+  const [roomLine, userLine] = blocks("py");
+  const given = `import uuid; organization_id = "${ana.org}"; old_id = 17; iss = ""; sub = "42"\n`;
+  const python = execFileSync(pythonPath, ["-c", `${given}${roomLine}${userLine}print(room_id, user_id)`], { encoding: "utf8" });
+  const [room, user] = python.trim().split(" ");
+
+  /** As the package `uuid` has it. */
+  const v5 = (name, namespace) => {
+    const digest = createHash("sha1").update(namespace.replaceAll("-", ""), "hex").update(name).digest();
+    digest[6] = (digest[6] & 0x0f) | 0x50;
+    digest[8] = (digest[8] & 0x3f) | 0x80;
+    return digest.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/u, "$1-$2-$3-$4-");
+  };
+  const [line] = blocks("javascript");
+  assert.equal(new Function("v5", "old_id", "organization_id", `${line}return room_id;`)(v5, 17, ana.org), room);
+
+  const client = await Client.open(hub, Object.assign(new Person("Rui", { org: ana.org }), { id: "42" }));
+  assert.equal(client.heard("connected")[0].user_id, user);
+  assert.equal((await client.ask("join_conversation", { conversation_id: room })).conversation_id, room);
 });
 
 test("the lines for nginx let polls and sockets through", async () => {
