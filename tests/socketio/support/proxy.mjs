@@ -85,6 +85,21 @@ export class Proxy {
     };
   }
 
+  /** So many times, whoever hears this of the hub is cut off with it and turned away for a moment: its answer never arrives. */
+  cutBehind(text, times) {
+    const cut = (pair, data) => {
+      const isIt = data.includes(text);
+      if (!isIt || --times > 0) this.#cut = cut;
+      if (!isIt) return true;
+      this.isOpen = false;
+      setTimeout(() => (this.isOpen = true), 200);
+      this.#cutAt(pair, data, data.length);
+      this.drop();
+      return false;
+    };
+    this.#cut = cut;
+  }
+
   /** Of the next two WebSocket frames that the hub says in one breath, only the first gets through. */
   dropBehindFrame() {
     const cut = (pair, data) => {
