@@ -109,6 +109,25 @@ test("nobody of another organization gets into a room, whatever they try", async
   assert.equal((await hub.history(ana, room)).length, 1);
 });
 
+test("who belongs to no organization is let in, hears nothing unasked, and may do nothing", async () => {
+  const [ana] = people("Ana");
+  const room = await hub.room(ana);
+  const exp = Math.floor(Date.now() / 1_000) + 600;
+  const stray = await Client.open(hub, { name: "Stray", token: () => sign({ sub: ana.id, role: "agent", exp }) });
+  await stray.hearsNo("error");
+  for (const [event, payload] of [
+    ["join_conversation", { conversation_id: room }],
+    ["join_room", { room_id: room }],
+    ["send_message", { room_id: room, text: "from nowhere" }],
+    ["typing", { room_id: room, is_typing: true }],
+  ]) {
+    const { message, code } = await stray.ask(event, payload);
+    assert.deepEqual([event, message, code], [event, "Not authenticated", "authentication_required"]);
+  }
+  assert.equal(stray.heard("error").length, 4);
+  assert.deepEqual(await hub.history(ana, room), []);
+});
+
 test("a fresh token keeps a connection, and without one it ends", async () => {
   const [ana] = people("Ana");
   // A token counts for half a minute longer than it says.
