@@ -218,13 +218,15 @@ impl Member {
         Some(end)
     }
 
-    /// Closes a connection that has been in no room and said nothing for too long. Returns when to look again.
+    /// Closes a connection that has been in no room and said nothing for too long. Returns when to look again: one of
+    /// several on a session stays as long as not all are idle.
     fn look_at_idleness(&self, now: Timestamp, link: &mut Link<'_>) -> Option<Timestamp> {
         let timeout = self.club.idle_timeout?;
         let idle_since = link.roomless_since().map_or(now, |since| since.max(self.last_frame_at));
         let end = idle_since + timeout;
         if now >= end {
             link.close(CloseReason::Idle);
+            return Some(now + timeout);
         }
         Some(end)
     }
