@@ -1,5 +1,6 @@
 //! A client that has opened a session and has yet to say who it is: a token admits it to each namespace that it asks for.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,14 +28,24 @@ pub struct Arrival<'a> {
     pub headers: &'a HeaderMap,
     /// As it stands in the URL, without `?`.
     pub query: &'a str,
-    /// The token that it shows, if it shows one: that which a namespace is asked for with goes before it.
-    pub token: Option<&'a str>,
+    /// The token that it shows, if it shows one.
+    pub token: Option<Shown<'a>>,
     pub provenance: Rc<Provenance>,
+}
+
+/// A token in a request, by where it stands.
+pub enum Shown<'a> {
+    /// It goes before that which a namespace is asked for with.
+    First(Cow<'a, str>),
+    /// It counts where a namespace is asked for without one.
+    Last(Cow<'a, str>),
 }
 
 pub struct Guest {
     desk: Arc<Desk>,
     token: Option<Box<str>>,
+    /// The token goes before that which a namespace is asked for with.
+    is_first: bool,
     provenance: Rc<Provenance>,
     /// Whether it takes offsets.
     recovers: bool,
@@ -43,7 +54,7 @@ pub struct Guest {
 /// What a client shows when it asks to connect. What is of another type counts as absent.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Shown<'a> {
+struct Auth<'a> {
     #[serde(borrow)]
     token: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -55,13 +66,16 @@ struct Shown<'a> {
 impl Guest {
     pub fn new(desk: Arc<Desk>, arrival: Arrival<'_>) -> Self {
         let recovers = desk.recovers && takes_offsets(arrival.headers, arrival.query);
-        let token = arrival.token.map(Box::from);
-        Self { desk, token, provenance: arrival.provenance, recovers }
+        let is_first = matches!(arrival.token, Some(Shown::First(_)));
+        let token = arrival.token.map(|(Shown::First(token) | Shown::Last(token))| Box::from(token));
+        Self { desk, token, is_first, provenance: arrival.provenance, recovers }
     }
 
-    fn identify(&self, shown: Option<&str>) -> Result<Arc<Identity>, ConnectError> {
+    /// `said`: the token that a namespace is asked for with.
+    fn identify(&self, said: Option<&str>) -> Result<Arc<Identity>, ConnectError> {
         let now = clock::now();
-        let token = shown.filter(|it| !it.is_empty()).or(self.token.as_deref());
+        let (shown, said) = (self.token.as_deref(), said.filter(|it| !it.is_empty()));
+        let token = if self.is_first { shown.or(said) } else { said.or(shown) };
         self.desk.club.gatekeeper.verify(token, now).map_err(|reject| {
             self.desk.hub().audit(AuditEntry {
                 at: now,
@@ -79,16 +93,16 @@ impl Guest {
 
 impl Visitor for Guest {
     fn connect(&mut self, auth: Option<&RawValue>, line: &mut Line<'_, '_>) -> Result<Box<dyn Socket>, ConnectError> {
-        let shown: Shown<'_> = auth.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let identity = self.identify(text(shown.token).as_deref())?;
-        let named = text(shown.offset).as_deref().and_then(Offset::parse);
+        let auth: Auth<'_> = auth.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let identity = self.identify(text(auth.token).as_deref())?;
+        let named = text(auth.offset).as_deref().and_then(Offset::parse);
         let (outbox, desk) = (line.link().outbox().clone(), self.desk.clone());
         let member = Member::new(desk.club.clone(), desk.registered, identity.clone(), self.provenance.clone());
         let conn = member.conn();
         // Whoever belongs to no organization is in no room.
         let keeping = (self.recovers && identity.organization.is_some())
             .then(|| Keeping::new(conn, RecoveryId(clock::fresh_id()), named.map(|it| it.pos)));
-        let kept = text(shown.pid).and_then(|pid| Uuid::try_parse(&pid).ok()).map(RecoveryId);
+        let kept = text(auth.pid).and_then(|pid| Uuid::try_parse(&pid).ok()).map(RecoveryId);
         let attempt = kept.filter(|_| keeping.is_some()).map(|id| Attempt { id, offset: named });
 
         let ear = Ear::new(outbox.clone(), desk.clone(), identity.clone(), line.namespace(), keeping);
