@@ -11,7 +11,7 @@ use crate::auth::credentials::redact;
 use crate::auth::{Authenticator, Knock};
 use crate::clock;
 use crate::config::Config;
-use crate::dialects::socketio::{Arrival, Desk, Guest, Shown};
+use crate::dialects::socketio::{Arrival, Desk, Guest, Token};
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::hub::handle::Hub;
 use crate::session::{Peer, Sessions};
@@ -98,8 +98,8 @@ impl Host for Reception {
             return Err(Refused::TooMany);
         };
         let token = match knock.first_token() {
-            Some(token) => Some(Shown::First(token)),
-            None => knock.offered_token().map(Shown::Last),
+            Some(token) => Some(Token::First(token)),
+            None => knock.offered_token().map(Token::Last),
         };
         let arrival = Arrival { headers: visit.headers, query: visit.query, token, provenance };
         Ok(Box::new(Client::new(&self.clients, Box::new(Guest::new(self.desk.clone(), arrival)))))

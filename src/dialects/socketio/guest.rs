@@ -29,12 +29,12 @@ pub struct Arrival<'a> {
     /// As it stands in the URL, without `?`.
     pub query: &'a str,
     /// The token that it shows, if it shows one.
-    pub token: Option<Shown<'a>>,
+    pub token: Option<Token<'a>>,
     pub provenance: Rc<Provenance>,
 }
 
 /// A token in a request, by where it stands.
-pub enum Shown<'a> {
+pub enum Token<'a> {
     /// It goes before that which a namespace is asked for with.
     First(Cow<'a, str>),
     /// It counts where a namespace is asked for without one.
@@ -54,7 +54,7 @@ pub struct Guest {
 /// What a client shows when it asks to connect. What is of another type counts as absent.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Auth<'a> {
+struct Shown<'a> {
     #[serde(borrow)]
     token: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -66,8 +66,8 @@ struct Auth<'a> {
 impl Guest {
     pub fn new(desk: Arc<Desk>, arrival: Arrival<'_>) -> Self {
         let recovers = desk.recovers && takes_offsets(arrival.headers, arrival.query);
-        let is_first = matches!(arrival.token, Some(Shown::First(_)));
-        let token = arrival.token.map(|(Shown::First(token) | Shown::Last(token))| Box::from(token));
+        let is_first = matches!(arrival.token, Some(Token::First(_)));
+        let token = arrival.token.map(|(Token::First(token) | Token::Last(token))| Box::from(token));
         Self { desk, token, is_first, provenance: arrival.provenance, recovers }
     }
 
@@ -93,16 +93,16 @@ impl Guest {
 
 impl Visitor for Guest {
     fn connect(&mut self, auth: Option<&RawValue>, line: &mut Line<'_, '_>) -> Result<Box<dyn Socket>, ConnectError> {
-        let auth: Auth<'_> = auth.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let identity = self.identify(text(auth.token).as_deref())?;
-        let named = text(auth.offset).as_deref().and_then(Offset::parse);
+        let shown: Shown<'_> = auth.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let identity = self.identify(text(shown.token).as_deref())?;
+        let named = text(shown.offset).as_deref().and_then(Offset::parse);
         let (outbox, desk) = (line.link().outbox().clone(), self.desk.clone());
         let member = Member::new(desk.club.clone(), desk.registered, identity.clone(), self.provenance.clone());
         let conn = member.conn();
         // Whoever belongs to no organization is in no room.
         let keeping = (self.recovers && identity.organization.is_some())
             .then(|| Keeping::new(conn, RecoveryId(clock::fresh_id()), named.map(|it| it.pos)));
-        let kept = text(auth.pid).and_then(|pid| Uuid::try_parse(&pid).ok()).map(RecoveryId);
+        let kept = text(shown.pid).and_then(|pid| Uuid::try_parse(&pid).ok()).map(RecoveryId);
         let attempt = kept.filter(|_| keeping.is_some()).map(|id| Attempt { id, offset: named });
 
         let ear = Ear::new(outbox.clone(), desk.clone(), identity.clone(), line.namespace(), keeping);
