@@ -25,7 +25,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use smallvec::SmallVec;
 use store::EasyStore;
 use tertulia::clock;
-use tertulia::dialects::socketio::{Arrival, Desk, Guest};
+use tertulia::dialects::socketio::{Arrival, Desk, Guest, Token};
 use tertulia::dialects::{Options, registry};
 use tertulia::domain::{Command, ConnId, Event, Identity, Reject, Resume, Timestamp};
 use tertulia::hub::effect::{Audience, Delivery, Join, Op};
@@ -266,8 +266,8 @@ impl Whole {
                     begin(io, Box::new(Hasty(member(registered, n), vec![join.clone()])), Some(registered));
                 }
                 Carrier::EngineIo => {
-                    let (token, headers) = (n.to_string(), &HeaderMap::new());
-                    let arrival = Arrival { headers, query: "", token: Some(&token), provenance: provenance.clone() };
+                    let (token, headers) = (Some(Token::First(n.to_string().into())), &HeaderMap::new());
+                    let arrival = Arrival { headers, query: "", token, provenance: provenance.clone() };
                     let client = Client::new(&settings, Box::new(Guest::new(desk.clone(), arrival)));
                     let join = format!(r#"2["join_conversation",{{"conversation_id":"{}"}}]"#, support::room());
                     begin(io, Box::new(Hasty(client, vec!["0".into(), join])), None);

@@ -57,10 +57,7 @@ impl Caller {
 
     /// Whoever changes something: somebody of an organization. Whether they may, the hub says.
     pub(super) fn member(&self) -> Result<Viewer, Problem> {
-        Viewer::new(&self.0).ok_or_else(|| {
-            let message = "Your token names no organization: expected the claim organization_id";
-            Reject { message: message.into(), ..Reject::forbidden() }.into()
-        })
+        Viewer::new(&self.0).ok_or_else(|| Reject::no_organization().into())
     }
 
     pub(super) fn must_be_one_of(&self, roles: &[Role]) -> Result<(), Problem> {

@@ -11,7 +11,7 @@ use crate::auth::credentials::redact;
 use crate::auth::{Authenticator, Knock};
 use crate::clock;
 use crate::config::Config;
-use crate::dialects::socketio::{Arrival, Desk, Guest};
+use crate::dialects::socketio::{Arrival, Desk, Guest, Token};
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::hub::handle::Hub;
 use crate::session::{Peer, Sessions};
@@ -97,8 +97,11 @@ impl Host for Reception {
             self.refused(visit, address, "too_many_connections");
             return Err(Refused::TooMany);
         };
-        let token = knock.token();
-        let arrival = Arrival { headers: visit.headers, query: visit.query, token: token.as_deref(), provenance };
+        let token = match knock.first_token() {
+            Some(token) => Some(Token::First(token)),
+            None => knock.offered_token().map(Token::Last),
+        };
+        let arrival = Arrival { headers: visit.headers, query: visit.query, token, provenance };
         Ok(Box::new(Client::new(&self.clients, Box::new(Guest::new(self.desk.clone(), arrival)))))
     }
 }

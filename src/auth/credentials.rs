@@ -17,17 +17,9 @@ const SESSION: &str = "sid";
 /// Offered as a subprotocol, it announces that the next one is a token (browsers cannot set headers).
 const SUBPROTOCOL: &str = "bearer";
 
-/// The token of a request: the header `Authorization: Bearer`, the query's `token`, its `access_token`, or what follows
-/// `bearer` among the offered subprotocols.
-pub fn find<'a>(
-    authorization: Option<Cow<'a, str>>,
-    query: &'a str,
-    subprotocols: impl Iterator<Item = Cow<'a, str>>,
-) -> Option<Cow<'a, str>> {
-    authorization
-        .and_then(bearer)
-        .or_else(|| PARAMETERS.iter().find_map(|name| parameter(query, name)))
-        .or_else(|| offered(subprotocols))
+/// The token of any request: the header `Authorization: Bearer`, the query's `token`, or its `access_token`.
+pub fn find<'a>(authorization: Option<Cow<'a, str>>, query: &'a str) -> Option<Cow<'a, str>> {
+    authorization.and_then(bearer).or_else(|| PARAMETERS.iter().find_map(|name| parameter(query, name)))
 }
 
 /// Whether this is an API key, rather than a token that says itself who its bearer is.
@@ -62,7 +54,8 @@ fn pair(pair: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     Some((key.into(), value.into()))
 }
 
-fn offered<'a>(lines: impl Iterator<Item = Cow<'a, str>>) -> Option<Cow<'a, str>> {
+/// The token that follows `bearer` among the offered subprotocols: the last place of all.
+pub fn offered<'a>(lines: impl Iterator<Item = Cow<'a, str>>) -> Option<Cow<'a, str>> {
     let mut announced = false;
     for line in lines {
         for item in line.split(',').map(str::trim) {
@@ -104,7 +97,7 @@ mod tests {
     fn found(authorization: Option<&str>, query: &str, protocols: &[&str]) -> Option<String> {
         let lines = protocols.iter().map(|line| Cow::Owned((*line).to_owned()));
         let authorization = authorization.map(|value| Cow::Owned(value.to_owned()));
-        find(authorization, query, lines).map(Cow::into_owned)
+        find(authorization, query).or_else(|| offered(lines)).map(Cow::into_owned)
     }
 
     #[test]

@@ -230,9 +230,17 @@ impl Authenticator {
 impl<'a> Knock<'a> {
     /// What it shows as a token.
     pub fn token(&self) -> Option<Cow<'a, str>> {
-        let authorization = self.headers.get(header::AUTHORIZATION).map(text);
-        let subprotocols = self.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).map(text);
-        credentials::find(authorization, self.query, subprotocols)
+        self.first_token().or_else(|| self.offered_token())
+    }
+
+    /// The token in its header or its query, which goes before whatever a client says later.
+    pub fn first_token(&self) -> Option<Cow<'a, str>> {
+        credentials::find(self.headers.get(header::AUTHORIZATION).map(text), self.query)
+    }
+
+    /// The token among the subprotocols that it offers, which counts where there is no other.
+    pub fn offered_token(&self) -> Option<Cow<'a, str>> {
+        credentials::offered(self.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).map(text))
     }
 
     /// What proxies say of where the request came from, as far back as it can be read: a line that is no text must not

@@ -117,6 +117,12 @@ impl Config {
             (None, Some(_)) => return refuse("tls.cert", "the certificate of tls.key: TLS needs both files"),
             _ => {}
         }
+        if self.limits.typing_per_connection.is_some_and(|it| it.burst != it.events) {
+            return refuse(
+                "limits.typing_per_connection",
+                "a rate without burst, such as `10/5s`: no more in any 5 seconds",
+            );
+        }
         if self.gateway.upstreams.is_empty() {
             return refuse("gateway.upstreams", "at least one URL of a hub");
         }

@@ -216,6 +216,15 @@ fn any_origin_is_allowed_in_dev_only() {
 }
 
 #[test]
+fn typing_has_no_burst() {
+    let (_dir, sources) = file("[limits]\ntyping_per_connection = \"10/5s burst 20\"");
+    let line = refusal(sources);
+    assert!(line.contains("typing_per_connection") && line.contains("without burst"), "{line}");
+    let (_dir, sources) = file("[limits]\ntyping_per_connection = \"0\"");
+    assert_eq!(loaded(sources).limits.typing_per_connection, None);
+}
+
+#[test]
 fn tls_needs_both_files() {
     assert!(refusal(environment(&[("TLS_CERT", "a.pem")])).contains("tls.key"));
     assert!(refusal(environment(&[("TLS_KEY", "a.pem")])).contains("tls.cert"));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::{Reject, RejectCode};
+use crate::domain::{Content, MAX_NUMBER, MarkTarget, MessageId, Reject, RejectCode, wording};
 use crate::session::dialect::Request;
 
 /// A string of a frame: borrowed from it unless it is written with escapes.
@@ -45,6 +45,49 @@ impl Refresh<'_> {
         let token = self.token.filter(|Text(token)| !token.is_empty());
         let Text(token) = token.ok_or_else(|| fields.wrong("token"))?;
         Ok(Request::RefreshToken(token.into()))
+    }
+}
+
+/// What a message says, as it was sent.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Said<'a> {
+    #[serde(borrow)]
+    pub text: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub media_url: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub filename: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub caption: Option<Text<'a>>,
+}
+
+impl Said<'_> {
+    /// `limit`: how many bytes its texts may have.
+    pub(super) fn content(self, limit: usize) -> Result<Content, Reject> {
+        let content = Content {
+            text: self.text.map(|Text(text)| wording::text("text", &text, limit)).transpose()?.unwrap_or_default(),
+            caption: self.caption.map(|Text(text)| wording::text("caption", &text, limit)).transpose()?,
+            media_url: self.media_url.map(|Text(url)| wording::media_url(&url)).transpose()?,
+            filename: self.filename.map(|Text(name)| wording::filename(&name)).transpose()?,
+        };
+        wording::says_something(&content)?;
+        Ok(content)
+    }
+}
+
+/// Up to where a mark reaches. One with both targets, as in the events that tell of marks, reaches up to the message.
+/// `up_to_seq` is one of the `fields`.
+pub(super) fn mark_target(
+    message: Option<MessageId>,
+    up_to_seq: Option<u64>,
+    fields: &Fields,
+) -> Result<MarkTarget, Reject> {
+    match (message, up_to_seq) {
+        (Some(message), _) => Ok(MarkTarget::Message(message)),
+        (None, Some(0)) => Err(fields.wrong("up_to_seq")),
+        (None, Some(seq)) => Ok(MarkTarget::Seq(seq.min(MAX_NUMBER))),
+        (None, None) => Err(Reject::field("message_id", "the UUID of a message, or up_to_seq instead")),
     }
 }
 

@@ -127,6 +127,11 @@ pub enum Event {
         users: Vec<(UserId, Box<str>)>,
         total: usize,
     },
+    /// The others in the room were told that the user is typing, or is not. The answer to a `Command::Typing` that has a
+    /// name.
+    TypingTold {
+        room: RoomId,
+    },
     /// This connection hears of its user's rooms from now on.
     Watching,
     /// Its user has a place in a room now, or another one than before.
@@ -184,6 +189,7 @@ impl Event {
             | Self::UserLeft { room, .. }
             | Self::Joined { room, .. }
             | Self::Left { room }
+            | Self::TypingTold { room }
             | Self::Presence { room, .. } => Some(*room),
             _ => None,
         }
@@ -209,6 +215,7 @@ impl Event {
             Self::Reacted(_) => "reaction",
             Self::RoomUpdated(_) => "room_updated",
             Self::UserStatus { .. } => "user_status",
+            Self::TypingTold { .. } => "typing_told",
             Self::Watching => "watching",
             Self::RoomAdded { .. } => "room_added",
             Self::RoomRemoved { .. } => "room_removed",

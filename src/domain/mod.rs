@@ -25,7 +25,7 @@ pub use command::{
 };
 pub use event::{Deletion, Event, Mark, Reaction, Typing};
 pub use id::{ConnId, ContactId, LoginId, MessageId, OrgId, RoomId, UserId};
-pub use limit::{Bucket, Rate};
+pub use limit::{Bucket, Rate, Window};
 pub use message::{Content, Direction, Message, MessageStatus, MessageType, Reactions, SenderType};
 pub use people::{Identity, Role, Scope, Scopes, UserStatus};
 pub use places::Places;

@@ -98,6 +98,11 @@ impl Reject {
         Self::new(RejectCode::Forbidden, "You may not take part in this session")
     }
 
+    /// Somebody whose token says nothing of an organization.
+    pub fn no_organization() -> Self {
+        Self::new(RejectCode::Forbidden, "Your token names no organization: expected the claim organization_id")
+    }
+
     pub fn no_such_message() -> Self {
         Self::new(RejectCode::NotFound, "There is no such message in this session")
     }

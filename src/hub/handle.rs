@@ -127,7 +127,7 @@ impl Hub {
 
     /// Whether somebody may join and read a room, by the rules that commands go by. `Ok`: the room as they meet it.
     pub async fn may_enter(&self, identity: &Identity, room: RoomId) -> Result<Access, Reject> {
-        let organization = identity.organization.ok_or_else(Reject::forbidden)?;
+        let organization = identity.organization.ok_or_else(Reject::no_organization)?;
         let access = self.shared.store.access(organization, room, identity.user).await;
         let access = access.map_err(|Unavailable| Reject::unavailable())?.ok_or_else(Reject::not_found)?;
         permissions::enter(identity, &Facts::of(organization, &access), access.member)?;

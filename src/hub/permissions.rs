@@ -16,7 +16,7 @@ pub fn enter(identity: &Identity, facts: &Facts, member: Option<Membership>) -> 
 /// Hearing of the rooms that one is in.
 pub fn watch(identity: &Identity) -> Result<(), Reject> {
     if identity.organization.is_none() {
-        return Err(Reject::forbidden());
+        return Err(Reject::no_organization());
     }
     identity.must_have(Scope::ChatRead)
 }

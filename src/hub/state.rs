@@ -313,7 +313,7 @@ impl State {
         let Some(identity) = self.identity(waiting.conn) else { return };
         let id = waiting.command.room();
         let Some(organization) = identity.organization else {
-            return self.reject(waiting.conn, waiting.tag, Reject::forbidden(), turn);
+            return self.reject(waiting.conn, waiting.tag, Reject::no_organization(), turn);
         };
         if matches!(waiting.command, Command::Create(_) | Command::CreateOnce(..)) {
             // There is nothing to wait for.

@@ -10,7 +10,9 @@ use super::offences::Offences;
 use super::peer::{Ending, Link, Peer};
 use crate::clock;
 use crate::domain::audit::{AuditAction, AuditEntry};
-use crate::domain::{Bucket, CloseReason, Command, ConnId, Event, Identity, Rate, Reject, RejectCode, Tag, Timestamp};
+use crate::domain::{
+    Bucket, CloseReason, Command, ConnId, Event, Identity, Rate, Reject, RejectCode, Tag, Timestamp, Window,
+};
 use crate::hub::handle::Hub;
 use crate::metrics::{DialectLabel, Metrics, ReasonLabel};
 
@@ -39,7 +41,7 @@ pub struct Club {
     pub metrics: Arc<Metrics>,
     /// Frames per connection. `None`: no limit.
     pub events: Option<Rate>,
-    /// Typing notices per connection. `None`: no limit.
+    /// Typing notices per connection, never more within any such time. `None`: no limit.
     pub typing: Option<Rate>,
     /// After how long in no room and without a frame a connection is closed. `None`: never.
     pub idle_timeout: Option<Duration>,
@@ -83,7 +85,7 @@ pub struct Member {
     opened_at: Timestamp,
     last_frame_at: Timestamp,
     events: Bucket,
-    typing: Bucket,
+    typing: Window,
     misread: Offences,
     rate_limited: Offences,
     expiry_told: bool,
@@ -107,7 +109,7 @@ impl Member {
             opened_at: now,
             last_frame_at: now,
             events: Bucket::default(),
-            typing: Bucket::default(),
+            typing: Window::default(),
             misread: Offences::default(),
             rate_limited: Offences::default(),
             expiry_told: false,
@@ -216,13 +218,15 @@ impl Member {
         Some(end)
     }
 
-    /// Closes a connection that has been in no room and said nothing for too long. Returns when to look again.
+    /// Closes a connection that has been in no room and said nothing for too long. Returns when to look again: one of
+    /// several on a session stays as long as not all are idle.
     fn look_at_idleness(&self, now: Timestamp, link: &mut Link<'_>) -> Option<Timestamp> {
         let timeout = self.club.idle_timeout?;
         let idle_since = link.roomless_since().map_or(now, |since| since.max(self.last_frame_at));
         let end = idle_since + timeout;
         if now >= end {
             link.close(CloseReason::Idle);
+            return Some(now + timeout);
         }
         Some(end)
     }

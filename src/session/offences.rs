@@ -1,25 +1,21 @@
 //! Counts what a client does wrong, to end the connection when it goes on and on.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, Window};
 
 /// Within how long offences add up.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// The times of a connection's latest offences of one kind. Takes no memory before the first.
+/// A connection's latest offences of one kind.
 #[derive(Default, Debug)]
-pub(super) struct Offences {
-    #[expect(clippy::box_collection, reason = "every connection has some, next to none commit any")]
-    times: Option<Box<VecDeque<Timestamp>>>,
-}
+pub(super) struct Offences(Window);
 
 impl Offences {
     /// Notes one more. True: it is at least the `limit`th within ten seconds.
     pub(super) fn add(&mut self, now: Timestamp, limit: usize) -> bool {
-        let times = self.times.get_or_insert_default();
-        while times.len() >= limit || times.front().is_some_and(|&then| now.since(then) >= WINDOW) {
+        let times = self.0.recent(WINDOW, now);
+        while times.len() >= limit {
             times.pop_front();
         }
         times.push_back(now);

@@ -6,6 +6,8 @@
 //!   sense ends the session.
 //! - Ending a socket for a reason that forbids to come back sends DISCONNECT, for only that keeps clients from coming
 //!   back by themselves; the other namespaces stay. Any other reason ends the session, and clients come back.
+//! - What ends one socket does not take the others along: whose token has ended is sent away from its namespace alone,
+//!   and who is silent in one is idle when it is in all. Where all end at once, the session does.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -104,6 +106,8 @@ struct Seat {
     namespace: u16,
     /// It may not have answered the CONNECT: it had not, and was congested, when last looked at.
     is_pending: bool,
+    /// It is to end for this, with its session or without.
+    due: Option<CloseReason>,
 }
 
 impl Client {
@@ -205,7 +209,7 @@ impl Client {
         match self.visitor.connect(auth, &mut line) {
             Ok(socket) => {
                 let is_pending = !said.accept && socket.is_congested();
-                self.seats.push(Seat { socket, sid, namespace, is_pending });
+                self.seats.push(Seat { socket, sid, namespace, is_pending, due: None });
                 link.tick_soon();
                 self.settle(self.seats.len() - 1, said, link);
             }
@@ -243,18 +247,41 @@ impl Client {
     }
 
     fn dismiss_at(&mut self, index: usize, reason: CloseReason, link: &mut Link<'_>) {
+        self.bid_farewell(index, reason, link);
+        let stays_away = match reason.advice() {
+            Advice::GiveUp | Advice::Wait | Advice::Nothing => true,
+            Advice::NewToken => self.seats.len() > 1,
+            Advice::ComeBack | Advice::Resume => false,
+        };
+        if !stays_away {
+            return link.close(reason);
+        }
+        self.speak(index, link, |_, line| line.disconnect());
+        self.end(index, Ending::closed(reason), link);
+        if self.seats.is_empty() {
+            link.close(reason);
+        }
+    }
+
+    fn bid_farewell(&mut self, index: usize, reason: CloseReason, link: &mut Link<'_>) {
         self.speak(index, link, |socket, line| socket.dismissed(reason, line));
         // Whatever it asked for is about to happen.
         link.stay_open();
-        match reason.advice() {
-            Advice::GiveUp | Advice::Wait | Advice::Nothing => {
-                self.speak(index, link, |_, line| line.disconnect());
-                self.end(index, Ending::closed(reason), link);
-                if self.seats.is_empty() {
+    }
+
+    /// Does what sockets asked for by the clock: if none is to stay, the session ends.
+    fn end_what_is_due(&mut self, link: &mut Link<'_>) {
+        let all_due = self.seats.iter().all(|seat| seat.due.is_some());
+        for index in (0..self.seats.len()).rev() {
+            let Some(reason) = self.seats.get_mut(index).and_then(|seat| seat.due.take()) else { continue };
+            if all_due {
+                self.bid_farewell(index, reason, link);
+                if index == 0 {
                     link.close(reason);
                 }
+            } else if reason != CloseReason::Idle {
+                self.dismiss_at(index, reason, link);
             }
-            Advice::ComeBack | Advice::Resume | Advice::NewToken => link.close(reason),
         }
     }
 
@@ -319,6 +346,11 @@ impl Client {
     }
 }
 
+/// Whether a socket that is to end for this stays, or goes by itself, as long as others on its session stay.
+fn depends_on_others(reason: CloseReason) -> bool {
+    reason == CloseReason::Idle || reason.advice() == Advice::NewToken
+}
+
 impl Peer for Client {
     fn opened(&mut self, _: &mut Link<'_>) {}
 
@@ -339,9 +371,15 @@ impl Peer for Client {
                 return None;
             }
             let mut after = None;
-            self.call(index, link, |socket, line| after = socket.tick(line));
+            let said = self.speak(index, link, |socket, line| after = socket.tick(line));
+            match (link.stay_open(), self.seats.get_mut(index)) {
+                (Some(reason), Some(seat)) if depends_on_others(reason) => seat.due = Some(reason),
+                (Some(reason), _) => self.dismiss_at(index, reason, link),
+                (None, _) => self.settle(index, said, link),
+            }
             next = next.into_iter().chain(after).min();
         }
+        self.end_what_is_due(link);
         if let Some((at, reason)) = self.deadline() {
             let now = clock::now();
             if now >= at {

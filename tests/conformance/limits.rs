@@ -1,7 +1,7 @@
 //! What ends a connection, with which code, and what is only answered.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tertulia::domain::{OrgId, Role};
@@ -82,7 +82,7 @@ fn too_many_frames_are_answered_with_when_to_go_on() {
 
 #[test]
 fn typing_has_a_limit_of_its_own() {
-    let hub = Hub::start(&["--set", "limits.typing_per_connection=2/1h burst 2"]);
+    let hub = Hub::start(&["--set", "limits.typing_per_connection=2/1h"]);
     let (ada, bo) = colleagues();
     let room = fresh_id();
     let (mut typist, mut other) = (Chat::join(&hub, &ada, room), Chat::join(&hub, &bo, room));
@@ -94,6 +94,32 @@ fn typing_has_a_limit_of_its_own() {
     other.expect("user_typing");
     other.expect("user_typing");
     other.expect("new_message");
+}
+
+/// A bucket would give back one every half second.
+#[test]
+fn typing_is_counted_within_any_such_time() {
+    let hub = Hub::start(&["--set", "limits.typing_per_connection=4/2s"]);
+    let (ada, _) = colleagues();
+    let room = fresh_id();
+    let mut typist = Chat::join(&hub, &ada, room);
+    let typing = json!({"session_id": room, "is_typing": true});
+    let start = Instant::now();
+    for _ in 0..4 {
+        typist.say("typing", typing.clone());
+    }
+    assert_eq!(typist.fails("typing", typing.clone()), "rate_limited");
+    let all_were_heard = Instant::now();
+    while start.elapsed() < Duration::from_millis(1_300) {
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!(typist.fails("typing", typing.clone()), "rate_limited", "after {:?}", start.elapsed());
+    }
+    thread::sleep(Duration::from_secs(2).saturating_sub(all_were_heard.elapsed()));
+    // What was refused does not count: all four are to be had again.
+    for _ in 0..4 {
+        typist.say("typing", typing.clone());
+    }
+    assert_eq!(typist.fails("typing", typing), "rate_limited");
 }
 
 #[test]

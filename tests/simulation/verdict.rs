@@ -146,6 +146,7 @@ impl Device {
             Event::Typing(typing) => {
                 view(link, typing.room, "typing");
             }
+            Event::TypingTold { .. } => assert!(asked.is_some(), "nobody typed"),
             Event::UserJoined { room, user, .. } | Event::UserLeft { room, user, .. } => {
                 assert!(view(link, room, "who comes and goes").watch, "it did not ask who comes and goes");
                 assert_ne!(user, self.who.user, "its own user has been here all along");
@@ -307,6 +308,7 @@ fn check_answer(command: &Command, event: &Event) {
         (_, Event::Rejected(_)) => true,
         (Command::Join { room, .. }, Event::Joined { room: it, .. })
         | (Command::Leave { room }, Event::Left { room: it })
+        | (Command::Typing { room, .. }, Event::TypingTold { room: it })
         | (Command::Presence { room }, Event::Presence { room: it, .. }) => room == it,
         (Command::Edit { message, text, .. }, Event::Edited { message: it, .. }) => {
             *message == it.id && *text == it.content.text

@@ -80,6 +80,32 @@ for (const [way, transports] of Object.entries(WAYS)) {
   });
 }
 
+test("of several tokens the first place counts: the header, the query, what the namespace is asked for with, the subprotocol", async () => {
+  const [ana, rui, eva] = people("Ana", "Rui", "Eva");
+  const [header, query, auth] = [{ Authorization: `Bearer ${ana.token()}` }, rui.token(), { token: eva.token() }];
+  const offered = (person) => ["bearer", person.token()];
+  for (const [what, options, who] of [
+    ["the header", { extraHeaders: header, query: { token: query }, auth }, ana],
+    ["the header, on polling", { extraHeaders: header, auth, transports: ["polling"] }, ana],
+    ["the query", { query: { token: query }, auth, protocols: offered(ana) }, rui],
+    ["its access_token", { query: { access_token: query }, auth }, rui],
+    ["what it is asked for with", { auth, protocols: offered(ana) }, eva],
+    ["the subprotocol", { protocols: offered(ana) }, ana],
+    ["an empty one is none", { query: { token: "" }, auth, protocols: offered(ana) }, eva],
+  ]) {
+    const client = new Client(hub, undefined, options);
+    assert.equal((await client.hears("connected")).user_id, who.id, what);
+    client.close();
+  }
+  // A bad one there is not overruled by a good one elsewhere, and all namespaces are that one's.
+  const wrong = new Client(hub, undefined, { query: { token: "nonsense" }, auth });
+  assert.equal((await wrong.refused()).data.code, "invalid_token");
+  const root = new Client(hub, undefined, { query: { token: query }, auth });
+  const desk = root.socket.io.socket("/desk", { auth: { token: ana.token() } });
+  const welcome = soon("the welcome in /desk", new Promise((resolve) => desk.once("connected", resolve)));
+  assert.deepEqual([(await welcome).user_id, (await root.hears("connected")).user_id], [rui.id, rui.id]);
+});
+
 test("an unknown namespace by itself is refused, and a configured one is enough", async () => {
   const [ana] = people("Ana");
   const lost = new Client(hub, ana.token(), { namespace: "/nowhere" });
@@ -109,6 +135,25 @@ test("nobody of another organization gets into a room, whatever they try", async
   assert.equal((await hub.history(ana, room)).length, 1);
 });
 
+test("who belongs to no organization is let in, hears nothing unasked, and may do nothing", async () => {
+  const [ana] = people("Ana");
+  const room = await hub.room(ana);
+  const exp = Math.floor(Date.now() / 1_000) + 600;
+  const stray = await Client.open(hub, { name: "Stray", token: () => sign({ sub: ana.id, role: "agent", exp }) });
+  await stray.hearsNo("error");
+  for (const [event, payload] of [
+    ["join_conversation", { conversation_id: room }],
+    ["join_room", { room_id: room }],
+    ["send_message", { room_id: room, text: "from nowhere" }],
+    ["typing", { room_id: room, is_typing: true }],
+  ]) {
+    const { message, code } = await stray.ask(event, payload);
+    assert.deepEqual([event, message, code], [event, "Not authenticated", "authentication_required"]);
+  }
+  assert.equal(stray.heard("error").length, 4);
+  assert.deepEqual(await hub.history(ana, room), []);
+});
+
 test("a fresh token keeps a connection, and without one it ends", async () => {
   const [ana] = people("Ana");
   // A token counts for half a minute longer than it says.
@@ -122,6 +167,54 @@ test("a fresh token keeps a connection, and without one it ends", async () => {
   assert.equal((await leaving.hears("error")).code, "token_expired");
   assert.match(await leaving.disconnected(), /server disconnect|transport close/u);
   await staying.ask("ping", {});
+});
+
+test("what ends in one namespace leaves the others on the connection alone", async () => {
+  const own = await Hub.start("--set", "socketio.namespaces=/desk", "--set", "limits.idle_timeout=1s");
+  try {
+    const [ana, rui] = people("Ana", "Rui");
+    const room = await own.room(rui);
+    const root = await Client.open(own, ana);
+    const desk = root.beside("/desk", rui);
+    await desk.connected();
+    await desk.enters(room);
+    // Silent in no room for much longer than is allowed, while the other one hears what is said.
+    for (let i = 0; i < 3; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await own.send(ana, room, `still here ${i}`);
+      await desk.hears("message_received");
+    }
+    await root.ask("ping", {});
+    // In none of them anybody is in a room any more: both are told, and come back.
+    await desk.does("leave_room", { room_id: room });
+    for (const client of [root, desk]) {
+      assert.equal((await client.hears("error")).code, "idle");
+      assert.match(await client.disconnected(), /^transport/u);
+      await client.connected();
+    }
+    root.close();
+
+    // The token of one ends, and that one is sent away.
+    const ending = new Client(own, ana.token(-26), { name: "who ends" });
+    await ending.connected();
+    const staying = ending.beside("/desk", rui);
+    await staying.connected();
+    await staying.enters(room);
+    await ending.enters(room);
+    assert.equal((await ending.hears("error")).code, "token_expired");
+    assert.equal(await ending.disconnected(), "io server disconnect");
+    await staying.does("send_message", { room_id: room, text: "and one stays" });
+    await staying.hears("message_received");
+    assert.deepEqual([staying.heard("error"), staying.socket.active], [[], true]);
+    assert.equal(staying.journal.entries.filter((it) => it.event === "#disconnect").length, 0);
+    // With another token it comes again, on the same connection.
+    ending.socket.auth = { token: ana.token() };
+    ending.socket.connect();
+    await ending.connected();
+  } finally {
+    closeAll();
+    await own.stop();
+  }
 });
 
 test("of too many connections of one person the oldest makes way", async () => {

@@ -217,6 +217,51 @@ test("typing is acknowledged, too, where somebody waits for that", async () => {
   }
 });
 
+test("typing is acknowledged once, right behind a join as well, and where it is refused", async () => {
+  const { ana, rui, room, a, b } = await meeting(["websocket"]);
+  await a.enters(room);
+  b.say("join_room", { room_id: room });
+  assert.deepEqual(await b.ask("typing", { room_id: room, is_typing: true }), {});
+  assert.equal((await a.hears("typing")).user_id, rui.id);
+  // Without one nothing comes back.
+  b.say("typing", { room_id: room, is_typing: false });
+  await a.hears("typing", (it) => !it.is_typing);
+  await b.does("leave_room", { room_id: room });
+  b.say("join_room", { room_id: randomUUID() });
+  const { code } = await b.ask("typing", { room_id: room, is_typing: true });
+  assert.equal(code, "not_joined");
+  // Who is in the room and may not write is refused, and told nothing else before.
+  await hub.as(ana, "PUT", `/api/v1/chat/rooms/${room}/members/${rui.id}`, { muted: true });
+  await b.enters(room);
+  const { code: muted, message } = await b.ask("typing", { room_id: room, is_typing: true });
+  assert.equal(muted, "forbidden");
+  assert.match(message, /muted/u);
+  assert.equal(a.heard("typing").length, 2);
+});
+
+test("marks are answered in the words in which they were made, with an acknowledgement or without", async () => {
+  const { ana, rui, room, a, b } = await meeting(["websocket"]);
+  await a.joins(room);
+  await b.enters(room);
+  const { id } = await a.does("send_message", { conversation_id: room, text: "one" });
+  const { timestamp, ...acknowledged } = await b.does("mark_delivered", { room_id: room, message_id: id });
+  assert.deepEqual(acknowledged, { message_id: id, room_id: room, status: "delivered", user_id: rui.id, up_to_seq: 1 });
+  assert.deepEqual(await b.hears("message:status"), { timestamp, ...acknowledged }, "the event says the same");
+  b.say("mark_read", { room_id: room, up_to_seq: 1 });
+  const { room_id, status } = await b.hears("message:status");
+  assert.deepEqual([room_id, status], [room, "read"]);
+  const told = [await a.hears("message:status"), await a.hears("message:status")];
+  assert.deepEqual(told.map((it) => [it.conversation_id, it.room_id, it.status]), [[room, undefined, "delivered"], [room, undefined, "read"]]);
+  // Rooms have no such word: only who made the mark hears of it there. One that was not joined is marked, too.
+  const late = await Client.open(hub, rui);
+  late.say("mark_read", { conversation_id: room, up_to_seq: 1 });
+  assert.equal((await late.hears("message:status")).conversation_id, room);
+  await a.does("mark_read", { conversation_id: room, up_to_seq: 1 });
+  assert.equal((await a.hears("message:status")).user_id, ana.id);
+  await a.hearsNo("message:status");
+  await b.hearsNo("message:status");
+});
+
 test("who joins late asks for what was said, and hears it before what is new", async () => {
   const { ana, room, a, b } = await meeting(["websocket"]);
   for (let i = 1; i <= 250; i++) await hub.send(ana, room, `message ${i}`);
@@ -242,6 +287,8 @@ test("refusals say what was wrong, in the words that clients know, as an event a
     ["join_room", { room_id: unknown }, "Forbidden", "not_found"],
     ["join_room", {}, "room_id required", "invalid_payload"],
     ["join_room", { room_id: "12" }, "Invalid room_id", "invalid_payload"],
+    ["leave_room", {}, "room_id required", "invalid_payload"],
+    ["typing", { is_typing: true }, "room_id required", "invalid_payload"],
     ["send_message", { conversation_id: unknown, text: "x" }, "Forbidden", "not_found"],
     ["send_message", { text: "x" }, "conversation_id required", "invalid_payload"],
     ["send_message", { conversation_id: room, text: " " }, /text/u, "invalid_payload"],

@@ -108,7 +108,7 @@ fn who_is_not_to_come_back_is_disconnected_from_one_namespace() {
 
 #[test]
 fn who_is_to_come_back_loses_the_session() {
-    for reason in [CloseReason::Restarting, CloseReason::TokenExpired, CloseReason::SlowConsumer] {
+    for reason in [CloseReason::Restarting, CloseReason::HeartbeatTimeout, CloseReason::SlowConsumer] {
         for asked in [false, true] {
             let (server, notes) = obedient(|_| {});
             let mut visitor = threefold(&server);
@@ -123,6 +123,63 @@ fn who_is_to_come_back_loses_the_session() {
             assert_eq!(endings(&notes, 3), expected);
         }
     }
+}
+
+#[test]
+fn whose_token_has_ended_is_disconnected_from_one_namespace_and_alone_loses_the_session() {
+    for reason in [CloseReason::TokenExpired, CloseReason::SessionEnded] {
+        let (server, notes) = obedient(|_| {});
+        let mut visitor = threefold(&server);
+        notes.end(End::Close(ConnId(2), reason));
+        visitor.expect(&format!(r#"42/a,["dismissed","{}"]"#, reason.as_str()));
+        visitor.expect("41/a,");
+        visitor.send(&format!(r#"2/b,["close by the clock","{}"]"#, reason.as_str()));
+        visitor.expect(&format!(r#"42/b,["dismissed","{}"]"#, reason.as_str()));
+        visitor.expect("41/b,");
+        visitor.send(r#"2["echo"]"#);
+        visitor.expect(r#"42["echo"]"#);
+        // Who is sent away may come again, with another token.
+        visitor.connect("/a", "");
+        visitor.send("1/a,");
+        visitor.send(&format!(r#"2["close by the clock","{}"]"#, reason.as_str()));
+        visitor.expect(&format!(r#"42["dismissed","{}"]"#, reason.as_str()));
+        visitor.expect_close(4401);
+        assert_eq!(endings(&notes, 4)[0], ("/".to_owned(), Ending::closed(reason)));
+    }
+}
+
+#[test]
+fn who_is_silent_in_one_namespace_is_idle_when_it_is_in_all() {
+    let (server, notes) = obedient(|_| {});
+    let mut visitor = threefold(&server);
+    visitor.send(r#"2["close by the clock","idle"]"#);
+    visitor.send(r#"2/b,["close by the clock","idle"]"#);
+    for namespace in ["", "/a,", "/b,"] {
+        visitor.send(&format!(r#"2{namespace}["echo"]"#));
+        visitor.expect(&format!(r#"42{namespace}["echo"]"#));
+    }
+    assert!(notes.endings().is_empty());
+    // All are told, and all come back.
+    visitor.send(r#"2/a,["close by the clock","idle"]"#);
+    for namespace in ["/b,", "/a,", ""] {
+        visitor.expect(&format!(r#"42{namespace}["dismissed","idle"]"#));
+    }
+    visitor.expect_close(4408);
+    let expected = ["/", "/a", "/b"].map(|it| (it.to_owned(), Ending::closed(CloseReason::Idle)));
+    assert_eq!(endings(&notes, 3), expected);
+}
+
+#[test]
+fn where_all_end_at_once_the_session_does() {
+    let (server, notes) = obedient(|_| {});
+    let mut visitor = Visitor::connected(&server);
+    visitor.connect("/a", "");
+    visitor.send(r#"2["close by the clock","idle"]"#);
+    visitor.send(r#"2/a,["close by the clock","token_expired"]"#);
+    visitor.expect(r#"42/a,["dismissed","token_expired"]"#);
+    visitor.expect(r#"42["dismissed","idle"]"#);
+    visitor.expect_close(4408);
+    assert_eq!(endings(&notes, 2).len(), 2);
 }
 
 #[test]

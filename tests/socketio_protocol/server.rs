@@ -173,7 +173,8 @@ impl Visitor for Obedient {
             line.link().close(reason(name));
         }
         let conn = ConnId(notes.next_conn.fetch_add(1, Ordering::Relaxed) + 1);
-        Ok(Box::new(Servant { notes, conn, namespace: line.namespace().to_owned(), is_ready, ticks: None }))
+        let namespace = line.namespace().to_owned();
+        Ok(Box::new(Servant { notes, conn, namespace, is_ready, ticks: None, due: None }))
     }
 }
 
@@ -184,6 +185,8 @@ struct Servant {
     is_ready: bool,
     /// How many more times it says that it was ticked.
     ticks: Option<u64>,
+    /// What it asks to be closed for whenever it is ticked.
+    due: Option<CloseReason>,
 }
 
 impl Socket for Servant {
@@ -195,6 +198,10 @@ impl Socket for Servant {
             "echo" => line.emit(packet.args, None, packet.attachments),
             "leave" => line.disconnect(),
             "close" => line.link().close(reason(word)),
+            "close by the clock" => {
+                self.due = Some(reason(word));
+                line.link().tick_soon();
+            }
             "both" => {
                 line.disconnect();
                 line.link().close(reason(word));
@@ -228,6 +235,9 @@ impl Socket for Servant {
                 line.link().outbox().post(&frame, false);
             }
             return Some(Duration::from_millis(10));
+        }
+        if let Some(reason) = self.due {
+            line.link().close(reason);
         }
         let left = self.ticks?;
         line.emit(&format!(r#"["tick",{left}]"#), None, &[]);

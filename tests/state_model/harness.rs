@@ -289,6 +289,7 @@ impl Harness {
                 Heard::Presence { room, users, total }
             }
             Event::Rejected(reject) => Heard::Rejected(reject.code.as_str()),
+            Event::TypingTold { room } => Heard::TypingTold { room },
             Event::Typing(typing) => Heard::Typing { room: typing.room, user: typing.user },
             Event::UserJoined { room, user, .. } => Heard::UserJoined { room, user },
             Event::UserLeft { room, user, .. } => Heard::UserLeft { room, user },

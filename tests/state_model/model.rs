@@ -16,6 +16,7 @@ pub enum Heard {
     Presence { room: RoomId, users: Vec<UserId>, total: usize },
     Rejected(&'static str),
     Typing { room: RoomId, user: UserId },
+    TypingTold { room: RoomId },
     UserJoined { room: RoomId, user: UserId },
     UserLeft { room: RoomId, user: UserId },
     Message { room: RoomId, seq: u64 },
@@ -166,7 +167,10 @@ impl Model {
     pub fn typing(&mut self, id: ConnId, tag: u64, room: RoomId) {
         let user = self.conns[self.index(id)].user;
         match self.inside(id, room) {
-            Ok(()) => self.tell_others(room, &Heard::Typing { room, user }, &[id]),
+            Ok(()) => {
+                self.tell_others(room, &Heard::Typing { room, user }, &[id]);
+                self.told.push((id, Some(tag), Heard::TypingTold { room }));
+            }
             Err(code) => self.reject(id, tag, code),
         }
     }

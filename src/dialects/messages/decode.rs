@@ -7,11 +7,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::payload::{Refresh, Text, kind, object};
+use super::super::payload::{Refresh, Said, Text, kind, mark_target, object};
 use super::wire::{Change, Envelope, FIELDS, Join, Mark, Reaction, Send, Session, TypingNotice};
 use crate::domain::{
-    Author, Command, Content, Draft, MAX_NUMBER, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode,
-    Resume, RoomId, RoomKind, Tag, wording,
+    Author, Command, Draft, MAX_NUMBER, MarkKind, MessageId, MessageType, Reject, RejectCode, Resume, RoomId, RoomKind,
+    Tag, wording,
 };
 use crate::session::dialect::{Inbound, Misread, Request};
 
@@ -103,15 +103,9 @@ fn typing(typing: &TypingNotice) -> Result<Command, Reject> {
     Ok(Command::Typing { room, contact: typing.contact_id, is_typing })
 }
 
-/// A mark with both targets, as in the events that tell of marks, reaches up to the message.
 fn mark(kind: MarkKind, mark: &Mark) -> Result<Command, Reject> {
     let room = session(mark.session_id)?;
-    let target = match (mark.message_id, mark.up_to_seq) {
-        (Some(message), _) => MarkTarget::Message(message),
-        (None, Some(0)) => return Err(wrong("up_to_seq")),
-        (None, Some(seq)) => MarkTarget::Seq(seq.min(MAX_NUMBER)),
-        (None, None) => return Err(Reject::field("message_id", "the UUID of a message, or up_to_seq instead")),
-    };
+    let target = mark_target(mark.message_id, mark.up_to_seq, &FIELDS)?;
     Ok(Command::Mark { room, kind, target })
 }
 
@@ -143,14 +137,8 @@ fn draft(send: Send<'_>, rules: &Rules) -> Result<Draft, Reject> {
         None => MessageType::Text,
         Some(Text(name)) => name.parse().map_err(|_| wrong("content_type"))?,
     };
-    let limit = rules.max_text_bytes;
-    let content = Content {
-        text: send.text.map(|Text(text)| wording::text("text", &text, limit)).transpose()?.unwrap_or_default(),
-        caption: send.caption.map(|Text(text)| wording::text("caption", &text, limit)).transpose()?,
-        media_url: send.media_url.map(|Text(url)| wording::media_url(&url)).transpose()?,
-        filename: send.filename.map(|Text(name)| wording::filename(&name)).transpose()?,
-    };
-    wording::says_something(&content)?;
+    let said = Said { text: send.text, media_url: send.media_url, filename: send.filename, caption: send.caption };
+    let content = said.content(rules.max_text_bytes)?;
     Ok(Draft {
         id: (rules.message_ids)(),
         room,

@@ -94,10 +94,12 @@ pub(super) fn frame(event: &Event, stamp: &Stamp<'_>, out: &mut Vec<u8>) -> bool
         Event::Watching => out.extend_from_slice(br#"{"type":"watching""#),
         Event::RoomAdded { room, member } => payload(out, "session_added", |p| room_added(p, room, member)),
         Event::RoomRemoved { room } => payload(out, "session_removed", |p| p.id("session_id", room.0)),
-        // Nothing here asks for what these answer.
-        Event::RoomCreated { .. } | Event::RoomPurged { .. } | Event::MemberSet(_) | Event::MemberRemoved { .. } => {
-            return false;
-        }
+        // Nothing here asks for what these answer, or waits for it.
+        Event::TypingTold { .. }
+        | Event::RoomCreated { .. }
+        | Event::RoomPurged { .. }
+        | Event::MemberSet(_)
+        | Event::MemberRemoved { .. } => return false,
         Event::Pong => out.extend_from_slice(br#"{"type":"pong""#),
         Event::Rejected(it) => {
             error = Some(it.code.as_str());

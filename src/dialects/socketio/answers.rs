@@ -26,6 +26,8 @@ impl Ear {
                         self.lose(room, reject, at);
                         return Frames::new();
                     }
+                    // It has asked for nothing, so nothing is refused.
+                    Some(Verb::Watch) => return Frames::new(),
                     _ => {}
                 }
                 both("error", ack, |p| encode::reject(p, reject))
@@ -49,14 +51,6 @@ impl Ear {
         }
     }
 
-    /// Whoever types in a room that it is in is told that it was heard, if it wants to know.
-    pub(super) fn acknowledge_typing(&self, room: RoomId, ack: u64) {
-        if !self.rooms.borrow().views(room).is_empty() {
-            self.put(None, acknowledge(ack, |_| ()), false);
-            self.outbox.flush();
-        }
-    }
-
     /// What is told to a room, to one connection alone: a piece of its past, or what it did itself.
     fn of_a_room(
         &self,
@@ -69,7 +63,12 @@ impl Ear {
         let Some(room) = event.room() else { return Frames::new() };
         let views = self.rooms.borrow().views(room);
         let mut frames = self.told(event, views, pos, at);
-        if let (Some(Verb::Other(view)), Some(ack)) = (verb, ack) {
+        let Some(Verb::Other(view)) = verb else { return frames };
+        // Whoever asked is answered in its own words, whatever it hears of the room besides.
+        if !views.has(view) || encode::name(event, view).is_none() {
+            frames.push((None, encode::answer(event, view, at)));
+        }
+        if let Some(ack) = ack {
             frames.insert(0, (None, acknowledge(ack, |p| encode::fields(p, event, view, at))));
         }
         frames

@@ -72,6 +72,8 @@ pub(super) enum Verb {
     Other(View),
     /// Not the client's: a room that it was in is joined again for it.
     Rejoin(RoomId),
+    /// Not the client's: it is to hear of its user's rooms.
+    Watch,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,6 +103,7 @@ impl Asked {
             Verb::Other(View::Conversation) => ('x', None),
             Verb::Other(View::Room) => ('y', None),
             Verb::Rejoin(room) => ('j', Some(room)),
+            Verb::Watch => ('w', None),
         };
         let ack = self.ack.map(|ack| ack.to_string()).unwrap_or_default();
         match room {
@@ -125,6 +128,7 @@ impl Asked {
             'x' => Verb::Other(View::Conversation),
             'y' => Verb::Other(View::Room),
             'j' => Verb::Rejoin(room.parse().ok()?),
+            'w' => Verb::Watch,
             _ => return None,
         };
         Some(Self { verb, ack })
@@ -143,7 +147,7 @@ mod tests {
         let views = View::ALL;
         let joins = views.into_iter().flat_map(|view| [true, false].map(|past| Verb::Join { view, room, past }));
         let verbs = joins.chain(views.map(Verb::Leave)).chain(views.map(Verb::Other));
-        for verb in verbs.chain([Verb::Send, Verb::Rejoin(room)]) {
+        for verb in verbs.chain([Verb::Send, Verb::Rejoin(room), Verb::Watch]) {
             for ack in [None, Some(0), Some(u64::MAX)] {
                 let asked = Asked { verb, ack };
                 assert_eq!(asked.tag().as_deref().and_then(Asked::parse), Some(asked));

@@ -5,17 +5,14 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::payload::{Refresh, Text};
+use super::super::payload::{Refresh, Said, Text, mark_target};
 use super::asked::{Asked, Verb, View};
-use super::wire::{Call, Change, FIELDS, Join, Mark, Said, Send, TypingNotice};
+use super::wire::{Call, Change, FIELDS, Join, Mark, Send, TypingNotice};
 use crate::domain::{
-    Author, Command, Content, Draft, MarkKind, MarkTarget, MessageId, MessageType, Reject, RejectCode, Resume, RoomId,
-    RoomKind, wording,
+    Author, Command, Draft, MAX_NUMBER, MarkKind, MessageId, MessageType, Reject, RejectCode, Resume, RoomId, RoomKind,
+    wording,
 };
 use crate::session::dialect::{Inbound, Misread, Request};
-
-/// Nothing is ever numbered higher, and databases count no further.
-const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
 
 /// What decoding depends on besides the event.
 pub(super) struct Rules {
@@ -31,6 +28,10 @@ pub(super) fn event(args: &str, ack: Option<u64>, rules: &Rules) -> Result<Inbou
     })?;
     let payload = call.payload.filter(|raw| raw.get() != "null");
     match request(&call.name, payload, rules) {
+        // Typing is answered only to those who wait for it.
+        Ok((request @ Request::Command(Command::Typing { .. }), _)) if ack.is_none() => {
+            Ok(Inbound { request, tag: None })
+        }
         Ok((request, verb)) => Ok(Inbound { request, tag: Asked { verb, ack }.tag() }),
         Err(reject) => Err(Misread { reject, tag: Asked { verb: Verb::Other(View::Conversation), ack }.tag() }),
     }
@@ -91,10 +92,15 @@ fn required(field: &'static str) -> Reject {
 
 /// The room, by whichever of its names the client uses.
 fn place(conversation: Option<RoomId>, room: Option<RoomId>) -> Result<(RoomId, View), Reject> {
+    place_in(View::Conversation, conversation, room)
+}
+
+/// As [`place`], for an event that is one of this view's words.
+fn place_in(view: View, conversation: Option<RoomId>, room: Option<RoomId>) -> Result<(RoomId, View), Reject> {
     match (conversation, room) {
         (Some(id), _) => Ok((id, View::Conversation)),
         (None, Some(id)) => Ok((id, View::Room)),
-        (None, None) => Err(required(field(View::Conversation))),
+        (None, None) => Err(required(field(view))),
     }
 }
 
@@ -129,20 +135,16 @@ fn leave(join: &Join, view: View) -> Result<(Command, Verb), Reject> {
 }
 
 fn typing(typing: &TypingNotice, is_typing: Option<bool>) -> Result<(Command, Verb), Reject> {
-    let (room, view) = place(typing.conversation_id, typing.room_id)?;
+    // Conversations have an event for each, rooms one for both.
+    let words = if is_typing.is_some() { View::Conversation } else { View::Room };
+    let (room, view) = place_in(words, typing.conversation_id, typing.room_id)?;
     let is_typing = is_typing.or(typing.is_typing).ok_or_else(|| FIELDS.wrong("is_typing"))?;
     Ok((Command::Typing { room, contact: typing.contact_id, is_typing }, Verb::Other(view)))
 }
 
-/// A mark with both targets, as in the events that tell of marks, reaches up to the message.
 fn mark(kind: MarkKind, mark: &Mark) -> Result<(Command, Verb), Reject> {
     let (room, view) = place(mark.conversation_id, mark.room_id)?;
-    let target = match (mark.message_id, mark.up_to_seq) {
-        (Some(message), _) => MarkTarget::Message(message),
-        (None, Some(0)) => return Err(FIELDS.wrong("up_to_seq")),
-        (None, Some(seq)) => MarkTarget::Seq(seq.min(MAX_NUMBER)),
-        (None, None) => return Err(Reject::field("message_id", "the UUID of a message, or up_to_seq instead")),
-    };
+    let target = mark_target(mark.message_id, mark.up_to_seq, &FIELDS)?;
     Ok((Command::Mark { room, kind, target }, Verb::Other(view)))
 }
 
@@ -185,14 +187,7 @@ fn send(send: Send<'_>, rules: &Rules) -> Result<(Command, Verb), Reject> {
         said.filename = said.filename.or(inner.filename);
         said.caption = said.caption.or(inner.caption);
     }
-    let limit = rules.max_text_bytes;
-    let content = Content {
-        text: said.text.map(|Text(text)| wording::text("text", &text, limit)).transpose()?.unwrap_or_default(),
-        caption: said.caption.map(|Text(text)| wording::text("caption", &text, limit)).transpose()?,
-        media_url: said.media_url.map(|Text(url)| wording::media_url(&url)).transpose()?,
-        filename: said.filename.map(|Text(name)| wording::filename(&name)).transpose()?,
-    };
-    wording::says_something(&content)?;
+    let content = said.content(rules.max_text_bytes)?;
     let draft = Draft {
         id: (rules.message_ids)(),
         room,

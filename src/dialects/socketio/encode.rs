@@ -88,6 +88,13 @@ pub(super) fn name(event: &Event, view: View) -> Option<&'static str> {
     }
 }
 
+/// The frame that answers whoever asked for this in the words of one view, also where a room is not told of it in these.
+/// Empty where nothing is said but the acknowledgement.
+pub(super) fn answer(event: &Event, view: View, at: Timestamp) -> Bytes {
+    let name = name(event, view).or_else(|| name(event, View::Conversation));
+    name.map(|name| emit(name, None, |p| fields(p, event, view, at))).unwrap_or_default()
+}
+
 /// What a room's event says in one view.
 pub(super) fn fields(p: &mut Object<'_>, event: &Event, view: View, at: Timestamp) {
     match event {
@@ -99,10 +106,11 @@ pub(super) fn fields(p: &mut Object<'_>, event: &Event, view: View, at: Timestam
             }
         }
         Event::Typing(it) => typing(p, it, view),
-        Event::Marked(it) => mark(p, it),
+        Event::TypingTold { .. } => {}
+        Event::Marked(it) => mark(p, it, view),
         Event::Status { room: of, message, status, at } => {
             p.id("message_id", message.0);
-            room(p, *of, View::Conversation);
+            room(p, *of, view);
             p.plain("status", status.as_str());
             p.time("timestamp", *at);
         }
@@ -195,13 +203,13 @@ fn typing(p: &mut Object<'_>, it: &Typing, view: View) {
     }
 }
 
-fn mark(p: &mut Object<'_>, it: &Mark) {
+fn mark(p: &mut Object<'_>, it: &Mark, view: View) {
     let status = match it.kind {
         MarkKind::Delivered => MessageStatus::Delivered,
         MarkKind::Read => MessageStatus::Read,
     };
     p.id("message_id", it.message.0);
-    room(p, it.room, View::Conversation);
+    room(p, it.room, view);
     p.plain("status", status.as_str());
     p.time("timestamp", it.at);
     p.id("user_id", it.user.0);
@@ -267,7 +275,7 @@ pub(super) fn sent(p: &mut Object<'_>, it: &Message, duplicate: bool) {
 
 pub(super) fn reject(p: &mut Object<'_>, it: &Reject) {
     p.plain("message", &wording::refusal(it));
-    p.plain("code", it.code.as_str());
+    p.plain("code", wording::code(it).as_str());
     p.plain_if("field", it.field);
     if let Some(ms) = it.retry_after_ms {
         p.number("retry_after_ms", ms);

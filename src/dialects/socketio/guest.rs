@@ -1,5 +1,6 @@
 //! A client that has opened a session and has yet to say who it is: a token admits it to each namespace that it asks for.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,14 +29,24 @@ pub struct Arrival<'a> {
     pub headers: &'a HeaderMap,
     /// As it stands in the URL, without `?`.
     pub query: &'a str,
-    /// The token that it shows, if it shows one: that which a namespace is asked for with goes before it.
-    pub token: Option<&'a str>,
+    /// The token that it shows, if it shows one.
+    pub token: Option<Token<'a>>,
     pub provenance: Rc<Provenance>,
+}
+
+/// A token in a request, by where it stands.
+pub enum Token<'a> {
+    /// It goes before that which a namespace is asked for with.
+    First(Cow<'a, str>),
+    /// It counts where a namespace is asked for without one.
+    Last(Cow<'a, str>),
 }
 
 pub struct Guest {
     desk: Arc<Desk>,
     token: Option<Box<str>>,
+    /// The token goes before that which a namespace is asked for with.
+    is_first: bool,
     provenance: Rc<Provenance>,
     /// Whether it takes offsets.
     recovers: bool,
@@ -56,13 +67,16 @@ struct Shown<'a> {
 impl Guest {
     pub fn new(desk: Arc<Desk>, arrival: Arrival<'_>) -> Self {
         let recovers = desk.recovers && takes_offsets(arrival.headers, arrival.query);
-        let token = arrival.token.map(Box::from);
-        Self { desk, token, provenance: arrival.provenance, recovers }
+        let is_first = matches!(arrival.token, Some(Token::First(_)));
+        let token = arrival.token.map(|(Token::First(token) | Token::Last(token))| Box::from(token));
+        Self { desk, token, is_first, provenance: arrival.provenance, recovers }
     }
 
-    fn identify(&self, shown: Option<&str>) -> Result<Arc<Identity>, ConnectError> {
+    /// `said`: the token that a namespace is asked for with.
+    fn identify(&self, said: Option<&str>) -> Result<Arc<Identity>, ConnectError> {
         let now = clock::now();
-        let token = shown.filter(|it| !it.is_empty()).or(self.token.as_deref());
+        let (shown, said) = (self.token.as_deref(), said.filter(|it| !it.is_empty()));
+        let token = if self.is_first { shown.or(said) } else { said.or(shown) };
         self.desk.club.gatekeeper.verify(token, now).map_err(|reject| {
             self.desk.hub().audit(AuditEntry {
                 at: now,

@@ -32,7 +32,7 @@ use crate::session::dialect::{Carrier, Dialect, Inbound, Misread, Registered};
 use crate::session::member::Club;
 use crate::transport::ws::writer::frames;
 use asked::View;
-pub use guest::{Arrival, Guest};
+pub use guest::{Arrival, Guest, Token};
 use holders::Holders;
 
 /// How long after it was lost a connection can be taken up again, unless the configuration says otherwise.

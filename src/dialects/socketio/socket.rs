@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::asked::{Asked, Verb, View};
 use super::ear::Ear;
 use crate::clock;
-use crate::domain::{CloseReason, Command, ConnId, Reject, RoomId};
-use crate::session::dialect::{Inbound, Misread, Request};
+use crate::domain::{CloseReason, ConnId, Reject};
+use crate::session::dialect::Misread;
 use crate::session::member::Member;
 use crate::session::{Ending, Link, Peer as _, Speaker};
 use crate::socketio::{Line, Packet, Socket};
@@ -24,7 +24,7 @@ impl HubSocket {
 
     pub(super) fn opened(&mut self, line: &mut Line<'_, '_>) {
         self.with(line, Member::opened);
-        self.ear.desk().hub().watch(self.member.conn(), None);
+        self.ear.desk().hub().watch(self.member.conn(), Asked { verb: Verb::Watch, ack: None }.tag());
     }
 
     fn with<T>(&mut self, line: &mut Line<'_, '_>, call: impl FnOnce(&mut Member, &mut Link<'_>) -> T) -> T {
@@ -41,12 +41,7 @@ impl Socket for HubSocket {
             let tag = Asked { verb: Verb::Other(View::Conversation), ack: packet.ack }.tag();
             Err(Misread { reject: Reject::field("payload", "no binary data: no event here takes any"), tag })
         };
-        let typing = decoded.as_ref().ok().and_then(typing_in).zip(packet.ack);
-        let is_taken = self.with(line, |member, link| member.hear(decoded, link));
-        // The hub answers typing only where it is refused.
-        if let Some((room, ack)) = typing.filter(|_| is_taken) {
-            self.ear.acknowledge_typing(room, ack);
-        }
+        self.with(line, |member, link| member.hear(decoded, link));
     }
 
     fn conn(&self) -> Option<ConnId> {
@@ -75,12 +70,5 @@ impl Socket for HubSocket {
     fn ended(&mut self, ending: Ending) {
         self.ear.ended(ending.is_resumable(), clock::now());
         self.member.ended(ending);
-    }
-}
-
-fn typing_in(inbound: &Inbound) -> Option<RoomId> {
-    match inbound.request {
-        Request::Command(Command::Typing { room, .. }) => Some(room),
-        _ => None,
     }
 }

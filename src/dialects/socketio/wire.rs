@@ -90,20 +90,6 @@ pub(super) struct Send<'a> {
     pub caption: Option<Text<'a>>,
 }
 
-/// `send_message`, the object `content`
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Said<'a> {
-    #[serde(borrow)]
-    pub text: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub media_url: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub filename: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub caption: Option<Text<'a>>,
-}
-
 /// `typing_start`, `typing_stop`, `typing`
 #[derive(Default, Deserialize)]
 #[serde(default)]

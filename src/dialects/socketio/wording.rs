@@ -6,7 +6,7 @@ use crate::domain::{CloseReason, Reject, RejectCode};
 
 /// Clients know some refusals by their words; the hub's other ones call every room a session.
 pub(super) fn refusal(it: &Reject) -> Cow<'_, str> {
-    match it.code {
+    match code(it) {
         RejectCode::AuthenticationRequired | RejectCode::InvalidToken | RejectCode::TokenExpired => {
             "Not authenticated".into()
         }
@@ -16,6 +16,11 @@ pub(super) fn refusal(it: &Reject) -> Cow<'_, str> {
         _ if it.message.contains("session") => it.message.replace("session", "room").into(),
         _ => (&*it.message).into(),
     }
+}
+
+/// To these clients, whoever belongs to no organization is nobody yet.
+pub(super) fn code(it: &Reject) -> RejectCode {
+    if *it == Reject::no_organization() { RejectCode::AuthenticationRequired } else { it.code }
 }
 
 /// Why a connection is ended.

@@ -48,6 +48,7 @@ pub(super) fn frame(event: &Event, at: Timestamp, out: &mut Vec<u8>) -> bool {
         | Event::Connected { .. }
         | Event::Sent { .. }
         | Event::Presence { .. }
+        | Event::TypingTold { .. }
         | Event::Watching
         | Event::RoomAdded { .. }
         | Event::RoomRemoved { .. }

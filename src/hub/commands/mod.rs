@@ -169,6 +169,9 @@ fn typing(
     };
     let typing = Typing { room, contact, user: conn.identity.user, user_name: conn.identity.name.clone(), is_typing };
     state.tell_room(room, Event::Typing(typing), None, smallvec![conn.seat], turn);
+    if ask.tag.is_some() {
+        state.answer(ask.conn, ask.tag.clone(), Event::TypingTold { room }, turn);
+    }
     Ok(())
 }
 

@@ -32,6 +32,16 @@ export class Client {
     return client;
   }
 
+  /** The same connection in another namespace, as somebody who may be another person. */
+  beside(namespace, person) {
+    const other = Object.create(Client.prototype);
+    other.name = `${person.name} in ${namespace}`;
+    other.journal = new Journal(other.name);
+    other.socket = this.socket.io.socket(namespace, { auth: { token: person.token() } });
+    listen(other.socket, other.journal);
+    return other;
+  }
+
   /** The next time that it is connected: whether it was recovered. */
   async connected(ms) {
     return (await this.journal.take("that it is connected", (it) => it.event === "#connect", ms)).recovered;

@@ -14,7 +14,7 @@ fn decode(name: &str, payload: Value) -> Result<Inbound, Misread> {
 }
 
 fn command(name: &str, payload: Value) -> (Command, Verb) {
-    let inbound = decode(name, payload).expect("an event");
+    let inbound = dialect().decode(&format!("7{}", json!([name, payload]))).expect("an event");
     let asked = inbound.tag.as_deref().and_then(Asked::parse).expect("every request is told apart");
     let Request::Command(command) = inbound.request else { panic!("expected a command") };
     (command, asked.verb)
@@ -122,6 +122,10 @@ fn what_is_wrong_is_said_in_the_words_that_clients_know() {
         ("join_room", json!({"room_id": "x"}), "Invalid room_id"),
         ("leave_conversation", json!({}), "conversation_id required"),
         ("typing_start", json!({}), "conversation_id required"),
+        ("typing_stop", json!({}), "conversation_id required"),
+        ("typing", json!({"is_typing": true}), "room_id required"),
+        ("typing", json!(null), "room_id required"),
+        ("leave_room", json!({}), "room_id required"),
         ("send_message", json!({"text": "a"}), "conversation_id required"),
     ] {
         let reject = refused(name, payload.clone());
@@ -163,6 +167,10 @@ fn the_acknowledgement_that_is_asked_for_is_remembered_whether_or_not_the_event_
     assert_eq!(ack(dialect().decode(r#"8["dance",{}]"#).expect_err("unknown").tag.as_deref()), Some(8));
     assert_eq!(ack(dialect().decode("9{}").expect_err("no array").tag.as_deref()), Some(9));
     assert_eq!(ack(dialect().decode(r#"["ping",{}]"#).expect("an event").tag.as_deref()), None);
+    // Nobody waits for an answer to typing who does not say so.
+    let typing = format!(r#"["typing_start",{{"conversation_id":"{ROOM}"}}]"#);
+    assert_eq!(dialect().decode(&typing).expect("an event").tag, None);
+    assert_eq!(ack(dialect().decode(&format!("6{typing}")).expect("an event").tag.as_deref()), Some(6));
 }
 
 proptest! {

@@ -185,6 +185,7 @@ fn senders_are_acknowledged_and_refusals_speak_the_words_that_clients_know() {
     for (refusal, message, code) in [
         (Reject::not_found(), "Forbidden", "not_found"),
         (Reject::forbidden(), "Forbidden", "forbidden"),
+        (Reject::no_organization(), "Not authenticated", "authentication_required"),
         (Reject::rate_limited(5), "Rate limit exceeded", "rate_limited"),
         (Reject::new(RejectCode::InvalidToken, "No"), "Not authenticated", "invalid_token"),
         (Reject::not_joined(), "Join the room first", "not_joined"),

@@ -135,6 +135,7 @@ fn of_everything_else_nothing_is_told() {
         Event::UserLeft { room, user, user_name: "Ada".into() },
         Event::Connected { conn: ConnId(1), user, heartbeat_secs: 25 },
         Event::Sent { message, duplicate: false },
+        Event::TypingTold { room },
         Event::Watching,
         Event::RoomRemoved { room },
     ] {
