@@ -17,6 +17,8 @@ mod desk;
 mod durability;
 #[path = "store/faults.rs"]
 mod faults;
+#[path = "store/holders.rs"]
+mod holders;
 #[path = "store/opening.rs"]
 mod opening;
 #[path = "store/outside.rs"]

@@ -1,5 +1,7 @@
 //! What is kept of a connection so that, once lost, it can be taken up again where its client stopped hearing.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use uuid::Uuid;
 
 use super::{OrgId, RoomId, Timestamp, UserId};
@@ -20,14 +22,29 @@ pub struct Recoverable {
     pub barrier: u64,
     /// What its client named when it came: an offset of another connection, which says nothing of this one. 0: it named none.
     pub stale: u64,
-    /// Orders what was kept under the same name: what is older never overwrites what is newer.
+    /// How often it was taken up again before. What is kept of it after that goes before all that was kept of it until then,
+    /// whoever says it, and whenever.
+    pub taken_up: u64,
+    /// The [`digest`](Self::digest) of what was kept when it was taken up. If that has changed since, its client was still
+    /// there, and may not be here.
+    pub taken_from: u64,
+    /// Orders what else was kept under the same name: what is older never overwrites what is newer.
     pub kept_at: Timestamp,
     /// Since when the connection is lost. `None`: it was open.
     pub lost_at: Option<Timestamp>,
 }
 
+impl Recoverable {
+    /// A number for what its client was told here: the rooms that it is in, and what its offsets mean. The same at every hub.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.rooms, self.barrier, self.stale).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
 /// A room that it was in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RecoverableRoom {
     pub room: RoomId,
     /// How it is told of the room; means something to its dialect only.

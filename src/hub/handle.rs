@@ -8,8 +8,8 @@ use super::delivery;
 use super::membership::Facts;
 pub use super::outlet::{Backlog, Broadcast, Departure, End, Outlet, Seat, WIRE_FORMS, WireForm};
 use super::permissions;
-use super::ports::Store;
 pub use super::ports::{Access, After, Page, Unavailable};
+use super::ports::{Reply, Store};
 use super::server::{ChatServer, Drain, FromSession, OnlineQuery, SnapshotQuery};
 pub use super::server::{Place, Snapshot, start};
 pub use super::state::Rules;
@@ -146,12 +146,13 @@ impl Hub {
         self.shared.store.keep(connection);
     }
 
-    pub async fn kept(&self, id: RecoveryId) -> Result<(), Unavailable> {
-        self.shared.store.kept(id).await
+    /// What was kept until this call counts, not until somebody waits for its answer.
+    pub fn kept(&self, id: RecoveryId) -> Reply<bool> {
+        self.shared.store.kept(id)
     }
 
-    pub fn forget(&self, id: RecoveryId) {
-        self.shared.store.forget(id);
+    pub fn forget(&self, id: RecoveryId, taken_up: u64) {
+        self.shared.store.forget(id, taken_up);
     }
 
     pub async fn recall(&self, id: RecoveryId) -> Result<Option<Recoverable>, Unavailable> {

@@ -278,19 +278,19 @@ pub trait Store: Send + Sync + 'static {
     /// Where these rooms stand now; those that do not exist are left out.
     fn heads(&self, rooms: Vec<RoomId>) -> Reply<Vec<Head>>;
 
-    /// Keeps a connection for recovery, in place of what was kept of it before; dropped by the store some time after it was
-    /// lost, or when too many wait.
+    /// Keeps a connection for recovery, in place of what was kept of it before, unless it was taken up again since; dropped by
+    /// the store some time after it was lost, or when too many wait.
     fn keep(&self, connection: Recoverable);
 
     /// Resolves when the last [`keep`](Self::keep) of a connection, if there was one, is stored: from then on a crash does
-    /// not undo it.
-    fn kept(&self, id: RecoveryId) -> Reply<()>;
+    /// not undo it. `false`: it was taken up again at another hub, and what is kept of it here does not count.
+    fn kept(&self, id: RecoveryId) -> Reply<bool>;
 
-    /// A connection that will not be taken up again.
-    fn forget(&self, id: RecoveryId);
+    /// A connection that will not be taken up again, and had been so often.
+    fn forget(&self, id: RecoveryId, taken_up: u64);
 
-    /// What is kept of a connection, as of the last [`keep`](Self::keep). `None`: nothing; or it was lost too long ago; or
-    /// it was open when the database came back after writes had failed, and may have been told changes late and out of
+    /// What is kept of a connection, as of the last [`keep`](Self::keep). `None`: nothing; or it was lost too long ago; or two
+    /// hubs have taken it up at once; or it was open when the database came back after writes had failed, and may have been told changes late and out of
     /// their order, so that nobody can say which of them its client has heard.
     fn recall(&self, id: RecoveryId) -> Reply<Option<Recoverable>>;
 

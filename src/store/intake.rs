@@ -212,8 +212,8 @@ impl Intake {
         self.recovery(|waiting| waiting.keep(connection))
     }
 
-    /// Resolves when the table says of a connection what waits now.
-    pub(crate) fn when_kept(&self, id: RecoveryId) -> oneshot::Receiver<()> {
+    /// Resolves when the table says of a connection what waits now, or with `false` when another hub has taken it up since.
+    pub(crate) fn when_kept(&self, id: RecoveryId) -> oneshot::Receiver<bool> {
         let (waiter, written) = oneshot::channel();
         let mut state = lock(&self.state);
         state.connections.when_written(id, waiter);
@@ -226,9 +226,9 @@ impl Intake {
         written
     }
 
-    pub(crate) fn forget_connection(&self, id: RecoveryId) {
+    pub(crate) fn forget_connection(&self, id: RecoveryId, taken_up: u64) {
         let now = clock::now();
-        self.recovery(|waiting| waiting.forget(id, now));
+        self.recovery(|waiting| waiting.forget(id, taken_up, now));
     }
 
     fn recovery<T>(&self, change: impl FnOnce(&mut Waiting) -> T) -> T {
@@ -246,9 +246,9 @@ impl Intake {
         lock(&self.state).connections.sight(id)
     }
 
-    /// These chores are done.
-    pub(crate) fn done(&self, chores: &Chores) {
-        lock(&self.state).connections.written(&chores.connections, chores.floor);
+    /// These chores are done. `outdone`: of these connections another hub has said something newer.
+    pub(crate) fn done(&self, chores: &Chores, outdone: &[RecoveryId]) {
+        lock(&self.state).connections.written(&chores.connections, outdone, chores.floor);
     }
 
     /// Changes the audit log. The writer looks at it by itself.

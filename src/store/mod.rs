@@ -55,7 +55,7 @@ use link::Link;
 use queries::{AccessOf, HeadsOf, PageOf};
 use read::Reads;
 use reader::Readers;
-use recovery::RecoverableOf;
+use recovery::{Beat, HubId, RecoverableOf};
 use writer::{Run, Upkeep, Writer};
 
 /// How often the watch looks for a writer that does not come back.
@@ -74,11 +74,20 @@ pub struct Options {
     pub migrate: bool,
     /// How long after it was lost a connection can be taken up again.
     pub recovery_window: Duration,
+    /// How often it is written down that this hub is there. Hubs on one database have the same.
+    pub beat: Duration,
 }
 
 impl Options {
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), workers: 2, queue: 16_384, migrate: true, recovery_window: Duration::from_mins(2) }
+        Self {
+            url: url.into(),
+            workers: 2,
+            queue: 16_384,
+            migrate: true,
+            recovery_window: Duration::from_mins(2),
+            beat: Duration::from_secs(5),
+        }
     }
 }
 
@@ -88,7 +97,7 @@ pub struct SqlStore {
     intake: Arc<Intake>,
     metrics: Arc<Metrics>,
     readers: Readers,
-    recovery_window: Duration,
+    upkeep: Upkeep,
     _writer: Addr<Writer>,
 }
 
@@ -104,7 +113,8 @@ impl SqlStore {
         Connection::open(&target, Purpose::Write)
             .map_err(|error| OpenError::Unreachable { target: target.clone(), error })?;
 
-        let upkeep = Upkeep { window: options.recovery_window, start: Some(clock::now()) };
+        let upkeep =
+            Upkeep { window: options.recovery_window, hub: HubId(clock::fresh_id()), beat: Beat(options.beat) };
         let intake = Arc::new(Intake::new(options.queue));
         let writer = SyncArbiter::start(1, {
             let (target, intake, metrics) = (target.clone(), Arc::clone(&intake), Arc::clone(&metrics));
@@ -120,8 +130,7 @@ impl SqlStore {
         });
         System::current().arbiter().spawn(watch(Arc::downgrade(&intake), Arc::clone(&metrics)));
         metrics.store_up.set(1);
-        let recovery_window = options.recovery_window;
-        Ok(Arc::new(Self { target, intake, metrics, readers, recovery_window, _writer: writer }))
+        Ok(Arc::new(Self { target, intake, metrics, readers, upkeep, _writer: writer }))
     }
 
     /// What is read besides what the hub asks for.
@@ -195,19 +204,20 @@ impl Store for SqlStore {
         self.metrics.recovery_dropped.inc_by(dropped as u64);
     }
 
-    fn kept(&self, id: RecoveryId) -> Reply<()> {
+    fn kept(&self, id: RecoveryId) -> Reply<bool> {
         let written = self.intake.when_kept(id);
         Box::pin(async { written.await.map_err(|_| Unavailable) })
     }
 
-    fn forget(&self, id: RecoveryId) {
-        self.intake.forget_connection(id);
+    fn forget(&self, id: RecoveryId, taken_up: u64) {
+        self.intake.forget_connection(id, taken_up);
     }
 
     fn recall(&self, id: RecoveryId) -> Reply<Option<Recoverable>> {
         // Before the table: what is written in between is seen in one of them.
         let sight = self.intake.sight(id);
-        let (stored, window) = (self.readers.ask(RecoverableOf(id)), self.recovery_window);
+        let Upkeep { window, hub, beat } = self.upkeep;
+        let stored = self.readers.ask(RecoverableOf { id, hub, beat });
         Box::pin(async move { Ok(recovery::judge(sight, stored.await?, clock::now(), window)) })
     }
 

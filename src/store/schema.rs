@@ -258,6 +258,20 @@ diesel::table! {
         first_kept_at -> BigInt,
         kept_at -> BigInt,
         lost_at -> Nullable<BigInt>,
+        taken_up -> BigInt,
+        taken_from -> BigInt,
+        digest -> BigInt,
+        hub -> Nullable<Id>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    hubs (id) {
+        id -> Id,
+        seen_at -> BigInt,
     }
 }
 

@@ -20,9 +20,10 @@ use super::connection::{Connection, on};
 use super::errand::Errand;
 use super::intake::{Chores, Intake, Turn};
 use super::link::{Down, Link};
+use super::recovery::{Beat, HubId};
 use super::{amend, audit, people, recovery};
 use crate::clock;
-use crate::domain::{Reject, RejectCode, Timestamp};
+use crate::domain::{Reject, RejectCode};
 use crate::metrics::Metrics;
 
 /// Messages are rarely sent twice, and the unique index notices. After it has, they are looked up first for so many batches,
@@ -45,6 +46,11 @@ pub(crate) struct Writer {
     upkeep: Upkeep,
     /// There is a hub.
     is_attached: bool,
+    /// When to say again that it is there.
+    beat_at: Instant,
+    /// Not before this can it be said of another hub that it is not there any more: it may be about to come back with the
+    /// database.
+    judge_at: Instant,
 }
 
 /// What there is to know about the connections that are kept.
@@ -52,8 +58,8 @@ pub(crate) struct Writer {
 pub(crate) struct Upkeep {
     /// How long after it was lost a connection can be taken up again.
     pub(crate) window: Duration,
-    /// What was kept open before this time was left by a hub that died. `None`: all of that is marked as lost.
-    pub(crate) start: Option<Timestamp>,
+    pub(crate) hub: HubId,
+    pub(crate) beat: Beat,
 }
 
 impl Actor for Writer {
@@ -88,8 +94,19 @@ impl Handler<Run> for Writer {
 
 impl Writer {
     pub(crate) fn new(intake: Arc<Intake>, metrics: Arc<Metrics>, link: Link, upkeep: Upkeep) -> Self {
-        let (memory, sweep_at) = (Memory::default(), Instant::now());
-        Self { intake, metrics, link, memory, careful: 0, sweep_at, upkeep, is_attached: false }
+        let (memory, now) = (Memory::default(), Instant::now());
+        Self {
+            intake,
+            metrics,
+            link,
+            memory,
+            careful: 0,
+            sweep_at: now,
+            upkeep,
+            is_attached: false,
+            beat_at: now,
+            judge_at: now,
+        }
     }
 
     fn turn(&mut self, turn: Turn) {
@@ -113,6 +130,10 @@ impl Writer {
         if !self.is_attached && self.intake.is_attached() {
             self.is_attached = true;
             self.sweep_at = Instant::now();
+            self.judge_at = self.sweep_at + self.upkeep.beat.missed();
+        }
+        if self.is_attached && self.beat_at <= Instant::now() {
+            self.beat();
         }
         if self.sweep_at <= Instant::now() {
             self.sweep();
@@ -127,7 +148,13 @@ impl Writer {
         }
         if self.intake.owes_recovery() {
             // A write that tells whether there are writes, and must be there before anyone is told that there are.
-            if let Err(error) = self.link.get()?.change(|c| recovery::raise_floor(c, clock::now())) {
+            // Whoever looks from elsewhere must not see connections from before the floor under a hub that seems to have gone.
+            let Upkeep { hub, beat, .. } = self.upkeep;
+            let raised = self.link.get()?.change(|c| {
+                recovery::beat(c, hub, beat)?;
+                recovery::raise_floor(c, clock::now())
+            });
+            if let Err(error) = raised {
                 warn!("The database takes no writes: {error}");
                 self.down();
                 return Err(Down);
@@ -221,14 +248,29 @@ impl Writer {
 
     /// Writes them all or none; where one of them is refused, half by half, so that the others are written.
     fn chores(&mut self, mut chores: Chores) {
+        let Upkeep { hub, beat, .. } = self.upkeep;
+        // Those who find a connection must find its hub.
+        let is_due = self.beat_at <= Instant::now() && !chores.connections.is_empty() && self.intake.is_attached();
         let Ok(connection) = self.ready() else { return self.postpone(chores) };
         let written = connection.change(|connection| {
+            if is_due {
+                recovery::beat(connection, hub, beat)?;
+            }
             people::write(connection, &chores.people, clock::now())?;
             audit::write(connection, &chores.lines)?;
-            recovery::write(connection, &chores.connections)?;
-            chores.floor.map_or(Ok(()), |floor| recovery::raise_floor(connection, floor))
+            let outdone = recovery::write(connection, &chores.connections, hub)?;
+            chores.floor.map_or(Ok(()), |floor| recovery::raise_floor(connection, floor))?;
+            Ok(outdone)
         });
-        let Err(error) = written else { return self.intake.done(&chores) };
+        let error = match written {
+            Ok(outdone) => {
+                if is_due {
+                    self.beat_at = Instant::now() + beat.0;
+                }
+                return self.intake.done(&chores, &outdone);
+            }
+            Err(error) => error,
+        };
         if !is_rows_fault(&error, connection) {
             warn!("People, audit lines and connections to be recovered wait for the database: {error}");
             self.down();
@@ -254,22 +296,34 @@ impl Writer {
         self.metrics.audit_dropped.inc_by(dropped as u64);
     }
 
+    /// Says in the database that this hub is there.
+    fn beat(&mut self) {
+        let Upkeep { hub, beat, .. } = self.upkeep;
+        self.beat_at = Instant::now() + beat.0;
+        let Ok(connection) = self.ready() else { return self.beat_at = Instant::now() };
+        if let Err(error) = connection.change(|connection| recovery::beat(connection, hub, beat)) {
+            warn!("The database does not take that this hub is there: {error}");
+            self.beat_at = Instant::now();
+            if self.link.renew().is_err() {
+                self.down();
+            }
+        }
+    }
+
     /// Removes what nobody can reach any more, some at a time: old keys of requests, messages of rooms that are gone,
-    /// connections that were lost too long ago.
+    /// connections that were lost too long ago, and those that dead hubs have left.
     fn sweep(&mut self) {
         self.sweep_at = Instant::now() + SWEEP_INTERVAL;
-        let Upkeep { window, start } = self.upkeep;
-        let start = start.filter(|_| self.is_attached);
+        let now = Instant::now();
+        let judges = self.is_attached && self.judge_at <= now;
+        if self.is_attached && !judges {
+            self.sweep_at = self.sweep_at.min(self.judge_at);
+        }
+        let upkeep = self.upkeep;
         let Ok(connection) = self.ready() else { return };
-        match sweep(connection, window, start) {
-            Ok(left) => {
-                if start.is_some() && !left.dead {
-                    self.upkeep.start = None;
-                }
-                if left.dead || left.old {
-                    self.sweep_at = Instant::now() + SWEEP_PAUSE;
-                }
-            }
+        match sweep(connection, upkeep, judges) {
+            Ok(false) => {}
+            Ok(true) => self.sweep_at = now + SWEEP_PAUSE,
             Err(error) => {
                 warn!("What is not needed any more could not be removed: {error}");
                 if self.link.renew().is_err() {
@@ -297,18 +351,17 @@ fn run(connection: &mut Connection, memory: &mut Memory, jobs: &mut [Job], care:
     }
 }
 
-/// What a sweep may not have come to.
-struct Left {
-    /// Connections of a hub that died.
-    dead: bool,
-    old: bool,
-}
-
-fn sweep(connection: &mut Connection, window: Duration, start: Option<Timestamp>) -> QueryResult<Left> {
+/// `judges`: whether it can be said by now which hubs are not there any more. Returns whether there may be more to remove.
+fn sweep(connection: &mut Connection, upkeep: Upkeep, judges: bool) -> QueryResult<bool> {
+    let Upkeep { window, hub, .. } = upkeep;
     let now = clock::now();
-    let dead = start.map_or(Ok(false), |start| recovery::mark_lost(connection, start))?;
-    let old = [batch::sweep(connection, now)?, amend::sweep(connection)?, recovery::sweep(connection, now, window)?];
-    Ok(Left { dead, old: old.contains(&true) })
+    let left = [
+        batch::sweep(connection, now)?,
+        amend::sweep(connection)?,
+        recovery::sweep(connection, now, window)?,
+        judges && recovery::sweep_hubs(connection, hub, window.max(recovery::REMEMBERED))?,
+    ];
+    Ok(left.contains(&true))
 }
 
 /// Puts the verdicts of a run behind those of the runs before it.

@@ -8,6 +8,7 @@
 #[path = "../support/hub.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod hub;
+mod moving;
 #[path = "../support/postgres.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod postgres;

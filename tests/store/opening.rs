@@ -5,7 +5,11 @@ use std::thread;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, SqliteConnection};
+use tertulia::clock;
+use tertulia::domain::{Recoverable, RecoveryId};
+use tertulia::hub::ports::Store;
 use tertulia::store::{OpenError, migrate, verify};
+use uuid::Uuid;
 
 use crate::desk::Backend;
 
@@ -54,15 +58,65 @@ fn a_schema_of_a_newer_release_is_refused() {
     }
 }
 
+/// The names of the migrations of a database, in order.
+fn names(database: &str) -> Vec<String> {
+    let directory = format!("{}/migrations/{database}", env!("CARGO_MANIFEST_DIR"));
+    let names = std::fs::read_dir(directory).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn both_sets_of_migrations_have_the_same_names() {
-    let names = |database: &str| {
-        let directory = format!("{}/migrations/{database}", env!("CARGO_MANIFEST_DIR"));
-        let mut names: Vec<_> = std::fs::read_dir(directory).unwrap().map(|it| it.unwrap().file_name()).collect();
-        names.sort();
-        names
-    };
     assert_eq!(names("sqlite"), names("postgres"));
+}
+
+/// As a release left it that knew the migrations before the one of this number.
+fn before(backend: &Backend, version: &str) {
+    execute(
+        backend,
+        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
+         run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)",
+    );
+    let database = if backend.url.starts_with("sqlite:") { "sqlite" } else { "postgres" };
+    for name in names(database).iter().filter(|name| name.as_str() < version) {
+        let path = format!("{}/migrations/{database}/{name}/up.sql", env!("CARGO_MANIFEST_DIR"));
+        execute(backend, &std::fs::read_to_string(path).unwrap());
+        execute(backend, &format!("INSERT INTO __diesel_schema_migrations (version) VALUES ('{}')", &name[..4]));
+    }
+}
+
+#[test]
+fn connections_that_an_older_release_has_kept_are_taken_up_again() {
+    for backend in both() {
+        before(&backend, "0006");
+        let [open, lost] = [1, 2].map(|n| Uuid::from_u128((7 << 64) + n));
+        let now = clock::now().as_micros();
+        for (id, lost_at) in [(open, "NULL".to_owned()), (lost, now.to_string())] {
+            let is_sqlite = backend.url.starts_with("sqlite:");
+            let id = if is_sqlite { format!("x'{}'", id.simple()) } else { format!("'{id}'") };
+            execute(
+                &backend,
+                &format!(
+                    "INSERT INTO recoverable_connections (id, organization_id, user_id, rooms, barrier, stale, \
+                     first_kept_at, kept_at, lost_at) VALUES ({id}, {id}, {id}, '[]', 5, 0, {now}, {now}, {lost_at})"
+                ),
+            );
+        }
+        backend.run(async |desk| {
+            let ids = [open, lost].map(RecoveryId);
+            for id in ids {
+                let found = desk.store.recall(id).await.unwrap().expect("it is there");
+                assert_eq!((found.id, found.barrier, found.taken_up), (id, 5, 0));
+                assert_eq!(found.lost_at.is_some(), id.0 == lost);
+                let again = Recoverable { taken_up: 1, kept_at: clock::now(), lost_at: None, ..found };
+                desk.store.keep(again.clone());
+                desk.store.settle().await.unwrap();
+                assert_eq!(desk.store.recall(id).await, Ok(Some(again)));
+            }
+        });
+    }
 }
 
 #[test]

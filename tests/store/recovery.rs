@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use tertulia::clock;
 use tertulia::domain::{Recoverable, RecoverableRoom, RecoveryId, RoomId, RoomKind, Timestamp};
 use tertulia::hub::ports::{Store, Unavailable, WriteError};
-use tertulia::metrics::Metrics;
-use tertulia::store::{Options, SqlStore};
+use tertulia::store::Options;
 
 use crate::desk::{Backend, Desk, organization, text, user};
 use crate::on_both;
@@ -20,13 +19,12 @@ on_both! {
     a_connection_is_found_as_it_was_kept_last_and_not_once_it_is_forgotten,
     what_is_older_never_overwrites_what_is_newer,
     a_connection_that_was_lost_too_long_ago_is_not_found_and_removed,
-    what_a_hub_leaves_open_when_it_dies_is_lost_from_the_next_start_on,
     a_connection_that_the_database_refuses_takes_no_other_with_it,
     a_thousand_connections_a_second_reach_the_disk_beside_messages,
 }
 
 /// An open connection of user 1, kept at this time.
-fn open(at: Timestamp) -> Recoverable {
+pub(crate) fn open(at: Timestamp) -> Recoverable {
     let room = |views, joined_pos| RecoverableRoom { room: RoomId(clock::fresh_id()), views, joined_pos };
     Recoverable {
         id: RecoveryId(clock::fresh_id()),
@@ -35,25 +33,27 @@ fn open(at: Timestamp) -> Recoverable {
         rooms: vec![room(1, 0), room(3, 1 << 40), room(255, 7)],
         barrier: 12,
         stale: 3,
+        taken_up: 0,
+        taken_from: 0,
         kept_at: at,
         lost_at: None,
     }
 }
 
-fn lost(connection: &Recoverable, at: Timestamp) -> Recoverable {
+pub(crate) fn lost(connection: &Recoverable, at: Timestamp) -> Recoverable {
     Recoverable { kept_at: at, lost_at: Some(at), ..connection.clone() }
 }
 
-async fn found(desk: &Desk, connection: &Recoverable) -> Option<Recoverable> {
+pub(crate) async fn found(desk: &Desk, connection: &Recoverable) -> Option<Recoverable> {
     desk.store.recall(connection.id).await.unwrap()
 }
 
 /// How many rows there are of which this is true.
-fn rows(desk: &Desk, condition: &str) -> i64 {
+pub(crate) fn rows(desk: &Desk, condition: &str) -> i64 {
     count(&desk.url, &format!("recoverable_connections WHERE {condition}"))
 }
 
-async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !reached().await {
         assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
@@ -84,7 +84,7 @@ async fn a_connection_is_found_as_it_was_kept_last_and_not_once_it_is_forgotten(
     let other = open(clock::now());
     desk.store.keep(other.clone());
     desk.store.settle().await.unwrap();
-    desk.store.forget(kept.id);
+    desk.store.forget(kept.id, 0);
     assert_eq!(found(&desk, &kept).await, None);
     desk.store.settle().await.unwrap();
     assert_eq!((found(&desk, &kept).await, rows(&desk, "1 = 1")), (None, 1));
@@ -101,19 +101,14 @@ async fn what_is_older_never_overwrites_what_is_newer(desk: Desk) {
         if settled {
             desk.store.settle().await.unwrap();
         }
+        desk.store.keep(older.clone());
+        desk.store.settle().await.unwrap();
         for hub in [&desk, &elsewhere] {
-            hub.store.keep(older.clone());
-            hub.store.settle().await.unwrap();
             assert_eq!(found(hub, &older).await.as_ref(), Some(&newer));
         }
-        desk.store.forget(older.id);
+        desk.store.forget(older.id, 0);
         desk.store.settle().await.unwrap();
     }
-    // What waits here is not the newest, if it was taken up elsewhere.
-    elsewhere.store.keep(newer.clone());
-    elsewhere.store.settle().await.unwrap();
-    desk.store.keep(older.clone());
-    assert_eq!(found(&desk, &older).await, Some(newer));
 }
 
 async fn a_connection_that_was_lost_too_long_ago_is_not_found_and_removed(desk: Desk) {
@@ -142,41 +137,6 @@ async fn a_connection_that_was_lost_too_long_ago_is_not_found_and_removed(desk: 
     let short = Desk::open(&Options { recovery_window: SECOND * 60, ..Options::new(&desk.url) });
     until("a shorter window", async || rows(&short, "1 = 1") == 1).await;
     assert_eq!(found(&short, &in_time).await, None);
-}
-
-async fn what_a_hub_leaves_open_when_it_dies_is_lost_from_the_next_start_on(desk: Desk) {
-    let connections: Vec<Recoverable> = (0..2_500).map(|_| open(clock::now())).collect();
-    for connection in &connections {
-        desk.store.keep(connection.clone());
-    }
-    let lost_before = lost(&open(clock::now()), clock::now());
-    desk.store.keep(lost_before.clone());
-    desk.store.settle().await.unwrap();
-
-    // Somebody at the command line is no hub.
-    let beside = SqlStore::open(&Options::new(&desk.url), Metrics::new().into()).unwrap();
-    for _ in 0..3 {
-        beside.forget(RecoveryId(clock::fresh_id()));
-        beside.settle().await.unwrap();
-    }
-    assert_eq!(rows(&desk, "lost_at IS NULL"), 2_500);
-
-    let start = clock::now();
-    let next = Desk::open(&Options::new(&desk.url));
-    let opened_since = open(clock::now());
-    next.store.keep(opened_since.clone());
-    until("they are marked", async || rows(&next, "lost_at IS NULL") == 1).await;
-    assert_eq!(found(&next, &opened_since).await, Some(opened_since));
-    assert_eq!(found(&next, &lost_before).await, Some(lost_before));
-    let marked = found(&next, &connections[0]).await.unwrap();
-    assert!(marked.lost_at.is_some_and(|at| at >= start && at <= clock::now()), "{marked:?}");
-    assert_eq!(Recoverable { lost_at: None, ..marked }, connections[0]);
-
-    // One that was open elsewhere after all says so itself.
-    let changed = Recoverable { kept_at: clock::now(), ..connections[1].clone() };
-    desk.store.keep(changed.clone());
-    desk.store.settle().await.unwrap();
-    assert_eq!(found(&next, &changed).await, Some(changed));
 }
 
 async fn a_connection_that_the_database_refuses_takes_no_other_with_it(desk: Desk) {
@@ -285,7 +245,7 @@ fn while_postgres_is_away_connections_wait_and_who_was_open_is_not_taken_up_agai
         let lost_meanwhile = lost(&open(opened), clock::now());
         desk.store.keep(lost_meanwhile.clone());
         desk.store.keep(in_the_middle.clone());
-        desk.store.forget(lost_before.id);
+        desk.store.forget(lost_before.id, 0);
         assert_eq!(desk.store.recall(open_before.id).await, Err(Unavailable));
         assert_eq!(desk.store.settle().await, Err(Unavailable), "the end does not wait for the database");
         server.restart();

@@ -67,11 +67,11 @@ impl Store for EasyStore {
         self.kept.lock().unwrap().insert(connection.id, connection);
     }
 
-    fn kept(&self, _: RecoveryId) -> Reply<()> {
-        Box::pin(std::future::ready(Ok(())))
+    fn kept(&self, _: RecoveryId) -> Reply<bool> {
+        Box::pin(std::future::ready(Ok(true)))
     }
 
-    fn forget(&self, id: RecoveryId) {
+    fn forget(&self, id: RecoveryId, _: u64) {
         self.kept.lock().unwrap().remove(&id);
     }
 

@@ -132,14 +132,24 @@ impl Ear {
             }
             _ => return,
         }
-        let (ear, hub, id) = (self.own.clone(), self.desk.hub().clone(), keeping.id());
+        let (ear, kept) = (self.own.clone(), self.desk.hub().kept(keeping.id()));
         actix_rt::spawn(async move {
             // Whoever was there while the database was away is not taken up again, whatever is kept of it.
-            let _ = timeout(SETTLING, hub.kept(id)).await;
+            let is_ours = !matches!(timeout(SETTLING, kept).await, Ok(Ok(false)));
             if let Some(ear) = ear.upgrade() {
-                ear.settled();
+                if is_ours { ear.settled() } else { ear.overtaken() }
             }
         });
+    }
+
+    /// The connection was taken up elsewhere, so that what is kept of it from here does not count. A client that is here all
+    /// the same must not hear that it is in a room, come back without that room, and believe that nothing was lost.
+    fn overtaken(&self) {
+        let Some(keeping) = &self.keeping else { return };
+        // What it was about to hear, and whatever follows, stays in here.
+        *self.stage.borrow_mut() = Stage::Waiting(Box::default());
+        self.desk.holders.release(keeping.id(), keeping.conn());
+        self.desk.hub().end(keeping.conn(), CloseReason::HeartbeatTimeout);
     }
 
     fn settled(&self) {
@@ -256,7 +266,7 @@ impl Ear {
         if is_resumable {
             self.keep(Some(at));
         } else if self.desk.holders.is_held_by(keeping.id(), keeping.conn()) {
-            self.desk.hub().forget(keeping.id());
+            self.desk.hub().forget(keeping.id(), keeping.taken_up());
         }
         self.desk.holders.release(keeping.id(), keeping.conn());
     }

@@ -23,6 +23,8 @@ pub(super) struct Keeping {
     before: Cell<Option<NonZeroU64>>,
     /// Everything up to here was told while the connection was taken up again.
     floor: Cell<u64>,
+    taken_up: Cell<u64>,
+    taken_from: Cell<u64>,
 }
 
 impl Keeping {
@@ -35,6 +37,8 @@ impl Keeping {
             barrier: Cell::default(),
             before: Cell::default(),
             floor: Cell::default(),
+            taken_up: Cell::default(),
+            taken_from: Cell::default(),
         }
     }
 
@@ -52,6 +56,14 @@ impl Keeping {
         self.id.set(kept.id);
         self.barrier.set(kept.barrier);
         self.stale.set(kept.stale);
+        // What the connection before this one says from now on, perhaps at another hub, is of the past.
+        self.taken_up.set(kept.taken_up.saturating_add(1));
+        self.taken_from.set(kept.digest());
+    }
+
+    /// How often the connection was taken up again.
+    pub(super) fn taken_up(&self) -> u64 {
+        self.taken_up.get()
     }
 
     /// Everything up to `pos` was told from the store; the hub may be about to tell some of it.
@@ -99,7 +111,8 @@ impl Keeping {
         lost_at: Option<Timestamp>,
     ) -> Recoverable {
         let (id, barrier, stale) = (self.id.get(), self.barrier.get(), self.stale.get());
-        Recoverable { id, organization, user, rooms, barrier, stale, kept_at: clock::now(), lost_at }
+        let (taken_up, taken_from, kept_at) = (self.taken_up.get(), self.taken_from.get(), clock::now());
+        Recoverable { id, organization, user, rooms, barrier, stale, taken_up, taken_from, kept_at, lost_at }
     }
 }
 

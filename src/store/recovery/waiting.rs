@@ -27,14 +27,33 @@ struct Bounds {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Wish {
     Keep(Kept),
-    Forget,
+    /// Decided `at` this time, of a connection that had been taken up so often.
+    Forget {
+        taken_up: u64,
+        at: Timestamp,
+    },
 }
 
 impl Wish {
+    pub(crate) fn taken_up(&self) -> u64 {
+        match self {
+            Self::Keep(kept) => kept.connection.taken_up,
+            Self::Forget { taken_up, .. } => *taken_up,
+        }
+    }
+
+    /// That it is not kept after all.
+    fn given_up(&self) -> Self {
+        match self {
+            Self::Keep(kept) => Self::Forget { taken_up: kept.connection.taken_up, at: kept.connection.kept_at },
+            Self::Forget { .. } => self.clone(),
+        }
+    }
+
     fn rooms(&self) -> usize {
         match self {
             Self::Keep(kept) => kept.connection.rooms.len(),
-            Self::Forget => 0,
+            Self::Forget { .. } => 0,
         }
     }
 }
@@ -57,8 +76,8 @@ struct Entry {
     wish: Wish,
     /// Where it stands in the line. `None`: it is being written.
     place: Option<u64>,
-    /// Those who want to know when the table says this, or something newer.
-    waiters: Vec<oneshot::Sender<()>>,
+    /// Those who want to know when the table says this, or something newer; `false`: when what it says comes from elsewhere.
+    waiters: Vec<oneshot::Sender<bool>>,
 }
 
 pub(crate) struct Waiting {
@@ -100,30 +119,37 @@ impl Waiting {
 
     /// Takes in what is to be kept, unless something newer waits. Returns how many others had to go.
     pub(crate) fn keep(&mut self, connection: Arc<Recoverable>) -> usize {
-        let mut first_kept_at = connection.kept_at;
-        if let Some(Entry { wish: Wish::Keep(before), .. }) = self.entries.get(&connection.id) {
-            if before.connection.kept_at > connection.kept_at {
-                return 0;
+        let (mut first_kept_at, mut taken_from) = (connection.kept_at, connection.taken_from);
+        match self.entries.get(&connection.id).map(|entry| &entry.wish) {
+            Some(Wish::Keep(before)) => {
+                let order = |it: &Recoverable| (it.taken_up, it.kept_at);
+                if order(&before.connection) > order(&connection) {
+                    return 0;
+                }
+                (first_kept_at, taken_from) = (before.first_kept_at, before.taken_from);
             }
-            first_kept_at = before.first_kept_at;
+            Some(Wish::Forget { taken_up, .. }) if *taken_up > connection.taken_up => return 0,
+            Some(Wish::Forget { .. }) | None => {}
         }
         let (id, kept_at) = (connection.id, connection.kept_at);
-        self.put(id, Wish::Keep(Kept { connection, first_kept_at }));
+        self.put(id, Wish::Keep(Kept { connection, first_kept_at, taken_from }));
         self.shrink(kept_at)
     }
 
-    /// What waits of it is dropped, and so is what the table says.
-    pub(crate) fn forget(&mut self, id: RecoveryId, now: Timestamp) {
-        self.put(id, Wish::Forget);
-        self.shrink(now);
+    /// What waits of it is dropped, and so is what the table says, unless it was taken up since.
+    pub(crate) fn forget(&mut self, id: RecoveryId, taken_up: u64, now: Timestamp) {
+        if self.entries.get(&id).is_none_or(|entry| entry.wish.taken_up() <= taken_up) {
+            self.put(id, Wish::Forget { taken_up, at: now });
+            self.shrink(now);
+        }
     }
 
     /// Tells `waiter` when the table says of a connection what waits now, or something newer.
-    pub(crate) fn when_written(&mut self, id: RecoveryId, waiter: oneshot::Sender<()>) {
+    pub(crate) fn when_written(&mut self, id: RecoveryId, waiter: oneshot::Sender<bool>) {
         match self.entries.get_mut(&id) {
             Some(entry) => entry.waiters.push(waiter),
             // Whoever wanted to know may have gone.
-            None => drop(waiter.send(())),
+            None => drop(waiter.send(true)),
         }
     }
 
@@ -160,14 +186,14 @@ impl Waiting {
         self.spilled
     }
 
-    /// They stand in the table.
-    pub(crate) fn written(&mut self, steps: &[Step], spilled: Option<Timestamp>) {
+    /// They stand in the table, but for those that are `outdone` by what another hub has written.
+    pub(crate) fn written(&mut self, steps: &[Step], outdone: &[RecoveryId], spilled: Option<Timestamp>) {
         for step in steps {
             if self.is_taken(step.id)
                 && let Some(entry) = self.entries.remove(&step.id)
             {
                 for waiter in entry.waiters {
-                    let _ = waiter.send(());
+                    let _ = waiter.send(!outdone.contains(&step.id));
                 }
             }
         }
@@ -194,8 +220,8 @@ impl Waiting {
         for step in steps {
             if self.is_taken(step.id) {
                 match step.wish {
-                    Wish::Keep(_) => self.put(step.id, Wish::Forget),
-                    Wish::Forget => drop(self.entries.remove(&step.id)),
+                    Wish::Keep(_) => self.put(step.id, step.wish.given_up()),
+                    Wish::Forget { .. } => drop(self.entries.remove(&step.id)),
                 }
             }
         }
@@ -233,7 +259,10 @@ impl Waiting {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.place = Some(place);
         self.rooms += entry.wish.rooms();
-        let line = if entry.wish == Wish::Forget { &mut self.forgotten } else { &mut self.kept };
+        let line = match entry.wish {
+            Wish::Keep(_) => &mut self.kept,
+            Wish::Forget { .. } => &mut self.forgotten,
+        };
         line.insert(place, id);
     }
 
@@ -242,8 +271,9 @@ impl Waiting {
         let mut dropped = 0;
         while (self.kept.len() > self.bounds.connections || self.rooms > self.bounds.rooms)
             && let Some((_, id)) = self.kept.first_key_value()
+            && let Some(wish) = self.entries.get(id).map(|entry| entry.wish.given_up())
         {
-            self.put(*id, Wish::Forget);
+            self.put(*id, wish);
             dropped += 1;
         }
         while self.forgotten.len() > self.bounds.forgotten
@@ -277,6 +307,8 @@ mod tests {
             rooms: vec![room; rooms],
             barrier: 0,
             stale: 0,
+            taken_up: 0,
+            taken_from: 0,
             kept_at: Timestamp::from_secs(kept_at),
             lost_at: None,
         })
@@ -290,7 +322,7 @@ mod tests {
     fn kept_at(wish: &Wish) -> Option<i64> {
         match wish {
             Wish::Keep(kept) => Some(kept.connection.kept_at.as_secs()),
-            Wish::Forget => None,
+            Wish::Forget { .. } => None,
         }
     }
 
@@ -320,13 +352,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_a_connection_from_before_it_was_taken_up_is_nothing_new() {
+        let mut waiting = Waiting::default();
+        let taken_up =
+            |times, kept_at| Arc::new(Recoverable { taken_up: times, ..(*connection(1, kept_at, 1)).clone() });
+        waiting.keep(taken_up(1, 5));
+        waiting.keep(taken_up(0, 6));
+        waiting.forget(id(1), 0, Timestamp::from_secs(7));
+        assert_eq!(seen(&waiting, 1), "5");
+        waiting.keep(taken_up(2, 4));
+        assert_eq!(seen(&waiting, 1), "4", "whatever the clock says");
+        waiting.forget(id(1), 2, Timestamp::from_secs(8));
+        waiting.keep(taken_up(1, 9));
+        assert_eq!(seen(&waiting, 1), "forgotten");
+        waiting.keep(taken_up(3, 8));
+        assert_eq!(told(&waiting.take(10)), [(1, Some(8))]);
+    }
+
+    #[test]
     fn who_waits_longest_is_written_first() {
         let mut waiting = Waiting::default();
         for n in [3, 2, 1] {
             waiting.keep(connection(n, 5, 1));
         }
         waiting.keep(connection(3, 6, 1));
-        waiting.forget(id(2), Timestamp::default());
+        waiting.forget(id(2), 0, Timestamp::default());
         assert_eq!(told(&waiting.take(2)), [(2, None), (3, Some(6))]);
         assert_eq!(told(&waiting.take(2)), [(1, Some(5))]);
     }
@@ -350,7 +400,7 @@ mod tests {
         let steps = waiting.take(10);
         assert_eq!(seen(&waiting, 1), "5");
         waiting.keep(connection(1, 6, 1));
-        waiting.written(&steps, None);
+        waiting.written(&steps, &[], None);
         assert_eq!([seen(&waiting, 1), seen(&waiting, 2)], ["6", "nothing"]);
         assert_eq!(told(&waiting.take(10)), [(1, Some(6))]);
     }
@@ -364,7 +414,7 @@ mod tests {
         let steps = waiting.take(10);
         waiting.keep(connection(1, 4, 1));
         waiting.keep(connection(1, 6, 1));
-        waiting.forget(id(2), Timestamp::default());
+        waiting.forget(id(2), 0, Timestamp::default());
         waiting.put_back(&steps);
         assert_eq!(told(&waiting.take(10)), [(1, Some(6)), (2, None), (3, Some(5))]);
     }
@@ -397,7 +447,7 @@ mod tests {
         assert_eq!((waiting.kept.len(), waiting.rooms), (3, 10));
         let steps = waiting.take(10);
         assert_eq!(told(&steps), [(2, None), (3, None), (4, Some(5)), (5, Some(5)), (6, Some(5))]);
-        waiting.written(&steps, waiting.spilled());
+        waiting.written(&steps, &[], waiting.spilled());
         assert_eq!((waiting.entries.len(), waiting.rooms), (0, 0));
     }
 
@@ -409,20 +459,24 @@ mod tests {
             waiting.when_written(id(1), waiter);
             written
         };
-        assert!(wait(&mut waiting).try_recv().is_ok(), "nothing waits");
+        assert_eq!(wait(&mut waiting).try_recv(), Ok(true), "nothing waits");
         waiting.keep(connection(1, 5, 1));
         let mut first = wait(&mut waiting);
         let steps = waiting.take(10);
         waiting.keep(connection(1, 6, 1));
         let mut second = wait(&mut waiting);
-        waiting.written(&steps, None);
+        waiting.written(&steps, &[], None);
         assert!(first.try_recv().is_err() && second.try_recv().is_err(), "something newer waits");
         let steps = waiting.take(10);
         waiting.put_back(&steps);
         assert!(second.try_recv().is_err(), "it could not be written");
         let steps = waiting.take(10);
-        waiting.written(&steps, None);
-        assert!(first.try_recv().is_ok() && second.try_recv().is_ok());
+        waiting.written(&steps, &[], None);
+        assert_eq!((first.try_recv(), second.try_recv()), (Ok(true), Ok(true)));
+        waiting.keep(connection(1, 7, 1));
+        let (mut third, steps) = (wait(&mut waiting), waiting.take(10));
+        waiting.written(&steps, &[id(1)], None);
+        assert_eq!(third.try_recv(), Ok(false), "it was taken up elsewhere");
     }
 
     #[test]
@@ -436,7 +490,7 @@ mod tests {
         let (steps, spilled) = (waiting.take(10), waiting.spilled());
         assert!(!waiting.is_empty(), "the floor is to be written");
         waiting.keep(connection(7, 6, 1));
-        waiting.written(&steps, spilled);
+        waiting.written(&steps, &[], spilled);
         assert_eq!(waiting.spilled(), None);
         assert_eq!(told(&waiting.take(10)), [(7, Some(6))]);
     }
