@@ -19,6 +19,11 @@ use tertulia::transport::upgrade::{Refusal, UpgradeHandler, Verdict};
 
 use sockets::Talkers;
 
+/// The program's own, which gives back what a flood took.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const MAX_MESSAGE: usize = 32 * 1024 * 1024;
 
 /// Echoes text and binary messages: at /echo over WebSocket, up to 32 MiB each, at /engine.io/ over Engine.IO. Has sockets

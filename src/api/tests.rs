@@ -142,6 +142,7 @@ fn stats_as(role: Role) -> TestRequest {
 #[actix::test]
 async fn health_tells_each_checks_result() {
     let fixture = fixture();
+    let start = clock::now();
     let health = fixture.get("/health").await;
     assert_eq!(health.status, StatusCode::OK);
     let body = health.json();
@@ -152,7 +153,9 @@ async fn health_tells_each_checks_result() {
         let answer = fixture.get(path).await;
         assert_eq!((answer.status, &answer.json()["status"]), (StatusCode::OK, &"ok".into()), "{path}");
     }
-    assert_eq!(fixture.patient.asked.load(Ordering::Relaxed), 1, "the database is not asked for every call");
+    let most = 1 + clock::now().since(start).as_millis() / 500;
+    let asked = fixture.patient.asked.load(Ordering::Relaxed);
+    assert!(asked as u128 <= most, "the database is asked twice a second at most, not for every call: {asked} times");
 }
 
 #[actix::test]
