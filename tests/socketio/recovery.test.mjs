@@ -189,6 +189,24 @@ test("what was changed meanwhile is told as it is now", async () => {
   await scene.heardAll();
 });
 
+test("what somebody did is not told to them again", async () => {
+  scene = await Scene.set(hub);
+  const { ana, client, rooms } = scene;
+  const { id: message_id, seq } = await hub.send(ana, rooms[0], "to be read");
+  await client.hears("message:new", (it) => it.id === message_id);
+  const conversation_id = rooms[0];
+  await client.does("mark_delivered", { conversation_id, message_id });
+  await client.does("react", { conversation_id, message_id, emoji: "👍" });
+  await client.does("mark_read", { conversation_id, up_to_seq: seq });
+  const told = () => ["message:status", "message:reaction"].map((event) => client.heard(event).length);
+  await client.journal.until("all three", () => told().join() === "2,1");
+  for (let i = 0; i < 2; i++) {
+    await scene.survives(`drop ${i + 1}`, () => scene.drop());
+    await client.ask("ping", {});
+    assert.deepEqual(told(), [2, 1], `after drop ${i + 1}`);
+  }
+});
+
 test("one connection that carries two namespaces recovers both", async () => {
   const own = await Hub.start("--set", "socketio.namespaces=/desk");
   try {
