@@ -16,8 +16,10 @@ pub struct Recoverable {
     pub organization: OrgId,
     pub user: UserId,
     pub rooms: Vec<RecoverableRoom>,
-    /// Only a client that has heard of a change beyond this `pos` has heard all that it was told before.
+    /// A client that has heard live of a change beyond this `pos` has heard all that it was told of pasts.
     pub barrier: u64,
+    /// So has one that has heard so many pieces of them.
+    pub past: u64,
     /// What its client named when it came: an offset of another connection, which says nothing of this one. 0: it named none.
     pub stale: u64,
     /// Orders what was kept under the same name: what is older never overwrites what is newer.

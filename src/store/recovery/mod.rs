@@ -76,6 +76,7 @@ mod tests {
             user: UserId(Uuid::from_u128(3)),
             rooms: Vec::new(),
             barrier: 0,
+            past: 0,
             stale: 0,
             kept_at: at(kept_at),
             lost_at: lost_at.map(at),

@@ -77,7 +77,7 @@ impl Query for RecoverableOf {
 
     /// The floor is read last: while it rises, too few are found rather than too many.
     fn run(&self, connection: &mut Connection) -> QueryResult<Stored> {
-        type Row = (Key, Key, KeptRooms, i64, i64, i64, i64, Option<i64>);
+        type Row = (Key, Key, KeptRooms, i64, i64, i64, i64, i64, Option<i64>);
         let row: Option<Row> = on!(connection, c => connections::table
             .find(Key(self.0.0))
             .select((
@@ -85,6 +85,7 @@ impl Query for RecoverableOf {
                 connections::user_id,
                 connections::rooms,
                 connections::barrier,
+                connections::past,
                 connections::stale,
                 connections::first_kept_at,
                 connections::kept_at,
@@ -94,7 +95,7 @@ impl Query for RecoverableOf {
             .optional())?;
         let floor: i64 =
             on!(connection, c => recovery_floor::table.find(1_i64).select(recovery_floor::at).get_result(c))?;
-        let kept = row.map(|(organization, user, rooms, barrier, stale, first_kept_at, kept_at, lost_at)| {
+        let kept = row.map(|(organization, user, rooms, barrier, past, stale, first_kept_at, kept_at, lost_at)| {
             let room = |(room, views, joined_pos)| RecoverableRoom { room, views, joined_pos };
             let connection = Recoverable {
                 id: self.0,
@@ -102,6 +103,7 @@ impl Query for RecoverableOf {
                 user: UserId(user.0),
                 rooms: rooms.0.into_iter().map(room).collect(),
                 barrier: number(barrier),
+                past: number(past),
                 stale: number(stale),
                 kept_at: Timestamp::from_micros(kept_at),
                 lost_at: lost_at.map(Timestamp::from_micros),
@@ -136,25 +138,26 @@ pub(crate) fn write(connection: &mut Connection, steps: &[Step]) -> QueryResult<
 macro_rules! put {
     ($values:literal) => {
         concat!(
-            "INSERT INTO recoverable_connections (id, organization_id, user_id, rooms, barrier, stale, first_kept_at, kept_at, \
-             lost_at) ",
+            "INSERT INTO recoverable_connections (id, organization_id, user_id, rooms, barrier, past, stale, first_kept_at, \
+             kept_at, lost_at) ",
             $values,
             " ON CONFLICT (id) DO UPDATE SET rooms = excluded.rooms, barrier = excluded.barrier, \
-             stale = excluded.stale, kept_at = excluded.kept_at, lost_at = excluded.lost_at \
+             past = excluded.past, stale = excluded.stale, kept_at = excluded.kept_at, lost_at = excluded.lost_at \
              WHERE excluded.kept_at >= recoverable_connections.kept_at"
         )
     };
 }
 
 fn write_sqlite(connection: &mut SqliteConnection, rows: &[&Kept]) -> QueryResult<()> {
-    statement!(Put, put!("VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+    statement!(Put, put!("VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
     for Kept { connection: kept, first_kept_at } in rows {
-        let binds: [Single<'_>; 9] = [
+        let binds: [Single<'_>; 10] = [
             &key(Key(kept.id.0)),
             &key(Key(kept.organization.0)),
             &key(Key(kept.user.0)),
             &Rooms(&kept.rooms).into_sql::<schema::Object>(),
             &parameters::number(stored(kept.barrier)),
+            &parameters::number(stored(kept.past)),
             &parameters::number(stored(kept.stale)),
             &parameters::number(first_kept_at.as_micros()),
             &parameters::number(kept.kept_at.as_micros()),
@@ -169,7 +172,8 @@ fn write_postgres(connection: &mut PgConnection, rows: &[&Kept]) -> QueryResult<
     statement!(
         Put,
         put!(
-            "SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)"
+            "SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
+             unnest(?)"
         )
     );
     if rows.is_empty() {
@@ -182,6 +186,7 @@ fn write_postgres(connection: &mut PgConnection, rows: &[&Kept]) -> QueryResult<
         uuids(kept().map(|it| it.user.0)),
         array::<schema::Object, _>(kept().map(|it| Rooms(&it.rooms))),
         numbers(kept().map(|it| stored(it.barrier))),
+        numbers(kept().map(|it| stored(it.past))),
         numbers(kept().map(|it| stored(it.stale))),
         numbers(rows.iter().map(|it| it.first_kept_at.as_micros())),
         numbers(kept().map(|it| it.kept_at.as_micros())),

@@ -276,6 +276,7 @@ mod tests {
             user: UserId(Uuid::from_u128(3)),
             rooms: vec![room; rooms],
             barrier: 0,
+            past: 0,
             stale: 0,
             kept_at: Timestamp::from_secs(kept_at),
             lost_at: None,
