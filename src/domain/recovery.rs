@@ -18,8 +18,10 @@ pub struct Recoverable {
     pub organization: OrgId,
     pub user: UserId,
     pub rooms: Vec<RecoverableRoom>,
-    /// Only a client that has heard of a change beyond this `pos` has heard all that it was told before.
+    /// A client that has heard live of a change beyond this `pos` has heard all that it was told of pasts.
     pub barrier: u64,
+    /// So has one that has heard so many pieces of them.
+    pub past: u64,
     /// What its client named when it came: an offset of another connection, which says nothing of this one. 0: it named none.
     pub stale: u64,
     /// How often it was taken up again before. What is kept of it after that goes before all that was kept of it until then,
@@ -38,7 +40,7 @@ impl Recoverable {
     /// A number for what its client was told here: the rooms that it is in, and what its offsets mean. The same at every hub.
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (&self.rooms, self.barrier, self.stale).hash(&mut hasher);
+        (&self.rooms, self.barrier, self.past, self.stale).hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -103,15 +103,21 @@ impl State {
     }
 
     fn mark_stored(&mut self, askers: Vec<(ConnId, Tag)>, mark: Mark, pos: Option<u64>, turn: &mut Turn<'_>) {
-        if let Some(pos) = pos
-            && self.rooms.get_mut(&mark.room).is_some_and(|room| room.advance(None, pos))
-        {
-            let skip = askers.iter().filter_map(|(conn, _)| self.seat_in(*conn, mark.room)).collect();
-            let numbers = Numbers { seq: None, pos };
-            self.tell_room(mark.room, Event::Marked(mark.clone()), Some(numbers), skip, turn);
+        let room = mark.room;
+        let news = pos.filter(|pos| self.rooms.get_mut(&room).is_some_and(|room| room.advance(None, *pos)));
+        let news = news.map(|pos| Numbers { seq: None, pos });
+        if news.is_some() {
+            let skip = askers.iter().filter_map(|(conn, _)| self.seat_in(*conn, room)).collect();
+            self.tell_room(room, Event::Marked(mark.clone()), news, skip, turn);
         }
         for (conn, tag) in askers {
-            self.answer(conn, tag, Event::Marked(mark.clone()), turn);
+            let event = Event::Marked(mark.clone());
+            match self.seat_in(conn, room).zip(news) {
+                Some((Seat { worker, slot }, numbers)) => {
+                    turn.effects.push(Effect::Worker(worker, Op::Own { room, slot, numbers, event, tag }));
+                }
+                None => self.answer(conn, tag, event, turn),
+            }
         }
     }
 

@@ -254,6 +254,7 @@ diesel::table! {
         user_id -> Id,
         rooms -> Object,
         barrier -> BigInt,
+        past -> BigInt,
         stale -> BigInt,
         first_kept_at -> BigInt,
         kept_at -> BigInt,

@@ -5,10 +5,11 @@
  * the client heard in each room is what the store has: in that order, nothing missing, nothing twice.
  */
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { afterEach } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, test } from "../browser/support/limits.mjs";
-import { closeAll } from "./support/client.mjs";
+import { Client, closeAll } from "./support/client.mjs";
 import { Hub } from "./support/hub.mjs";
 import { Scene, ids } from "./support/scene.mjs";
 
@@ -187,6 +188,65 @@ test("what was changed meanwhile is told as it is now", async () => {
   assert.deepEqual((await client.hears("message:new", (it) => it.id === gone.id)).content, {}, "what was deleted says nothing");
   await client.hears("message_received", (it) => it.content === "the last");
   await scene.heardAll();
+});
+
+test("a quiet room's past, and at once a drop, three times in a row; and so with a room that is joined later", async () => {
+  scene = await Scene.set(hub);
+  const { ana, client, rui } = scene;
+  const [quiet, later] = [await hub.room(ana), await hub.room(ana)];
+  const said = { [quiet]: [], [later]: [] };
+  const say = async (room, text) => said[room].push((await hub.send(ana, room, text)).id);
+  for (const room of [quiet, later]) for (const text of ["one", "two", "three"]) await say(room, text);
+  const heardBoth = async (what) => {
+    for (const room of [quiet, later]) {
+      await client.journal.until(`${what}: the last of ${room}`, () => ids(client, room).includes(said[room].at(-1)));
+    }
+    await client.ask("ping", {});
+    for (const room of [quiet, later]) assert.deepEqual(ids(client, room), said[room], what);
+  };
+
+  await client.joins(quiet, { after_seq: 0 });
+  await client.journal.until("the last of the past", () => ids(client, quiet).length === 3);
+  for (let i = 0; i < 3; i++) await scene.survives(`drop ${i + 1}`, () => scene.drop());
+  await client.joins(later, { after_seq: 0 });
+  await client.journal.until("the last of the other", () => ids(client, later).length === 3);
+  await scene.survives("a drop behind the other", () => scene.away(() => say(quiet, "while away")));
+  await heardBoth("missed");
+  await scene.survives("a drop behind what was missed", () => scene.drop());
+  await say(later, "live");
+  await heardBoth("live");
+
+  // The whole of it again, in a connection that came with the last place of another one.
+  const other = new Client(scene.proxy, rui.token(), { autoConnect: false });
+  Object.assign(other.socket, { _pid: randomUUID(), _lastOffset: client.socket._lastOffset });
+  other.socket.connect();
+  assert.equal(await other.connected(), false);
+  await other.joins(quiet, { after_seq: 0 });
+  await other.journal.until("the past", () => ids(other, quiet).length === said[quiet].length);
+  scene.proxy.drop();
+  await other.disconnected();
+  assert.equal(await other.connected(), true);
+  await say(quiet, "and live");
+  await other.journal.until("the last", () => ids(other, quiet).length === said[quiet].length);
+  assert.deepEqual(ids(other, quiet), said[quiet]);
+});
+
+test("what somebody did is not told to them again", async () => {
+  scene = await Scene.set(hub);
+  const { ana, client, rooms } = scene;
+  const { id: message_id, seq } = await hub.send(ana, rooms[0], "to be read");
+  await client.hears("message:new", (it) => it.id === message_id);
+  const conversation_id = rooms[0];
+  await client.does("mark_delivered", { conversation_id, message_id });
+  await client.does("react", { conversation_id, message_id, emoji: "👍" });
+  await client.does("mark_read", { conversation_id, up_to_seq: seq });
+  const told = () => ["message:status", "message:reaction"].map((event) => client.heard(event).length);
+  await client.journal.until("all three", () => told().join() === "2,1");
+  for (let i = 0; i < 2; i++) {
+    await scene.survives(`drop ${i + 1}`, () => scene.drop());
+    await client.ask("ping", {});
+    assert.deepEqual(told(), [2, 1], `after drop ${i + 1}`);
+  }
 });
 
 test("one connection that carries two namespaces recovers both", async () => {

@@ -98,7 +98,8 @@ fn a_mark_does_not_move_the_pos_that_a_session_resumes_from() {
     let outcome = Ok(Outcome::Mark { mark, pos: Some(8) });
     let ticket = the_write(marking).ticket;
     let told = scene.input(Input::Written(vec![Written { ticket, outcome }]));
-    assert!(matches!(told[..], [Effect::Deliver { .. }, Effect::Worker(_, Op::Answer { .. })]));
+    let [Effect::Deliver { .. }, Effect::Worker(_, Op::Own { numbers, .. })] = told[..] else { panic!("{told:?}") };
+    assert_eq!((numbers.seq, numbers.pos), (None, 8), "whoever marks hears of it in its place");
     assert_eq!(the_join(scene.join()).last_pos, 6);
 }
 

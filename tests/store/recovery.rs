@@ -32,6 +32,7 @@ pub(crate) fn open(at: Timestamp) -> Recoverable {
         user: user(1),
         rooms: vec![room(1, 0), room(3, 1 << 40), room(255, 7)],
         barrier: 12,
+        past: 5,
         stale: 3,
         taken_up: 0,
         taken_from: 0,
@@ -149,7 +150,7 @@ async fn a_connection_that_the_database_refuses_takes_no_other_with_it(desk: Des
     desk.people(connections[0].organization, 3).await;
     // Of these only one can be.
     for connection in &mut connections {
-        *connection = Recoverable { barrier: 7, kept_at: clock::now(), ..connection.clone() };
+        *connection = Recoverable { barrier: 7, past: 8, kept_at: clock::now(), ..connection.clone() };
         desk.store.keep(connection.clone());
     }
     for connection in &others {

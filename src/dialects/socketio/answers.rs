@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::super::object::Object;
 use super::asked::{Asked, Verb, View};
-use super::ear::{Ear, Frames, left};
+use super::ear::{Ear, Frames};
 use super::encode::{self, acknowledge, emit};
-use crate::domain::{Event, Message, RoomId, Timestamp};
+use crate::domain::{Event, Identity, Message, RoomId, Timestamp};
 
 impl Ear {
     pub(super) fn answers(&self, event: &Event, pos: Option<u64>, asked: Option<Asked>, at: Timestamp) -> Frames {
@@ -62,7 +62,11 @@ impl Ear {
     ) -> Frames {
         let Some(room) = event.room() else { return Frames::new() };
         let views = self.rooms.borrow().views(room);
-        let mut frames = self.told(event, views, pos, at);
+        let mut frames = match pos {
+            // Nobody asked for it in so many words.
+            Some(pos) if verb.is_none() => self.past(event, views, pos, at),
+            _ => self.told(event, views, pos, at),
+        };
         let Some(Verb::Other(view)) = verb else { return frames };
         // Whoever asked is answered in its own words, whatever it hears of the room besides.
         if !views.has(view) || encode::name(event, view).is_none() {
@@ -78,9 +82,6 @@ impl Ear {
         match verb {
             Some(Verb::Join { view, past, .. }) => {
                 self.rooms.borrow_mut().joined(room, view, last_pos, past);
-                if let Some(keeping) = self.keeping.as_ref().filter(|_| past) {
-                    keeping.past_begins();
-                }
                 self.keep(None);
                 self.settle();
                 match view {
@@ -134,6 +135,19 @@ impl Ear {
         }
         frames
     }
+}
+
+/// How a client is told, in one view, that it is not in a room any more.
+pub(super) fn left(room: RoomId, view: View, identity: &Identity) -> (&'static str, impl Fn(&mut Object<'_>)) {
+    let name = match view {
+        View::Conversation => "left_conversation",
+        View::Room => "user_left",
+    };
+    let fields = move |p: &mut Object<'_>| match view {
+        View::Conversation => encode::room(p, room, view),
+        View::Room => encode::person(p, room, identity),
+    };
+    (name, fields)
 }
 
 /// An event for one client and, if it wants one, the acknowledgement that says the same.

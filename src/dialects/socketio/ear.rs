@@ -10,12 +10,13 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::time::{Instant, timeout};
 
-use super::super::object::Object;
 use super::Desk;
+use super::answers::left;
 use super::asked::{Asked, Verb, View, Views};
 use super::encode::{self, emit};
 use super::keeping::Keeping;
 use super::namespace;
+use super::place::Place;
 use super::rooms::Rooms;
 use super::wording;
 use crate::domain::{
@@ -284,8 +285,8 @@ impl Ear {
         if !self.desk.holders.is_held_by(keeping.id(), keeping.conn()) {
             return;
         }
-        let rooms = self.rooms.borrow().recoverable();
-        self.desk.hub().keep(keeping.recoverable(organization, self.identity.user, rooms, lost_at));
+        let (rooms, is_told_past) = (self.rooms.borrow().recoverable(), self.rooms.borrow().is_catching());
+        self.desk.hub().keep(keeping.recoverable(organization, self.identity.user, rooms, is_told_past, lost_at));
     }
 
     fn note(&self, pos: Option<u64>) {
@@ -299,12 +300,19 @@ impl Ear {
         self.keeping.as_ref().zip(pos).is_some_and(|(keeping, pos)| keeping.has_told(pos))
     }
 
-    /// What the client is to name if it hears of nothing later than this in this view. Where it is told in both, it has heard
-    /// of it only with the second.
-    fn offset(&self, event: &Event, pos: Option<u64>, view: View, views: Views) -> Option<Offset> {
-        let pos = pos.filter(|pos| self.keeping.as_ref().is_some_and(|keeping| keeping.is_offered(*pos)))?;
-        let half = view == View::Conversation && views.has(View::Room) && encode::name(event, View::Room).is_some();
-        Some(Offset { pos, half })
+    /// Whether what has this `pos` is told to it in the same bytes as to others.
+    fn is_usual(&self, pos: Option<u64>) -> bool {
+        self.keeping.as_ref().zip(pos).is_none_or(|(keeping, pos)| keeping.is_usual(pos))
+    }
+
+    /// What the client is to name if it hears of nothing later than this in this view.
+    fn place(&self, event: &Event, pos: u64, view: View, views: Views) -> Option<Place> {
+        let keeping = self.keeping.as_ref()?;
+        let place = keeping.place(offset(event, pos, view, views));
+        // It comes late, as it does behind a past; or it is from before the client joined.
+        let is_owed = || event.room().is_some_and(|room| self.rooms.borrow().is_owed(room, pos));
+        let is_late = || is_owed() && encode::name(event, view).is_some();
+        place.or_else(|| is_late().then(|| keeping.past()))
     }
 
     fn form(&self, view: View, offset: Option<Offset>) -> WireForm {
@@ -320,19 +328,36 @@ impl Ear {
 
     /// The frames of a broadcast in one view of these, shared with all connections of its form. Empty: it has no word for it.
     fn shared<'a>(&self, broadcast: &'a Broadcast, view: View, views: Views) -> &'a Bytes {
-        let offset = self.offset(&broadcast.event, broadcast.pos, view, views);
+        let pos = broadcast.pos.filter(|_| self.keeping.is_some());
+        let offset = pos.map(|pos| offset(&broadcast.event, pos, view, views));
         broadcast.form(self.form(view, offset), |it| {
             if let Some((name, room)) = encode::name(&it.event, view).zip(it.event.room()) {
                 // Those who come from servers of their own look for these words.
                 log::debug!("Emitted {name} to room conversation:{room}");
             }
-            encode::told(&it.event, view, offset, it.at)
+            encode::told(&it.event, view, offset.map(Place::from), it.at)
         })
     }
 
     pub(super) fn told(&self, event: &Event, views: Views, pos: Option<u64>, at: Timestamp) -> Frames {
-        let told = |view| encode::told(event, view, self.offset(event, pos, view, views), at);
-        views.iter().map(|view| (pos, told(view))).collect()
+        let place = |view| pos.and_then(|pos| self.place(event, pos, view, views));
+        views.iter().map(|view| (pos, encode::told(event, view, place(view), at))).collect()
+    }
+
+    /// A piece of a room's past.
+    pub(super) fn past(&self, event: &Event, views: Views, pos: u64, at: Timestamp) -> Frames {
+        if matches!(*self.stage.borrow(), Stage::Merging(_)) {
+            return self.told(event, views, Some(pos), at);
+        }
+        // Behind what was delivered meanwhile, messages are read that are not of the past. What has changed is told again.
+        if let Event::Message(message) = event
+            && self.rooms.borrow().is_owed(message.room, pos)
+        {
+            self.note(Some(pos));
+        }
+        let views = views.iter().filter(|view| encode::name(event, *view).is_some());
+        let place = || self.keeping.as_ref().map(|keeping| keeping.past());
+        views.map(|view| (None, encode::told(event, view, place(), at))).collect()
     }
 
     pub(super) fn left(&self, room: RoomId, view: View) -> Bytes {
@@ -389,29 +414,28 @@ impl Ear {
     }
 }
 
+/// Where it is told in both views, a client has heard of it only with the second.
+fn offset(event: &Event, pos: u64, view: View, views: Views) -> Offset {
+    let half = view == View::Conversation && views.has(View::Room) && encode::name(event, View::Room).is_some();
+    Offset { pos, half }
+}
+
 /// Asks the hub to have the connection in a room for these views, from where `resume` says.
 pub(super) fn stay(room: RoomId, resume: Resume, views: Views) -> Command {
     // The room is there, so nothing is made.
     Command::Join { room, resume, presence: Some(views.has(View::Room)), create_as: RoomKind::Public }
 }
 
-/// How a client is told, in one view, that it is not in a room any more.
-pub(super) fn left(room: RoomId, view: View, identity: &Identity) -> (&'static str, impl Fn(&mut Object<'_>)) {
-    let name = match view {
-        View::Conversation => "left_conversation",
-        View::Room => "user_left",
-    };
-    let fields = move |p: &mut Object<'_>| match view {
-        View::Conversation => encode::room(p, room, view),
-        View::Room => encode::person(p, room, identity),
-    };
-    (name, fields)
-}
-
 impl Outlet for Ear {
     fn send(&self, broadcast: &Broadcast) {
         let Some(room) = broadcast.event.room().filter(|_| !self.has_told(broadcast.pos)) else { return };
         let views = self.rooms.borrow().views(room);
+        if !self.is_usual(broadcast.pos) {
+            if self.queue(broadcast) {
+                self.outbox.flush();
+            }
+            return;
+        }
         let is_plain = self.namespace.is_none() && matches!(*self.stage.borrow(), Stage::Open);
         let volatile = broadcast.event.is_volatile();
         for view in views.iter() {
@@ -429,10 +453,18 @@ impl Outlet for Ear {
     }
 
     fn queue(&self, broadcast: &Broadcast) -> bool {
-        let Some(room) = broadcast.event.room().filter(|_| !self.has_told(broadcast.pos)) else { return false };
+        let Some(room) = broadcast.event.room().filter(|_| !self.has_told(broadcast.pos)) else {
+            return false;
+        };
         let views = self.rooms.borrow().views(room);
         let volatile = broadcast.event.is_volatile();
         let mut is_first = false;
+        if !self.is_usual(broadcast.pos) {
+            for (pos, frame) in self.told(&broadcast.event, views, broadcast.pos, broadcast.at) {
+                is_first |= self.put(pos, frame, volatile);
+            }
+            return is_first;
+        }
         for view in views.iter() {
             is_first |= self.put(broadcast.pos, self.shared(broadcast, view, views).clone(), volatile);
         }
@@ -453,9 +485,6 @@ impl Outlet for Ear {
         let mut rooms = self.rooms.borrow_mut();
         if rooms.caught_up(room) && !rooms.is_catching() {
             drop(rooms);
-            if let Some(keeping) = &self.keeping {
-                keeping.past_is_told();
-            }
             self.keep(None);
         } else {
             drop(rooms);

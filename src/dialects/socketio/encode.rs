@@ -8,41 +8,41 @@ use bytes::Bytes;
 use super::super::message::since_sent;
 use super::super::object::Object;
 use super::asked::View;
+use super::place::Place;
 use super::wording;
 use crate::domain::{
     Deletion, Event, Identity, Mark, MarkKind, Member, Message, MessageStatus, Reaction, Reject, Room, RoomId,
     Timestamp, Typing,
 };
-use crate::session::offset::Offset;
 use crate::transport::ws::Opcode;
 use crate::transport::ws::writer::frame_with;
 
 /// Most events fit; a longer one costs another allocation.
 const TYPICAL_EVENT: usize = 758;
 
-/// The frames that tell a room's event in one view; empty where it has no word for it. `offset`: the event's place among
-/// all stored changes, for a client that wants to be taken up again there.
-pub(super) fn told(event: &Event, view: View, offset: Option<Offset>, at: Timestamp) -> Bytes {
+/// The frames that tell a room's event in one view; empty where it has no word for it. `place`: where the client is
+/// then, if it wants to be taken up again there.
+pub(super) fn told(event: &Event, view: View, place: Option<Place>, at: Timestamp) -> Bytes {
     match (event, view) {
         // Clients of either habit listen for one of them.
         (Event::Typing(_), View::Room) => {
-            let frames = ["typing", "user_typing"].map(|name| emit(name, offset, |p| fields(p, event, view, at)));
+            let frames = ["typing", "user_typing"].map(|name| emit(name, place, |p| fields(p, event, view, at)));
             Bytes::from(frames.concat())
         }
-        _ => name(event, view).map(|name| emit(name, offset, |p| fields(p, event, view, at))).unwrap_or_default(),
+        _ => name(event, view).map(|name| emit(name, place, |p| fields(p, event, view, at))).unwrap_or_default(),
     }
 }
 
 /// An event for one client alone.
-pub(super) fn emit(name: &str, offset: Option<Offset>, write: impl FnOnce(&mut Object<'_>)) -> Bytes {
+pub(super) fn emit(name: &str, place: Option<Place>, write: impl FnOnce(&mut Object<'_>)) -> Bytes {
     packet(|out| {
         out.extend_from_slice(b"42[\"");
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\",");
         Object::write(out, write);
-        if let Some(offset) = offset {
+        if let Some(place) = place {
             out.extend_from_slice(b",\"");
-            offset.write(out);
+            place.write(out);
             out.push(b'"');
         }
         out.push(b']');

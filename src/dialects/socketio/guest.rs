@@ -14,13 +14,13 @@ use uuid::Uuid;
 use super::Desk;
 use super::ear::Ear;
 use super::keeping::Keeping;
+use super::place::Place;
 use super::recovery::{self, Attempt};
 use super::socket::HubSocket;
 use crate::clock;
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::{Identity, RecoveryId, Reject};
 use crate::session::member::{Member, Provenance};
-use crate::session::offset::Offset;
 use crate::socketio::{ConnectError, Line, Socket, Visitor};
 use crate::transport::upgrade::offered_extensions;
 
@@ -96,15 +96,15 @@ impl Visitor for Guest {
     fn connect(&mut self, auth: Option<&RawValue>, line: &mut Line<'_, '_>) -> Result<Box<dyn Socket>, ConnectError> {
         let shown: Shown<'_> = auth.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let identity = self.identify(text(shown.token).as_deref())?;
-        let named = text(shown.offset).as_deref().and_then(Offset::parse);
+        let named = text(shown.offset).as_deref().and_then(Place::parse);
         let (outbox, desk) = (line.link().outbox().clone(), self.desk.clone());
         let member = Member::new(desk.club.clone(), desk.registered, identity.clone(), self.provenance.clone());
         let conn = member.conn();
         // Whoever belongs to no organization is in no room.
         let keeping = (self.recovers && identity.organization.is_some())
-            .then(|| Keeping::new(conn, RecoveryId(clock::fresh_id()), named.map(|it| it.pos)));
+            .then(|| Keeping::new(conn, RecoveryId(clock::fresh_id()), named));
         let kept = text(shown.pid).and_then(|pid| Uuid::try_parse(&pid).ok()).map(RecoveryId);
-        let attempt = kept.filter(|_| keeping.is_some()).map(|id| Attempt { id, offset: named });
+        let attempt = kept.filter(|_| keeping.is_some()).map(|id| Attempt { id, named });
 
         let ear = Ear::new(outbox.clone(), desk.clone(), identity.clone(), line.namespace(), keeping);
         let mut socket = HubSocket::new(member, ear.clone());

@@ -13,6 +13,7 @@ mod guest;
 mod holders;
 mod keeping;
 mod namespace;
+mod place;
 mod recovery;
 mod rooms;
 mod socket;

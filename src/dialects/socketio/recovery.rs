@@ -9,11 +9,12 @@ use std::sync::Arc;
 use super::Desk;
 use super::asked::{Asked, Verb, Views};
 use super::ear::{Ear, stay};
+use super::keeping::{place_in, says_enough};
+use super::place::Place;
 use crate::clock;
 use crate::domain::{ConnId, Event, Identity, Recoverable, RecoverableRoom, RecoveryId, Reject, RejectCode, Resume};
 use crate::hub::handle::{Backlog, Outlet as _, Unavailable};
 use crate::session::Outbox;
-use crate::session::offset::Offset;
 use crate::session::replay::{Left, Listener, Replay};
 use crate::socketio::packet;
 
@@ -21,8 +22,8 @@ use crate::socketio::packet;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
     pub(super) id: RecoveryId,
-    /// The last offset that it heard. `None`: it heard of no change.
-    pub(super) offset: Option<Offset>,
+    /// The last place that it heard. `None`: it heard of no change.
+    pub(super) named: Option<Place>,
 }
 
 /// The connection that is to take its place.
@@ -68,8 +69,8 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
         return returning.begin_anew("it is somebody else's");
     }
     // One that it had before it came to the connection says nothing of this.
-    let offset = attempt.offset.filter(|offset| offset.pos != kept.stale);
-    if !says_enough(&kept, offset) {
+    let place = place_in(&kept, attempt.named);
+    if !says_enough(&kept, place) {
         return returning.begin_anew("the client may not have heard all of a room's past");
     }
     let mut rooms = Vec::new();
@@ -87,12 +88,13 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
             Err(reject) => lost.push((*room, reject)),
         }
     }
+    let offset = place.map(|place| place.offset);
     let start = offset.map_or(0, |offset| offset.pos);
     if start > end && !rooms.is_empty() {
         // It is from before somebody put an older database in this one's place.
         return returning.begin_anew("its offset was never told here");
     }
-    returning.go_on(&kept, &lost);
+    returning.go_on(&kept, start, &lost);
     let half = offset.filter(|offset| offset.half).map(|offset| offset.pos);
     let Some(reached) = returning.replay(&rooms, (start, half), end).await else { return };
     returning.join(&rooms, reached);
@@ -100,11 +102,6 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
 
 fn is_own(kept: &Recoverable, identity: &Identity) -> bool {
     Some(kept.organization) == identity.organization && kept.user == identity.user
-}
-
-/// Whether a client that has heard up to this offset has heard all that it was told before.
-fn says_enough(kept: &Recoverable, offset: Option<Offset>) -> bool {
-    kept.barrier == 0 || offset.is_some_and(|offset| offset.pos > kept.barrier)
 }
 
 impl Returning {
@@ -115,9 +112,9 @@ impl Returning {
         self.outbox.nudge();
     }
 
-    fn go_on(&self, kept: &Recoverable, lost: &[(RecoverableRoom, Reject)]) {
+    fn go_on(&self, kept: &Recoverable, start: u64, lost: &[(RecoverableRoom, Reject)]) {
         if let Some(keeping) = self.ear.keeping() {
-            keeping.resume(kept);
+            keeping.resume(kept, start);
         }
         self.accept();
         self.ear.accepted(Some(&kept.rooms));

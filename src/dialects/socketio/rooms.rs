@@ -129,6 +129,11 @@ impl Rooms {
         self.seats.iter().any(|seat| seat.catching)
     }
 
+    /// Whether a change of a room that has this `pos` is from after the connection joined.
+    pub(super) fn is_owed(&self, room: RoomId, pos: u64) -> bool {
+        self.find(room).is_ok_and(|index| pos > self.seats[index].joined_pos)
+    }
+
     /// As [`crate::session::Speaker::roomless_since`].
     pub(super) fn roomless_since(&self) -> Option<Timestamp> {
         self.seats.iter().all(|seat| seat.views.is_empty()).then_some(self.roomless_since)

@@ -119,6 +119,7 @@ mod tests {
             user: UserId(Uuid::from_u128(3)),
             rooms: Vec::new(),
             barrier: 0,
+            past: 0,
             stale: 0,
             taken_up: 0,
             taken_from: 0,

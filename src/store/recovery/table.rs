@@ -81,7 +81,7 @@ pub(crate) struct RecoverableOf {
 
 impl RecoverableOf {
     fn row(&self, connection: &mut Connection) -> QueryResult<Option<(Kept, Option<HubId>)>> {
-        type Row = (Key, Key, KeptRooms, i64, i64, i64, i64, Option<i64>, i64, i64, Option<Key>);
+        type Row = (Key, Key, KeptRooms, i64, i64, i64, i64, i64, Option<i64>, i64, i64, Option<Key>);
         let row: Option<Row> = on!(connection, c => connections::table
             .find(Key(self.id.0))
             .select((
@@ -89,6 +89,7 @@ impl RecoverableOf {
                 connections::user_id,
                 connections::rooms,
                 connections::barrier,
+                connections::past,
                 connections::stale,
                 connections::first_kept_at,
                 connections::kept_at,
@@ -100,8 +101,20 @@ impl RecoverableOf {
             .get_result(c)
             .optional())?;
         let Some(row) = row else { return Ok(None) };
-        let (organization, user, rooms, barrier, stale, first_kept_at, kept_at, lost_at, taken_up, taken_from, hub) =
-            row;
+        let (
+            organization,
+            user,
+            rooms,
+            barrier,
+            past,
+            stale,
+            first_kept_at,
+            kept_at,
+            lost_at,
+            taken_up,
+            taken_from,
+            hub,
+        ) = row;
         let room = |(room, views, joined_pos)| RecoverableRoom { room, views, joined_pos };
         let connection = Recoverable {
             id: self.id,
@@ -109,6 +122,7 @@ impl RecoverableOf {
             user: UserId(user.0),
             rooms: rooms.0.into_iter().map(room).collect(),
             barrier: number(barrier),
+            past: number(past),
             stale: number(stale),
             taken_up: number(taken_up),
             taken_from: taken_from.cast_unsigned(),
@@ -194,6 +208,10 @@ impl<'a> Row<'a> {
         self.connection().map_or(0, |it| stored(it.barrier))
     }
 
+    fn past(&self) -> i64 {
+        self.connection().map_or(0, |it| stored(it.past))
+    }
+
     fn stale(&self) -> i64 {
         self.connection().map_or(0, |it| stored(it.stale))
     }
@@ -252,12 +270,12 @@ macro_rules! ours {
 macro_rules! put {
     ($values:literal) => {
         concat!(
-            "INSERT INTO recoverable_connections AS old (id, organization_id, user_id, rooms, barrier, stale, first_kept_at, \
-             kept_at, lost_at, taken_up, taken_from, digest, hub) ",
+            "INSERT INTO recoverable_connections AS old (id, organization_id, user_id, rooms, barrier, past, stale, \
+             first_kept_at, kept_at, lost_at, taken_up, taken_from, digest, hub) ",
             $values,
-            " ON CONFLICT (id) DO UPDATE SET rooms = excluded.rooms, barrier = excluded.barrier, stale = excluded.stale, \
-             kept_at = excluded.kept_at, taken_up = excluded.taken_up, taken_from = excluded.taken_from, \
-             digest = excluded.digest, lost_at = CASE WHEN ",
+            " ON CONFLICT (id) DO UPDATE SET rooms = excluded.rooms, barrier = excluded.barrier, past = excluded.past, \
+             stale = excluded.stale, kept_at = excluded.kept_at, taken_up = excluded.taken_up, \
+             taken_from = excluded.taken_from, digest = excluded.digest, lost_at = CASE WHEN ",
             ours!(),
             " THEN excluded.lost_at ELSE excluded.kept_at END, hub = CASE WHEN ",
             ours!(),
@@ -274,15 +292,16 @@ type Written = Vec<(Key, Option<Key>)>;
 type WrittenColumns = (schema::Id, Nullable<schema::Id>);
 
 fn write_sqlite(connection: &mut SqliteConnection, rows: &[Row<'_>], hub: HubId) -> QueryResult<Written> {
-    statement!(Put, put!("VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+    statement!(Put, put!("VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
     let mut written = Vec::with_capacity(rows.len());
     for row in rows {
-        let binds: [Single<'_>; 13] = [
+        let binds: [Single<'_>; 14] = [
             &key(Key(row.id.0)),
             &key(Key(row.organization())),
             &key(Key(row.user())),
             &row.rooms().into_sql::<schema::Object>(),
             &parameters::number(row.barrier()),
+            &parameters::number(row.past()),
             &parameters::number(row.stale()),
             &parameters::number(row.first_kept_at()),
             &parameters::number(row.at.as_micros()),
@@ -303,7 +322,7 @@ fn write_postgres(connection: &mut PgConnection, rows: &[Row<'_>], hub: HubId) -
         Put,
         put!(
             "SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), \
-             unnest(?), unnest(?), unnest(?), unnest(?)"
+             unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)"
         )
     );
     if rows.is_empty() {
@@ -315,6 +334,7 @@ fn write_postgres(connection: &mut PgConnection, rows: &[Row<'_>], hub: HubId) -
         uuids(rows.iter().map(Row::user)),
         array::<schema::Object, _>(rows.iter().map(Row::rooms)),
         numbers(rows.iter().map(Row::barrier)),
+        numbers(rows.iter().map(Row::past)),
         numbers(rows.iter().map(Row::stale)),
         numbers(rows.iter().map(Row::first_kept_at)),
         numbers(rows.iter().map(|row| row.at.as_micros())),

@@ -6,7 +6,7 @@ use crate::domain::{ContactId, Deletion, Mark, MarkKind, Reaction, Reactions, Ro
 use crate::session::offset::Offset;
 
 fn packets(event: &Event, view: View, pos: Option<u64>) -> Vec<String> {
-    let told = told(event, view, pos.map(|pos| Offset { pos, half: false }), AT);
+    let told = told(event, view, pos.map(|pos| Offset { pos, half: false }.into()), AT);
     frames(&told).map(|(_, payload)| String::from_utf8(payload.to_vec()).expect("UTF-8")).collect()
 }
 

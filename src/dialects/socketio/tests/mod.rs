@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod places;
 
 use std::sync::Arc;
 
