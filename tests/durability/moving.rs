@@ -3,7 +3,7 @@
 //! is in all the rooms that it believes to be in.
 
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tertulia::domain::{OrgId, Role};
@@ -14,6 +14,9 @@ use super::postgres::Postgres;
 
 /// Hubs soon notice that nobody is there.
 const SETTINGS: [&str; 4] = ["--set", "socketio.ping_interval=1s", "--set", "socketio.ping_timeout=1s"];
+
+/// Much longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 struct Client {
     socket: WebSocket<TcpStream>,
@@ -37,7 +40,7 @@ impl Client {
 
     fn open(hub: &Hub, auth: &Value) -> Self {
         let stream = TcpStream::connect(hub.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket&recovery=1", hub.address);
         let (socket, _) = tungstenite::client(url, stream).unwrap();
         let token = auth["token"].as_str().unwrap().to_owned();
@@ -56,7 +59,10 @@ impl Client {
 
     /// Whatever the hub says until this is found in it. `None`: the connection has ended.
     fn hear<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let begun = Instant::now();
         loop {
+            // The hub's pings come all the time.
+            assert!(begun.elapsed() < PATIENCE, "the hub does not say what is waited for");
             let Message::Text(packet) = self.socket.read().ok()? else { continue };
             if packet.as_str() == "2" {
                 self.say("3");
