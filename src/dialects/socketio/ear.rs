@@ -1,6 +1,8 @@
 //! One connection of a client, as the hub speaks to it: which of a room's events are told in which words, and, for a
 //! client that wants to be taken up again after a drop, in an order in which it can name where it stopped.
 
+mod outlet;
+
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -20,13 +22,13 @@ use super::place::Place;
 use super::rooms::Rooms;
 use super::wording;
 use crate::domain::{
-    CloseReason, Command, Event, Identity, RecoverableRoom, Reject, Resume, RoomId, RoomKind, Tag, Timestamp,
+    CloseReason, Command, Event, Identity, RecoverableRoom, Reject, Resume, RoomId, RoomKind, Timestamp,
 };
-use crate::hub::handle::{Backlog, Broadcast, Outlet, WireForm};
+use crate::hub::handle::{Backlog, Broadcast, WireForm};
+use crate::session::Outbox;
 use crate::session::dialect::{Inbound, Misread, Request};
 use crate::session::merge::Merge;
 use crate::session::offset::Offset;
-use crate::session::{Outbox, Speaker};
 
 /// How long a join waits for the store at most, and how much is held meanwhile.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -424,86 +426,4 @@ fn offset(event: &Event, pos: u64, view: View, views: Views) -> Offset {
 pub(super) fn stay(room: RoomId, resume: Resume, views: Views) -> Command {
     // The room is there, so nothing is made.
     Command::Join { room, resume, presence: Some(views.has(View::Room)), create_as: RoomKind::Public }
-}
-
-impl Outlet for Ear {
-    fn send(&self, broadcast: &Broadcast) {
-        let Some(room) = broadcast.event.room().filter(|_| !self.has_told(broadcast.pos)) else { return };
-        let views = self.rooms.borrow().views(room);
-        if !self.is_usual(broadcast.pos) {
-            if self.queue(broadcast) {
-                self.outbox.flush();
-            }
-            return;
-        }
-        let is_plain = self.namespace.is_none() && matches!(*self.stage.borrow(), Stage::Open);
-        let volatile = broadcast.event.is_volatile();
-        for view in views.iter() {
-            let frame = self.shared(broadcast, view, views);
-            if frame.is_empty() {
-                continue;
-            }
-            if is_plain {
-                self.note(broadcast.pos);
-                self.outbox.post(frame, volatile);
-            } else if self.put(broadcast.pos, frame.clone(), volatile) {
-                self.outbox.flush();
-            }
-        }
-    }
-
-    fn queue(&self, broadcast: &Broadcast) -> bool {
-        let Some(room) = broadcast.event.room().filter(|_| !self.has_told(broadcast.pos)) else {
-            return false;
-        };
-        let views = self.rooms.borrow().views(room);
-        let volatile = broadcast.event.is_volatile();
-        let mut is_first = false;
-        if !self.is_usual(broadcast.pos) {
-            for (pos, frame) in self.told(&broadcast.event, views, broadcast.pos, broadcast.at) {
-                is_first |= self.put(pos, frame, volatile);
-            }
-            return is_first;
-        }
-        for view in views.iter() {
-            is_first |= self.put(broadcast.pos, self.shared(broadcast, view, views).clone(), volatile);
-        }
-        is_first
-    }
-
-    fn answer(&self, event: &Event, pos: Option<u64>, tag: &Tag, at: Timestamp) -> bool {
-        let asked = tag.as_deref().and_then(Asked::parse);
-        let frames = self.answers(event, pos, asked, at);
-        let mut is_first = false;
-        for (pos, frame) in frames {
-            is_first |= self.put(pos, frame, false);
-        }
-        is_first
-    }
-
-    fn caught_up(&self, room: RoomId) -> bool {
-        let mut rooms = self.rooms.borrow_mut();
-        if rooms.caught_up(room) && !rooms.is_catching() {
-            drop(rooms);
-            self.keep(None);
-        } else {
-            drop(rooms);
-        }
-        self.up_to_date(room);
-        false
-    }
-
-    fn flush(&self) {
-        self.outbox.flush();
-    }
-
-    fn backlog(&self) -> Backlog {
-        Ear::backlog(self)
-    }
-}
-
-impl Speaker for Ear {
-    fn roomless_since(&self) -> Option<Timestamp> {
-        self.rooms.borrow().roomless_since()
-    }
 }
