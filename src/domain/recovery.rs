@@ -1,7 +1,5 @@
 //! What is kept of a connection so that, once lost, it can be taken up again where its client stopped hearing.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
 use uuid::Uuid;
 
 use super::{OrgId, RoomId, Timestamp, UserId};
@@ -37,16 +35,24 @@ pub struct Recoverable {
 }
 
 impl Recoverable {
-    /// A number for what its client was told here: the rooms that it is in, and what its offsets mean. The same at every hub.
+    /// A number for what its client was told here: the rooms that it is in, and what its offsets mean. The same at every
+    /// hub, whatever it was built with.
     pub fn digest(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (&self.rooms, self.barrier, self.past, self.stale).hash(&mut hasher);
-        hasher.finish()
+        let mut said = Vec::with_capacity(24 + self.rooms.len() * 25);
+        for number in [self.barrier, self.past, self.stale] {
+            said.extend_from_slice(&number.to_be_bytes());
+        }
+        for room in &self.rooms {
+            said.extend_from_slice(room.room.0.as_bytes());
+            said.push(room.views);
+            said.extend_from_slice(&room.joined_pos.to_be_bytes());
+        }
+        Uuid::new_v5(&self.id.0, &said).as_u64_pair().0
     }
 }
 
 /// A room that it was in.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RecoverableRoom {
     pub room: RoomId,
     /// How it is told of the room; means something to its dialect only.

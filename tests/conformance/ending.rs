@@ -8,6 +8,7 @@ use crate::chat::Chat;
 use crate::client::{CLOSE, Client, FIN, TEXT, close_payload, frame, handshake, text};
 use crate::colleagues;
 use crate::hub::{Hub, fresh_id};
+use crate::patience::eventually;
 
 const ENGINE: &str = "/socket.io/?EIO=4&transport=";
 
@@ -83,4 +84,27 @@ fn a_session_of_nobody_hears_of_the_end_and_does_not_hold_it_up() {
         // Those that are waited for have two seconds.
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     }
+}
+
+/// It does not poll while it moves, so it hears of the end on the socket or, much later, by the silence.
+#[test]
+fn a_client_that_is_moving_to_a_socket_hears_of_the_end_there() {
+    let mut hub = Hub::start(&[]);
+    let mut polled = Client::dial(hub.address);
+    polled.send(format!("GET {ENGINE}polling HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+    let packet: Value = serde_json::from_str(&polled.response().1[1..]).unwrap();
+    let sid = packet["sid"].as_str().unwrap();
+    let mut socket = Client::dial(hub.address);
+    socket.send(handshake(&format!("{ENGINE}websocket&sid={sid}"), "").as_bytes());
+    assert!(socket.response().0.starts_with("HTTP/1.1 101 "));
+    socket.send(&text("2probe"));
+    assert_eq!(socket.frame().unwrap().expect("an answer").1, b"3probe");
+    hub.terminate();
+    eventually("the end begins", || hub.log().contains("SIGTERM: stopping"));
+    socket.send(&text("5"));
+    let (first, payload) = socket.frame().unwrap().expect("a Close frame");
+    assert_eq!((first, &payload[..2]), (FIN | CLOSE, &1012_u16.to_be_bytes()[..]));
+    socket.send(&frame(FIN | CLOSE, &close_payload(1012, b"")));
+    socket.expect_end();
+    assert_eq!(hub.ended().code(), Some(0));
 }

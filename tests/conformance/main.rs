@@ -14,6 +14,8 @@ mod client;
 #[path = "../support/hub.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod hub;
+#[path = "../support/patience.rs"]
+mod patience;
 
 mod changes;
 mod ending;

@@ -31,7 +31,7 @@ use crate::session::merge::Merge;
 use crate::session::offset::Offset;
 
 /// How long a join waits for the store at most, and how much is held meanwhile.
-const SETTLING: Duration = Duration::from_secs(1);
+const SETTLING: Duration = Duration::from_secs(5);
 const HELD: usize = 1_024;
 
 pub(super) struct Ear {
@@ -137,17 +137,18 @@ impl Ear {
         }
         let (ear, kept) = (self.own.clone(), self.desk.hub().kept(keeping.id()));
         actix_rt::spawn(async move {
-            // Whoever was there while the database was away is not taken up again, whatever is kept of it.
-            let is_ours = !matches!(timeout(SETTLING, kept).await, Ok(Ok(false)));
+            // Whoever was there while the database was away is not taken up again, whatever is kept of it. While it is only
+            // slow, nobody knows what will be kept.
+            let counts = matches!(timeout(SETTLING, kept).await, Ok(Ok(true) | Err(_)));
             if let Some(ear) = ear.upgrade() {
-                if is_ours { ear.settled() } else { ear.overtaken() }
+                if counts { ear.settled() } else { ear.part() }
             }
         });
     }
 
-    /// The connection was taken up elsewhere, so that what is kept of it from here does not count. A client that is here all
-    /// the same must not hear that it is in a room, come back without that room, and believe that nothing was lost.
-    fn overtaken(&self) {
+    /// What is to be kept of the connection may not count: it was taken up elsewhere, or the store takes too long. A client
+    /// that is here must not hear that it is in a room, come back without that room, and believe that nothing was lost.
+    fn part(&self) {
         let Some(keeping) = &self.keeping else { return };
         // What it was about to hear, and whatever follows, stays in here.
         *self.stage.borrow_mut() = Stage::Waiting(Box::default());
@@ -314,7 +315,12 @@ impl Ear {
         // It comes late, as it does behind a past; or it is from before the client joined.
         let is_owed = || event.room().is_some_and(|room| self.rooms.borrow().is_owed(room, pos));
         let is_late = || is_owed() && encode::name(event, view).is_some();
-        place.or_else(|| is_late().then(|| keeping.past()))
+        let late = || {
+            let place = keeping.past();
+            self.keep(None);
+            place
+        };
+        place.or_else(|| is_late().then(late))
     }
 
     fn form(&self, view: View, offset: Option<Offset>) -> WireForm {

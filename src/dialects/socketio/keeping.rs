@@ -57,12 +57,13 @@ impl Keeping {
         self.id.get()
     }
 
-    /// The connection goes on where one that was kept had stopped: its client has heard everything up to `start`.
-    pub(super) fn resume(&self, kept: &Recoverable, start: u64) {
+    /// The connection goes on where one that was kept had stopped: its client has heard everything up to this place.
+    pub(super) fn resume(&self, kept: &Recoverable, place: Option<Place>) {
         self.id.set(kept.id);
         self.stale.set(kept.stale);
-        self.newest.set(start);
-        self.past.set(kept.past);
+        self.newest.set(place.map_or(0, |place| place.offset.pos));
+        // It may have been told of more than was kept when its hub died.
+        self.past.set(kept.past.max(place.and_then(|place| place.own).map_or(0, |own| own.past)));
         self.barrier.set(kept.barrier);
         // What the connection before this one says from now on, perhaps at another hub, is of the past.
         self.taken_up.set(kept.taken_up.saturating_add(1));
@@ -184,6 +185,17 @@ mod tests {
         }
         assert_eq!(last.offset.pos, 10, "what lies in the past is not newer");
         assert!(keeping.place(offset(10)).is_some() && keeping.place(offset(9)).is_none());
+    }
+
+    #[test]
+    fn what_was_told_of_a_past_before_the_hub_died_is_not_told_under_the_same_number_again() {
+        let before = keeping(None);
+        let row = kept(&before, false);
+        let (_, unkept) = (before.past(), before.past());
+        let after = keeping(Some(unkept));
+        after.resume(&row, place_in(&row, Some(unkept)));
+        let next = after.past();
+        assert!(!says_enough(&kept(&after, false), Some(unkept)) && says_enough(&kept(&after, false), Some(next)));
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
         // It is from before somebody put an older database in this one's place.
         return returning.begin_anew("its offset was never told here");
     }
-    returning.go_on(&kept, start, &lost);
+    returning.go_on(&kept, place, &lost);
     let half = offset.filter(|offset| offset.half).map(|offset| offset.pos);
     let Some(reached) = returning.replay(&rooms, (start, half), end).await else { return };
     returning.join(&rooms, reached);
@@ -112,9 +112,9 @@ impl Returning {
         self.outbox.nudge();
     }
 
-    fn go_on(&self, kept: &Recoverable, start: u64, lost: &[(RecoverableRoom, Reject)]) {
+    fn go_on(&self, kept: &Recoverable, place: Option<Place>, lost: &[(RecoverableRoom, Reject)]) {
         if let Some(keeping) = self.ear.keeping() {
-            keeping.resume(kept, start);
+            keeping.resume(kept, place);
         }
         self.accept();
         self.ear.accepted(Some(&kept.rooms));

@@ -301,7 +301,8 @@ impl Session {
             if probe.is_taken() {
                 return self.move_over();
             }
-            if probe.has_failed() || self.closing.is_some() {
+            // A client that knows that the socket works polls no more: there it can still be told that the session is over.
+            if probe.has_failed() || (self.closing.is_some() && !probe.is_tried()) {
                 self.reader = Reader::default();
                 if let Some(probe) = polling.probe.take() {
                     probe.part();

@@ -266,7 +266,7 @@ impl World {
         assert_eq!(is_recovered, !moves && has_heard_pasts, "named: {named:?}, kept: {kept:?}");
         self.frames.clear();
         if is_recovered {
-            return self.recover(&kept, place.map(|place| place.offset));
+            return self.recover(&kept, place);
         }
         self.here = if moves { 1 - self.here } else { self.here };
         self.seats.clear();
@@ -275,9 +275,10 @@ impl World {
     }
 
     /// Everything from the store, in one order.
-    fn recover(&mut self, kept: &Recoverable, offset: Option<Offset>) {
+    fn recover(&mut self, kept: &Recoverable, place: Option<Place>) {
+        let offset = place.map(|place| place.offset);
         let start = offset.map_or(0, |offset| offset.pos);
-        self.keeping.resume(kept, start);
+        self.keeping.resume(kept, place);
         let organization = &self.organizations[self.here];
         let half = offset.filter(|offset| offset.half).map(|offset| offset.pos);
         let end = organization.end();
