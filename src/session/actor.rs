@@ -131,6 +131,7 @@ impl Actor for Session {
         if let Some(timer) = self.timer.take() {
             timer.cancel();
         }
+        self.part_with_probe();
         self.outbox.sessions().leave();
         self.outbox.hang_up();
     }

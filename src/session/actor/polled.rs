@@ -304,10 +304,7 @@ impl Session {
             // A client that knows that the socket works polls no more: there it can still be told that the session is over.
             if probe.has_failed() || (self.closing.is_some() && !probe.is_tried()) {
                 self.reader = Reader::default();
-                if let Some(probe) = polling.probe.take() {
-                    probe.part();
-                }
-                return;
+                return self.part_with_probe();
             }
             // What was posted comes before what is said over the socket.
             if polling.post.is_some() {
@@ -323,6 +320,13 @@ impl Session {
             }
         }
         cx.waker().wake_by_ref();
+    }
+
+    /// Closes a socket to which the session does not move.
+    pub(super) fn part_with_probe(&mut self) {
+        if let Some(probe) = self.polling.as_mut().and_then(|polling| polling.probe.take()) {
+            probe.part();
+        }
     }
 
     fn read_probe(&mut self, context: &SessionContext, cx: &mut Context<'_>) -> Poll<()> {
