@@ -190,6 +190,12 @@ impl Hub {
         self.post(FromSession::Renew { conn, identity });
     }
 
+    /// This user is back on another connection, which is about to be taken in: the one that was lost counts no more, and ends.
+    /// Nothing happens if it is somebody else's.
+    pub fn supersede(&self, conn: ConnId, identity: Arc<Identity>) {
+        self.post(FromSession::Supersede { conn, identity });
+    }
+
     /// Ends a connection.
     pub fn end(&self, conn: ConnId, reason: CloseReason) {
         self.post(FromSession::End { conn, reason });

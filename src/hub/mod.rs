@@ -7,6 +7,7 @@ mod access;
 mod amended;
 mod changes;
 mod commands;
+mod connections;
 mod delivery;
 pub mod effect;
 pub mod fanout;

@@ -269,6 +269,7 @@ pub(super) enum FromSession {
     Watch { conn: ConnId, tag: Tag },
     Status { organization: OrgId, user: UserId, status: UserStatus },
     Renew { conn: ConnId, identity: Arc<Identity> },
+    Supersede { conn: ConnId, identity: Arc<Identity> },
     EndLogin { organization: OrgId, user: UserId, login: Option<LoginId> },
     End { conn: ConnId, reason: CloseReason },
     Unregister { conn: ConnId, departure: Departure },
@@ -296,6 +297,7 @@ impl Handler<FromSession> for ChatServer {
             FromSession::Watch { conn, tag } => Input::Watch { conn, tag },
             FromSession::Status { organization, user, status } => Input::Status { organization, user, status },
             FromSession::Renew { conn, identity } => Input::Renew { conn, identity },
+            FromSession::Supersede { conn, identity } => Input::Supersede { conn, identity },
             FromSession::EndLogin { organization, user, login } => Input::EndLogin { organization, user, login },
             FromSession::End { conn, reason } => return self.end(conn, End::Close(conn, reason)),
             FromSession::Unregister { conn, departure } => {

@@ -12,16 +12,16 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use super::commands;
 use super::effect::{Audience, Delivery, Effect, Numbers, Op};
 use super::marks::{DueMark, Marks};
 use super::membership::{Conn, Queue, Room, Waiting};
 use super::outlet::{Broadcast, Departure, Seat};
 use super::ports::{Access, Amendment, Change, Head, Ticket, Unavailable, Write, Written};
 use super::presence::Graces;
-use super::{commands, permissions};
 use crate::domain::{
-    CloseReason, Command, ConnId, Event, Identity, LoginId, Membership, OrgId, Reject, RejectCode, RoomId, RoomKind,
-    Tag, Timestamp, UserId, UserStatus,
+    Command, ConnId, Event, Identity, LoginId, Membership, OrgId, Reject, RejectCode, RoomId, RoomKind, Tag, Timestamp,
+    UserId, UserStatus,
 };
 
 /// The settings that rule the hub. Zero switches a limit off.
@@ -48,6 +48,11 @@ pub enum Input {
         departure: Departure,
     },
     Renew {
+        conn: ConnId,
+        identity: Arc<Identity>,
+    },
+    /// The user is back on another connection, which is to be taken in next.
+    Supersede {
         conn: ConnId,
         identity: Arc<Identity>,
     },
@@ -126,9 +131,9 @@ pub struct State {
     pub(super) rules: Rules,
     pub(super) conns: FxHashMap<ConnId, Conn>,
     /// The dialects that were ever spoken, and how many connections speak each.
-    dialects: Vec<(&'static str, usize)>,
+    pub(super) dialects: Vec<(&'static str, usize)>,
     /// The connections of each user, oldest first.
-    users: FxHashMap<UserKey, SmallVec<[ConnId; 1]>>,
+    pub(super) users: FxHashMap<UserKey, SmallVec<[ConnId; 1]>>,
     /// Callers without a connection.
     pub(super) callers: FxHashMap<ConnId, Arc<Identity>>,
     pub(super) rooms: FxHashMap<RoomId, Room>,
@@ -160,6 +165,7 @@ impl State {
             Input::Connect { conn, dialect, identity, seat } => self.connect(conn, dialect, identity, seat, turn),
             Input::Disconnect { conn, departure } => self.disconnect(conn, departure, turn),
             Input::Renew { conn, identity } => self.renew(conn, identity, turn),
+            Input::Supersede { conn, identity } => self.supersede(conn, &identity, turn),
             Input::Command { conn, command, tag } => self.command(Waiting { conn, command, tag }, turn),
             Input::Ask { conn, identity, command } => {
                 self.callers.insert(conn, identity);
@@ -197,105 +203,9 @@ impl State {
     }
 
     /// A place in `dialects`: a byte in each connection instead of a name.
-    fn dialect(&mut self, name: &'static str) -> u8 {
-        let known = self.dialects.iter().position(|(known, _)| *known == name);
-        let index = known.unwrap_or_else(|| {
-            self.dialects.push((name, 0));
-            self.dialects.len() - 1
-        });
-        self.dialects[index].1 += 1;
-        // There are at most as many as wire forms.
-        u8::try_from(index).unwrap_or(u8::MAX)
-    }
-
     /// Writes whose outcome is not known yet.
     pub fn writes_in_flight(&self) -> usize {
         self.asked.len()
-    }
-
-    fn connect(
-        &mut self,
-        conn: ConnId,
-        dialect: &'static str,
-        identity: Arc<Identity>,
-        seat: Seat,
-        turn: &mut Turn<'_>,
-    ) {
-        let conns = self.users.entry((identity.organization, identity.user)).or_default();
-        conns.push(conn);
-        let limit = self.rules.max_connections_per_user;
-        if limit > 0 && conns.len() > limit {
-            let oldest = conns.remove(0);
-            turn.effects.push(Effect::End(oldest, CloseReason::Replaced));
-        }
-        let dialect = self.dialect(dialect);
-        self.conns.insert(conn, Conn { identity, seat, dialect, watches: false, rooms: SmallVec::new() });
-    }
-
-    fn disconnect(&mut self, id: ConnId, departure: Departure, turn: &mut Turn<'_>) {
-        let Some(conn) = self.conns.remove(&id) else { return };
-        self.dialects[usize::from(conn.dialect)].1 -= 1;
-        let user = conn.identity.user;
-        let key = (conn.identity.organization, user);
-        if let Some(conns) = self.users.get_mut(&key) {
-            conns.retain(|it| *it != id);
-            if conns.is_empty() {
-                self.users.remove(&key);
-            }
-        }
-        let rooms = conn.rooms.iter().map(|seated| seated.room).collect();
-        turn.effects.push(Effect::Worker(conn.seat.worker, Op::Forget { slot: conn.seat.slot, rooms }));
-        for seated in &conn.rooms {
-            let Some(room) = self.rooms.get_mut(&seated.room) else { continue };
-            room.watchers -= u32::from(seated.watch);
-            if room.leave(id, user, conn.seat.worker) {
-                self.user_gone(seated.room, user, conn.identity.name.clone(), departure, turn);
-            }
-            self.drop_if_idle(seated.room);
-        }
-    }
-
-    /// A fresh token: its role rules from now on, also over the rooms that were joined under the old one.
-    fn renew(&mut self, id: ConnId, identity: Arc<Identity>, turn: &mut Turn<'_>) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        conn.identity = identity;
-        let lost: SmallVec<[RoomId; 4]> = conn
-            .rooms
-            .iter()
-            .map(|seated| seated.room)
-            .filter(|room| {
-                let Some(room) = self.rooms.get(room) else { return false };
-                let role = room.present.get(&conn.identity.user).and_then(|present| present.role);
-                room.facts.as_ref().is_some_and(|facts| permissions::enter(&conn.identity, facts, role).is_err())
-            })
-            .collect();
-        for room in lost {
-            self.expel(room, &[id], turn);
-        }
-    }
-
-    fn watch(&mut self, id: ConnId, tag: Tag, turn: &mut Turn<'_>) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        match permissions::watch(&conn.identity) {
-            Ok(()) => {
-                conn.watches = true;
-                self.answer(id, tag, Event::Watching, turn);
-            }
-            Err(reject) => self.reject(id, tag, reject, turn),
-        }
-    }
-
-    fn end_login(&mut self, organization: OrgId, user: UserId, login: Option<LoginId>, turn: &mut Turn<'_>) {
-        for id in self.users.get(&(Some(organization), user)).into_iter().flatten() {
-            if self.conns.get(id).is_some_and(|conn| login.is_none() || conn.identity.login == login) {
-                turn.effects.push(Effect::End(*id, CloseReason::SessionEnded));
-            }
-        }
-    }
-
-    /// A user's connections, oldest first.
-    pub(super) fn conns_of(&self, organization: OrgId, user: UserId) -> &[ConnId] {
-        self.users.get(&(Some(organization), user)).map_or(&[], |conns| conns)
     }
 
     /// Whether these users have a connection.

@@ -99,8 +99,10 @@ impl Ending {
     /// Whether the client may come back and go on where it stopped.
     pub fn is_resumable(&self) -> bool {
         match self.ours {
-            // Who was not told to stay away may only have come over a line that broke.
-            Some(reason) => self.departure == Departure::Lost || is_of_the_line(reason),
+            // Who was told to stay away may not have heard it: what was replaced is often a line that broke unnoticed.
+            Some(reason) => {
+                self.departure == Departure::Lost || is_of_the_line(reason) || reason == CloseReason::Replaced
+            }
             None => self.reason != DISCONNECTED,
         }
     }

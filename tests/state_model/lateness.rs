@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tertulia::domain::{
-    Command, ConnId, Mark, MarkKind, MarkTarget, MessageId, Resume, Role, RoomId, RoomKind, Timestamp,
+    CloseReason, Command, ConnId, Mark, MarkKind, MarkTarget, MessageId, Resume, Role, RoomId, RoomKind, Timestamp,
 };
 use tertulia::hub::effect::{Effect, Join, Op};
 use tertulia::hub::handle::{Rules, Seat};
@@ -131,4 +131,31 @@ fn a_room_that_was_not_there_when_it_was_asked_for_is_asked_for_again_before_it_
     let gone = is_not_there(&mut scene, &again);
     let left = |effect: &&Effect| matches!(effect, Effect::Worker(_, Op::Leave { .. }));
     assert_eq!(gone.iter().filter(left).count(), 2, "asked for while it was known, and not there: {gone:?}");
+}
+
+#[test]
+fn whoever_is_back_does_not_pay_for_the_connection_that_was_lost() {
+    let rules = Rules { max_connections_per_user: 2, ..Rules::default() };
+    let mut scene = Scene { state: State::new(rules), room: room_id(0) };
+    let (ada, bo) = (identity(0, Role::Agent), identity(1, Role::Agent));
+    let connect = |conn, slot| Input::Connect {
+        conn,
+        dialect: "none",
+        identity: identity(0, Role::Agent),
+        seat: Seat { worker: 0, slot },
+    };
+    let [living, lost, back, another] = [1, 2, 3, 4].map(ConnId);
+    let ended = |effects: Vec<Effect>| {
+        let ends = effects
+            .into_iter()
+            .filter_map(|it| if let Effect::End(conn, reason) = it { Some((conn, reason)) } else { None });
+        ends.collect::<Vec<_>>()
+    };
+    assert_eq!(ended(scene.input(connect(living, 1))), []);
+    assert_eq!(ended(scene.input(connect(lost, 2))), []);
+    assert_eq!(ended(scene.input(Input::Supersede { conn: lost, identity: bo })), [], "it is somebody else's");
+    let superseded = scene.input(Input::Supersede { conn: lost, identity: ada });
+    assert_eq!(ended(superseded), [(lost, CloseReason::HeartbeatTimeout)]);
+    assert_eq!(ended(scene.input(connect(back, 3))), [], "there are two");
+    assert_eq!(ended(scene.input(connect(another, 4))), [(living, CloseReason::Replaced)]);
 }

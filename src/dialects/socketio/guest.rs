@@ -117,6 +117,9 @@ impl Visitor for Guest {
                 ear.accepted(None);
             }
             Some(attempt) => {
+                if let Some(before) = desk.holders.of(attempt.id) {
+                    desk.hub().supersede(before, identity.clone());
+                }
                 socket.opened(line);
                 let (namespace, sid) = (line.namespace().to_owned(), line.sid().to_owned());
                 let returning = recovery::Returning { ear, desk, identity, conn, outbox, namespace, sid };

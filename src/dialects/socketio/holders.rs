@@ -23,8 +23,13 @@ impl Holders {
         self.lock().insert(id, conn).filter(|before| *before != conn)
     }
 
+    /// The present one, if it is here.
+    pub(super) fn of(&self, id: RecoveryId) -> Option<ConnId> {
+        self.lock().get(&id).copied()
+    }
+
     pub(super) fn is_held_by(&self, id: RecoveryId, conn: ConnId) -> bool {
-        self.lock().get(&id) == Some(&conn)
+        self.of(id) == Some(conn)
     }
 
     /// `conn` is over.
