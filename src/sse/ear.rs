@@ -15,9 +15,6 @@ use crate::session::merge::Merge;
 use crate::session::replay::Listener;
 use crate::session::{Outbox, Speaker};
 
-/// So much is put in order at most. A stream that would need more ends, and its client comes back for the rest.
-const HELD: usize = 4_096;
-
 pub(super) struct Ear {
     outbox: Rc<Outbox>,
     hub: Hub,
@@ -148,9 +145,8 @@ impl Ear {
     fn merged(&self, pos: Option<u64>, blocks: Bytes) -> Option<Bytes> {
         let mut merge = self.merge.borrow_mut();
         let (Some(merge), Some(pos)) = (merge.as_mut(), pos) else { return Some(blocks) };
-        if merge.len() < HELD {
-            merge.add(pos, blocks);
-        } else {
+        if !merge.add(pos, blocks) {
+            // Its client comes back for the rest.
             self.hub.end(self.conn, CloseReason::SlowConsumer);
         }
         None

@@ -2,6 +2,7 @@
 //! client that wants to be taken up again after a drop, in an order in which it can name where it stopped.
 
 mod outlet;
+mod stage;
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::Desk;
 use super::answers::left;
@@ -21,6 +22,7 @@ use super::namespace;
 use super::place::Place;
 use super::rooms::Rooms;
 use super::wording;
+use crate::clock;
 use crate::domain::{
     CloseReason, Command, Event, Identity, RecoverableRoom, Reject, Resume, RoomId, RoomKind, Timestamp,
 };
@@ -29,10 +31,10 @@ use crate::session::Outbox;
 use crate::session::dialect::{Inbound, Misread, Request};
 use crate::session::merge::Merge;
 use crate::session::offset::Offset;
+use stage::{Fate, Stage};
 
-/// How long a join waits for the store at most, and how much is held meanwhile.
+/// How long a join waits for the store at most.
 const SETTLING: Duration = Duration::from_secs(5);
-const HELD: usize = 1_024;
 
 pub(super) struct Ear {
     own: Weak<Self>,
@@ -45,27 +47,6 @@ pub(super) struct Ear {
     stage: RefCell<Stage>,
     /// `None`: the client does not take offsets.
     pub(super) keeping: Option<Box<Keeping>>,
-}
-
-/// How far the connection has come. Small, because nearly all are open.
-#[allow(clippy::box_collection, reason = "a connection is in this stage for a moment")]
-enum Stage {
-    /// The client has yet to hear that it is connected; this is what it hears behind that.
-    Waiting(Box<Vec<Bytes>>),
-    /// It is told what it missed while it was away.
-    Recovering,
-    /// The last of that, from several rooms at once, is put in order.
-    Merging(Box<Merge>),
-    Open,
-    /// So many joins are being stored; what is told behind them waits for that, so that nobody believes to be in a room
-    /// that is not known after a crash.
-    Settling(Box<Settling>),
-}
-
-struct Settling {
-    joins: usize,
-    since: Instant,
-    held: Vec<Bytes>,
 }
 
 /// Frames for one client, each with the `pos` of what it tells.
@@ -119,64 +100,58 @@ impl Ear {
 
     /// Whether nothing is to be taken from the client yet.
     pub(super) fn is_busy(&self) -> bool {
-        !matches!(*self.stage.borrow(), Stage::Open | Stage::Settling(..))
+        !matches!(*self.stage.borrow(), Stage::Open | Stage::Settling(_))
+    }
+
+    /// Whether the client hears nothing more.
+    pub(super) fn is_over(&self) -> bool {
+        self.stage.borrow().is_over()
     }
 
     /// The client is about to hear that it is in a room: it shall not before that is kept.
     pub(super) fn settle(&self) {
         let Some(keeping) = &self.keeping else { return };
-        match &mut *self.stage.borrow_mut() {
-            // Who goes on and on holds up everything that it hears no longer than anyone.
-            Stage::Settling(settling) if settling.since.elapsed() > SETTLING => return,
-            Stage::Settling(settling) => settling.joins += 1,
-            stage @ Stage::Open => {
-                let (since, held) = (Instant::now(), Vec::new());
-                *stage = Stage::Settling(Box::new(Settling { joins: 1, since, held }));
-            }
-            _ => return,
-        }
+        let Some(join) = self.stage.borrow_mut().settle() else { return };
         let (ear, kept) = (self.own.clone(), self.desk.hub().kept(keeping.id()));
         actix_rt::spawn(async move {
-            // Whoever was there while the database was away is not taken up again, whatever is kept of it. While it is only
-            // slow, nobody knows what will be kept.
-            let counts = matches!(timeout(SETTLING, kept).await, Ok(Ok(true) | Err(_)));
-            if let Some(ear) = ear.upgrade() {
-                if counts { ear.settled() } else { ear.part() }
+            let kept = timeout(SETTLING, kept).await;
+            let Some(ear) = ear.upgrade() else { return };
+            match kept {
+                // Whoever was there while the database was away is not taken up again, whatever is kept of it.
+                Ok(Ok(true) | Err(_)) => {
+                    ear.settled(join);
+                    ear.outbox.flush();
+                }
+                // It was taken up elsewhere.
+                Ok(Ok(false)) => ear.break_off(CloseReason::HeartbeatTimeout),
+                // While the database is slow, nobody knows what will be kept.
+                Err(_) => ear.part(CloseReason::Internal),
             }
         });
     }
 
-    /// What is to be kept of the connection may not count: it was taken up elsewhere, or the store takes too long. A client
-    /// that is here must not hear that it is in a room, come back without that room, and believe that nothing was lost.
-    fn part(&self) {
-        let Some(keeping) = &self.keeping else { return };
-        // What it was about to hear, and whatever follows, stays in here.
-        *self.stage.borrow_mut() = Stage::Waiting(Box::default());
-        self.desk.holders.release(keeping.id(), keeping.conn());
-        self.desk.hub().end(keeping.conn(), CloseReason::HeartbeatTimeout);
-    }
-
-    fn settled(&self) {
-        let mut stage = self.stage.borrow_mut();
-        let Stage::Settling(settling) = &mut *stage else { return };
-        settling.joins = settling.joins.saturating_sub(1);
-        if settling.joins > 0 {
-            return;
+    /// Ends the connection without another word of rooms: a client must not hear of one, come back without it, and believe
+    /// that nothing was lost. It may go on from where it is now.
+    fn part(&self, reason: CloseReason) {
+        if !self.stage.borrow().is_over() {
+            self.keep(Some(clock::now()));
+            self.break_off(reason);
         }
-        drop(stage);
-        self.release();
-        self.outbox.flush();
     }
 
-    /// Tells what waits for joins to be stored.
-    fn release(&self) {
-        let mut stage = self.stage.borrow_mut();
-        let Stage::Settling(settling) = &mut *stage else { return };
-        let held = std::mem::take(&mut settling.held);
-        *stage = Stage::Open;
-        drop(stage);
-        for frame in held {
-            self.list(frame, false);
+    /// The same, where what is kept of the connection is somebody else's to say.
+    fn break_off(&self, reason: CloseReason) {
+        let Some(keeping) = self.keeping.as_ref().filter(|_| !self.stage.borrow().is_over()) else { return };
+        *self.stage.borrow_mut() = Stage::Over;
+        self.desk.holders.release(keeping.id(), keeping.conn());
+        self.desk.hub().end(keeping.conn(), reason);
+    }
+
+    /// Tells what has waited for this join to be stored.
+    fn settled(&self, join: u64) {
+        let leaves = self.stage.borrow_mut().settled(join);
+        for (_, held) in leaves {
+            self.list(held.frame, held.volatile);
         }
     }
 
@@ -186,11 +161,16 @@ impl Ear {
         if let Some(keeping) = &self.keeping {
             keeping.caught_up_to(reached);
         }
-        *self.stage.borrow_mut() = Stage::Merging(Box::new(Merge::of(rooms)));
+        if !self.is_over() {
+            *self.stage.borrow_mut() = Stage::Merging(Box::new(Merge::of(rooms)));
+        }
     }
 
     /// Nothing is missing any more.
     pub(super) fn open(&self) {
+        if self.is_over() {
+            return;
+        }
         let stage = self.stage.replace(Stage::Open);
         if let Stage::Merging(merge) = stage {
             for (pos, frame) in merge.into_frames() {
@@ -257,16 +237,20 @@ impl Ear {
             p.plain("message", wording::farewell(reason));
             p.plain("code", reason.as_str());
         });
-        self.release();
+        self.settled(u64::MAX);
         // It leaves together with the end.
-        self.put(None, why, false);
+        if self.is_over() {
+            self.list(why, false);
+        } else {
+            self.put(None, why, false);
+        }
     }
 
     /// The connection is over. `is_resumable`: the client may come back and go on where it stopped.
     pub(super) fn ended(&self, is_resumable: bool, at: Timestamp) {
         // One that the client has not heard of cannot be taken up again, and must not replace what is kept.
-        let is_unheard_of = matches!(*self.stage.borrow(), Stage::Waiting(_));
-        let Some(keeping) = self.keeping.as_ref().filter(|_| !is_unheard_of) else { return };
+        let is_known = !matches!(self.stage.replace(Stage::Over), Stage::Waiting(_) | Stage::Over);
+        let Some(keeping) = self.keeping.as_ref().filter(|_| is_known) else { return };
         if is_resumable {
             self.keep(Some(at));
         } else if self.desk.holders.is_held_by(keeping.id(), keeping.conn()) {
@@ -278,7 +262,8 @@ impl Ear {
     pub(super) fn backlog(&self) -> Backlog {
         match (self.outbox.backlog(), &*self.stage.borrow()) {
             // A room's past can wait as well.
-            (Backlog::Light, Stage::Settling(..)) => Backlog::Heavy,
+            (Backlog::Light, Stage::Settling(_)) => Backlog::Heavy,
+            (_, Stage::Over) => Backlog::Gone,
             (backlog, _) => backlog,
         }
     }
@@ -386,35 +371,22 @@ impl Ear {
         if frame.is_empty() {
             return false;
         }
-        match (&mut *self.stage.borrow_mut(), pos) {
-            (Stage::Waiting(_), _) if volatile => return false,
-            (Stage::Waiting(held), _) => {
-                held.push(frame);
-                return false;
-            }
-            (Stage::Merging(merge), Some(pos)) => {
-                merge.add(pos, frame);
-                return false;
-            }
-            (Stage::Settling(settling), _) if settling.held.len() < HELD => {
-                settling.held.push(frame);
+        let fate = self.stage.borrow_mut().take(pos, frame, volatile);
+        match fate {
+            Fate::Leaves(frame) => {
                 self.note(pos);
-                return false;
+                return self.list(frame, volatile);
             }
-            _ => {}
+            Fate::Waits => self.note(pos),
+            Fate::IsMerged | Fate::IsDropped => {}
+            Fate::IsTooMuch => self.part(CloseReason::SlowConsumer),
         }
-        // More than that is the outbox's to keep, or to end.
-        self.release();
-        self.note(pos);
-        self.list(frame, volatile)
+        false
     }
 
     /// A room has no past to tell any more.
     pub(super) fn up_to_date(&self, room: RoomId) -> bool {
-        let is_complete = match &mut *self.stage.borrow_mut() {
-            Stage::Merging(merge) => merge.is_complete_without(room),
-            _ => false,
-        };
+        let is_complete = self.stage.borrow_mut().is_complete_without(room);
         if is_complete {
             self.open();
         }

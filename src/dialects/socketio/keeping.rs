@@ -7,6 +7,7 @@
 //! told only later. While more of a past is to come, it cannot be taken up again.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::place::{Own, Place, short};
 use crate::clock;
@@ -30,6 +31,8 @@ pub(super) struct Keeping {
     floor: Cell<u64>,
     taken_up: Cell<u64>,
     taken_from: Cell<u64>,
+    /// When this was last asked for.
+    kept_at: Cell<Timestamp>,
 }
 
 impl Keeping {
@@ -45,6 +48,7 @@ impl Keeping {
             floor: Cell::default(),
             taken_up: Cell::default(),
             taken_from: Cell::default(),
+            kept_at: Cell::default(),
         }
     }
 
@@ -127,7 +131,10 @@ impl Keeping {
         let (id, stale) = (self.id.get(), self.stale.get());
         // Whatever it names, it has not heard enough.
         let (barrier, past) = if is_told_past { (u64::MAX, u64::MAX) } else { (self.barrier.get(), self.past.get()) };
-        let (taken_up, taken_from, kept_at) = (self.taken_up.get(), self.taken_from.get(), clock::now());
+        let (taken_up, taken_from) = (self.taken_up.get(), self.taken_from.get());
+        // The later word counts, also where a clock is set back.
+        let kept_at = clock::now().max(self.kept_at.get() + Duration::from_micros(1));
+        self.kept_at.set(kept_at);
         Recoverable { id, organization, user, rooms, barrier, past, stale, taken_up, taken_from, kept_at, lost_at }
     }
 }
@@ -185,6 +192,15 @@ mod tests {
         }
         assert_eq!(last.offset.pos, 10, "what lies in the past is not newer");
         assert!(keeping.place(offset(10)).is_some() && keeping.place(offset(9)).is_none());
+    }
+
+    #[test]
+    fn of_two_words_the_later_counts_whatever_the_clock_says() {
+        let keeping = keeping(None);
+        let ahead = clock::now() + Duration::from_secs(60);
+        keeping.kept_at.set(ahead);
+        let (first, second) = (kept(&keeping, false).kept_at, kept(&keeping, false).kept_at);
+        assert!(ahead < first && first < second);
     }
 
     #[test]

@@ -94,6 +94,10 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
         // It is from before somebody put an older database in this one's place.
         return returning.begin_anew("its offset was never told here");
     }
+    if returning.ear.is_over() {
+        // The client has gone meanwhile. What is kept stays as it is, for its next attempt.
+        return;
+    }
     returning.go_on(&kept, place, &lost);
     let half = offset.filter(|offset| offset.half).map(|offset| offset.pos);
     let Some(reached) = returning.replay(&rooms, (start, half), end).await else { return };
@@ -107,6 +111,9 @@ fn is_own(kept: &Recoverable, identity: &Identity) -> bool {
 impl Returning {
     fn begin_anew(&self, why: &str) {
         log::debug!("a connection of {} is not taken up again: {why}", self.identity.user);
+        if self.ear.is_over() {
+            return;
+        }
         self.accept();
         self.ear.accepted(None);
         self.outbox.nudge();

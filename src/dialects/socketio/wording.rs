@@ -13,6 +13,8 @@ pub(super) fn refusal(it: &Reject) -> Cow<'_, str> {
         RejectCode::NotFound | RejectCode::Forbidden if [Reject::not_found(), Reject::forbidden()].contains(it) => {
             "Forbidden".into()
         }
+        // These quote the client.
+        RejectCode::UnknownType | RejectCode::InvalidJson => (&*it.message).into(),
         _ if it.message.contains("session") => it.message.replace("session", "room").into(),
         _ => (&*it.message).into(),
     }
