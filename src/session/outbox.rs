@@ -150,7 +150,7 @@ impl Outbox {
         }
     }
 
-    /// Has the session look at the clock and at what its client says: something that it waited for has come.
+    /// Has the session take a turn: something that it waited for has come.
     pub fn nudge(&self) {
         self.inner.borrow().wake();
     }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod client;
 #[path = "../support/hub.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod hub;
@@ -13,6 +14,7 @@ mod moving;
 #[allow(dead_code, reason = "shared with other tests")]
 mod postgres;
 mod sender;
+mod unstored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

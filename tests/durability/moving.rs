@@ -2,127 +2,16 @@
 //! gone. Whatever the hubs say of its connection, and in whatever order: if it hears that it goes on where it stopped, it
 //! is in all the rooms that it believes to be in.
 
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde_json::{Value, json};
 use tertulia::domain::{OrgId, Role};
-use tungstenite::{Message, WebSocket};
 
+use super::client::Client;
 use super::hub::{Hub, Person, fresh_id};
 use super::postgres::Postgres;
 
 /// Hubs soon notice that nobody is there.
 const SETTINGS: [&str; 4] = ["--set", "socketio.ping_interval=1s", "--set", "socketio.ping_timeout=1s"];
-
-/// Much longer than anything takes.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-struct Client {
-    socket: WebSocket<TcpStream>,
-    token: String,
-    pid: String,
-    offset: Option<String>,
-    asked: u64,
-    /// The messages that it has heard: their rooms and texts.
-    heard: Vec<(String, String)>,
-}
-
-impl Client {
-    fn connect(hub: &Hub, token: &str) -> Self {
-        Self::open(hub, &json!({ "token": token }))
-    }
-
-    /// Another connection, which goes on where this one stopped, if the hub will have it.
-    fn again(&self, hub: &Hub) -> Self {
-        Self::open(hub, &json!({ "token": self.token, "pid": self.pid, "offset": self.offset }))
-    }
-
-    fn open(hub: &Hub, auth: &Value) -> Self {
-        let stream = TcpStream::connect(hub.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket&recovery=1", hub.address);
-        let (socket, _) = tungstenite::client(url, stream).unwrap();
-        let token = auth["token"].as_str().unwrap().to_owned();
-        let mut client = Self { socket, token, pid: String::new(), offset: None, asked: 0, heard: Vec::new() };
-        client.offset = auth["offset"].as_str().map(str::to_owned);
-        client.say(&format!("40{auth}"));
-        let accepted = client.hear(|packet| packet.strip_prefix("40").map(str::to_owned)).expect("an answer");
-        let accepted: Value = serde_json::from_str(&accepted).unwrap();
-        accepted["pid"].as_str().unwrap().clone_into(&mut client.pid);
-        client
-    }
-
-    fn say(&mut self, packet: &str) {
-        self.socket.send(Message::text(packet)).unwrap();
-    }
-
-    /// Whatever the hub says until this is found in it. `None`: the connection has ended.
-    fn hear<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let begun = Instant::now();
-        loop {
-            // The hub's pings come all the time.
-            assert!(begun.elapsed() < PATIENCE, "the hub does not say what is waited for");
-            let Message::Text(packet) = self.socket.read().ok()? else { continue };
-            if packet.as_str() == "2" {
-                self.say("3");
-            }
-            if let Some(event) = packet.strip_prefix("42") {
-                self.note(&serde_json::from_str(event).unwrap());
-            }
-            if let Some(found) = find(&packet) {
-                return Some(found);
-            }
-        }
-    }
-
-    fn note(&mut self, event: &Value) {
-        let last = event.as_array().and_then(|it| it.last());
-        if let Some(offset) = last.and_then(Value::as_str) {
-            self.offset = Some(offset.to_owned());
-        }
-        if event[0] == "message:new" {
-            let field = |path: &str| event[1].pointer(path).and_then(Value::as_str).unwrap().to_owned();
-            self.heard.push((field("/conversation_id"), field("/content/text")));
-        }
-    }
-
-    /// The answer; `None` when the connection ended instead.
-    fn ask(&mut self, event: &str, data: &Value) -> Option<Value> {
-        self.asked += 1;
-        let ack = format!("43{}", self.asked);
-        self.say(&format!("42{}{}", self.asked, json!([event, data])));
-        let answer = self.hear(|packet| packet.strip_prefix(&ack).map(str::to_owned))?;
-        serde_json::from_str::<Value>(&answer).unwrap().get(0).cloned()
-    }
-
-    fn joins(&mut self, room: &str) -> bool {
-        let answer = self.ask("join_conversation", &json!({ "conversation_id": room }));
-        answer.is_some_and(|answer| answer["last_seq"].is_u64())
-    }
-
-    fn sends(&mut self, room: &str, text: &str) {
-        let data = json!({ "conversation_id": room, "text": text, "client_message_id": fresh_id() });
-        let answer = self.ask("send_message", &data).expect("an answer");
-        assert!(answer["seq"].is_u64(), "{answer}");
-    }
-
-    /// It hears these messages, and nothing else.
-    fn heard(&mut self, expected: &[(&str, &str)]) {
-        while self.heard.len() < expected.len() {
-            self.hear(|packet| packet.starts_with("42").then_some(())).expect("more messages");
-        }
-        self.ask("ping", &json!({})).expect("an answer");
-        let heard: Vec<(&str, &str)> = self.heard.iter().map(|(room, text)| (&**room, &**text)).collect();
-        assert_eq!(heard, expected);
-        self.heard.clear();
-    }
-
-    /// Says nothing any more, until the hub has noticed.
-    fn is_missed(&mut self) {
-        while self.socket.read().is_ok() {}
-    }
-}
 
 /// Two hubs on one database, people of one organization, and the names of two rooms.
 fn scene(postgres: &Postgres) -> (Hub, Hub, [String; 2], [String; 2]) {
@@ -208,4 +97,20 @@ fn a_connection_that_changes_while_it_is_taken_up_is_never_taken_up_without_the_
         }
     }
     println!("{recovered} recovered");
+}
+
+#[test]
+fn whoever_comes_back_takes_the_place_of_the_connection_that_it_lost_and_of_no_other() {
+    let hub = Hub::start(&["--set", "limits.max_connections_per_user=2"]);
+    let ana = Person::new(OrgId(fresh_id()), Role::Agent, "Ana").token();
+    let (mut living, mut lost) = (Client::connect(&hub, &ana), Client::connect(&hub, &ana));
+    let room = fresh_id().to_string();
+    assert!(living.joins(&room) && lost.joins(&room));
+    let back = lost.again(&hub);
+    assert_eq!(back.pid, lost.pid);
+    lost.is_missed();
+    // The third is one too many: the oldest makes way, and could go on if it had only not heard of it.
+    let _third = Client::connect(&hub, &ana);
+    living.is_missed();
+    assert_eq!(living.again(&hub).pid, living.pid);
 }

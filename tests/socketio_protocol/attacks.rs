@@ -120,7 +120,7 @@ fn a_flood_that_waits_for_a_connect_is_left_in_the_socket() {
 }
 
 #[test]
-fn acknowledgements_that_nobody_asked_for_leave_nothing_behind() {
+fn acknowledgements_that_nobody_asked_for_are_the_applications_to_judge() {
     let (server, _) = obedient(|_| {});
     let mut visitor = Visitor::connected(&server);
     for _ in 0..100 {
