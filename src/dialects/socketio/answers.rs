@@ -1,4 +1,4 @@
-//! What one client is told alone: answers to what it asked, and pieces of a room's past.
+//! What one client is told alone: answers to what it asked, and pieces of a room's past. Which rooms it is in changes with them.
 //!
 //! Whoever asks with an acknowledgement gets the answer both ways: as the acknowledgement, and as the event that says the
 //! same. A sent message is acknowledged, and told like everyone's.
@@ -83,7 +83,7 @@ impl Ear {
             Some(Verb::Join { view, past, .. }) => {
                 self.rooms.borrow_mut().joined(room, view, last_pos, past);
                 self.keep(None);
-                self.settle();
+                self.wait_until_kept();
                 match view {
                     View::Conversation => both("joined_conversation", ack, |p| {
                         encode::room(p, room, View::Conversation);
@@ -99,7 +99,7 @@ impl Ear {
             Some(Verb::Leave(view)) => {
                 self.rooms.borrow_mut().view_left(room, view);
                 self.keep(None);
-                self.settle();
+                self.wait_until_kept();
                 let (name, fields) = left(room, view, &self.identity);
                 both(name, ack, fields)
             }
@@ -112,7 +112,7 @@ impl Ear {
         let views = self.rooms.borrow_mut().left(room, asked.is_some(), at);
         self.keep(None);
         if asked.is_some() {
-            self.settle();
+            self.wait_until_kept();
         }
         self.up_to_date(room);
         match asked {

@@ -109,7 +109,7 @@ impl Ear {
     }
 
     /// The client is about to hear that it is in a room: it shall not before that is kept.
-    pub(super) fn settle(&self) {
+    pub(super) fn wait_until_kept(&self) {
         let Some(keeping) = &self.keeping else { return };
         let Some(join) = self.stage.borrow_mut().settle() else { return };
         let (ear, kept) = (self.own.clone(), self.desk.hub().kept(keeping.id()));
@@ -293,15 +293,15 @@ impl Ear {
         self.keeping.as_ref().zip(pos).is_none_or(|(keeping, pos)| keeping.is_usual(pos))
     }
 
-    /// What the client is to name if it hears of nothing later than this in this view.
-    fn place(&self, event: &Event, pos: u64, view: View, views: Views) -> Option<Place> {
+    /// Takes note that this is told in this view. Returns what the client is to name if it hears of nothing later.
+    fn next_place(&self, event: &Event, pos: u64, view: View, views: Views) -> Option<Place> {
         let keeping = self.keeping.as_ref()?;
         let place = keeping.place(offset(event, pos, view, views));
         // It comes late, as it does behind a past; or it is from before the client joined.
         let is_owed = || event.room().is_some_and(|room| self.rooms.borrow().is_owed(room, pos));
         let is_late = || is_owed() && encode::name(event, view).is_some();
         let late = || {
-            let place = keeping.past();
+            let place = keeping.count_past();
             self.keep(None);
             place
         };
@@ -333,7 +333,7 @@ impl Ear {
     }
 
     pub(super) fn told(&self, event: &Event, views: Views, pos: Option<u64>, at: Timestamp) -> Frames {
-        let place = |view| pos.and_then(|pos| self.place(event, pos, view, views));
+        let place = |view| pos.and_then(|pos| self.next_place(event, pos, view, views));
         views.iter().map(|view| (pos, encode::told(event, view, place(view), at))).collect()
     }
 
@@ -349,7 +349,7 @@ impl Ear {
             self.note(Some(pos));
         }
         let views = views.iter().filter(|view| encode::name(event, *view).is_some());
-        let place = || self.keeping.as_ref().map(|keeping| keeping.past());
+        let place = || self.keeping.as_ref().map(|keeping| keeping.count_past());
         views.map(|view| (None, encode::told(event, view, place(), at))).collect()
     }
 

@@ -104,8 +104,8 @@ impl Keeping {
         self.is_in_order(offset.pos).then_some(Place { offset, own })
     }
 
-    /// What it is to name when it has heard of what is told out of order.
-    pub(super) fn past(&self) -> Place {
+    /// Counts one more piece that is told out of order. Returns what it is to name when it has heard of it.
+    pub(super) fn count_past(&self) -> Place {
         self.past.set(self.past.get().saturating_add(1));
         self.barrier.set(self.newest.get());
         Place { offset: Offset { pos: self.newest.get(), half: false }, own: Some(self.own()) }
@@ -179,7 +179,7 @@ mod tests {
         let keeping = keeping(None);
         keeping.told(10);
         assert!(says_enough(&kept(&keeping, false), None), "live events alone come in order");
-        let (first, last) = (keeping.past(), keeping.past());
+        let (first, last) = (keeping.count_past(), keeping.count_past());
         for place in [first, last] {
             assert!(!says_enough(&kept(&keeping, true), Some(place)), "there may be more");
         }
@@ -207,16 +207,16 @@ mod tests {
     fn what_was_told_of_a_past_before_the_hub_died_is_not_told_under_the_same_number_again() {
         let before = keeping(None);
         let row = kept(&before, false);
-        let (_, unkept) = (before.past(), before.past());
+        let (_, unkept) = (before.count_past(), before.count_past());
         let after = keeping(Some(unkept));
         after.resume(&row, place_in(&row, Some(unkept)));
-        let next = after.past();
+        let next = after.count_past();
         assert!(!says_enough(&kept(&after, false), Some(unkept)) && says_enough(&kept(&after, false), Some(next)));
     }
 
     #[test]
     fn what_a_client_named_when_it_came_is_never_taken_for_something_that_it_heard_here() {
-        let elsewhere = keeping(None).past();
+        let elsewhere = keeping(None).count_past();
         let keeping = keeping(Some(offset(61).into()));
         assert!(keeping.is_usual(60) && keeping.is_usual(62) && !keeping.is_usual(61));
         let here = keeping.place(offset(61)).unwrap();

@@ -159,7 +159,7 @@ impl World {
             let usual = self.keeping.place(Offset { pos, half });
             assert!(usual.is_some() || self.is_catching(), "{pos} is late, and no past is told");
             let is_late = usual.is_none() && pos > self.seats[&room].joined_pos;
-            let place = usual.or_else(|| is_late.then(|| self.keeping.past()));
+            let place = usual.or_else(|| is_late.then(|| self.keeping.count_past()));
             self.send(room, view, (pos, is_message), place, is_late);
         }
         self.keeping.told(pos);
@@ -170,7 +170,7 @@ impl World {
             self.keeping.told(pos);
         }
         for view in 0..VIEWS[room] {
-            let place = self.keeping.past();
+            let place = self.keeping.count_past();
             self.send(room, view, (pos, is_message), Some(place), true);
         }
     }
