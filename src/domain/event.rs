@@ -170,6 +170,16 @@ pub enum Event {
 }
 
 impl Event {
+    /// What has become of a message, for those who heard of it as it was sent. `None`: nothing.
+    pub fn change_of(message: &Arc<Message>) -> Option<Self> {
+        let (room, seq) = (message.room, message.seq);
+        match message.deleted_at {
+            Some(at) => Some(Self::Deleted(Deletion { room, message: message.id, seq, by: None, at })),
+            None if message.changed_pos > message.pos => Some(Self::Edited { message: message.clone(), by: None }),
+            None => None,
+        }
+    }
+
     /// The room that this event is told to or about, where there is one.
     pub fn room(&self) -> Option<RoomId> {
         match self {

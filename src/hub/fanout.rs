@@ -284,7 +284,7 @@ impl Fanout {
             Event::Joined { room: join.room, last_seq: join.last_seq, last_pos: join.last_pos, members: join.members };
         self.answer(join.slot, &joined, None, &join.tag);
         self.epoch += 1;
-        let feed = self.rooms.entry(join.room).or_insert_with(|| Feed::new(join.last_seq));
+        let feed = self.rooms.entry(join.room).or_insert_with(|| Feed::new(join.last_seq, join.last_pos));
         if join.watch {
             feed.watchers.insert(join.slot);
         } else {

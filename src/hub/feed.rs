@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use super::effect::{Audience, Numbers};
 use super::outlet::Broadcast;
 use super::ports::{After, Page};
-use crate::domain::{Deletion, Event, Tag};
+use crate::domain::{Event, Tag};
 
 pub(super) type Slots = IndexSet<u32, FxBuildHasher>;
 
@@ -58,6 +58,8 @@ pub(super) struct CatchUp {
     /// It reads such things by `pos`: messages up to this `seq` are told to it already, and none before `start`.
     told: u64,
     start: u64,
+    /// The highest `pos` of the messages that it was told by a page.
+    reached: u64,
 }
 
 /// What to do next for a session that catches up.
@@ -80,7 +82,21 @@ impl CatchUp {
         let (page, since) = (VecDeque::new(), VecDeque::new());
         let more = cursor != After::Seq(until);
         let start = if let After::Pos(pos) = cursor { pos } else { 0 };
-        Self { slot, epoch, cursor, until, page, more, asked: false, since, turn: None, lost: None, told: 0, start }
+        Self {
+            slot,
+            epoch,
+            cursor,
+            until,
+            page,
+            more,
+            asked: false,
+            since,
+            turn: None,
+            lost: None,
+            told: 0,
+            start,
+            reached: 0,
+        }
     }
 
     fn remember(&mut self, entry: &Entry) {
@@ -95,7 +111,7 @@ impl CatchUp {
         }
     }
 
-    fn next(&mut self, delivered: u64) -> Next {
+    fn next(&mut self, delivered: u64, delivered_pos: u64) -> Next {
         while let Some((number, event)) = self.page.pop_front() {
             let mut pos = number;
             self.cursor = match self.cursor {
@@ -106,6 +122,12 @@ impl CatchUp {
                 if let Event::Message(message) = &event {
                     self.note_told(message.seq);
                     pos = message.pos;
+                    self.reached = self.reached.max(pos);
+                } else {
+                    // Where the stream has yet to bring it, something older may come first, of this room or another:
+                    // whoever has heard of it has not heard everything before it.
+                    let in_order = delivered_pos.max(self.start).max(self.reached);
+                    pos = pos.min(self.turn.unwrap_or(u64::MAX)).min(in_order);
                 }
                 return self.take_own(&event).unwrap_or(Next::Alone(event, pos, None));
             }
@@ -260,6 +282,8 @@ pub(super) enum Accept {
 pub(super) struct Feed {
     /// The last message that was delivered.
     seq: u64,
+    /// The highest `pos` of what was delivered, messages and changes.
+    pos: u64,
     pub(super) live: Slots,
     pub(super) watchers: Slots,
     catching: Vec<CatchUp>,
@@ -267,9 +291,9 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(seq: u64) -> Self {
+    pub(super) fn new(seq: u64, pos: u64) -> Self {
         let (live, watchers) = (Slots::default(), Slots::default());
-        Self { seq, live, watchers, catching: Vec::new(), fill: None }
+        Self { seq, pos, live, watchers, catching: Vec::new(), fill: None }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -338,6 +362,7 @@ impl Feed {
                     }
                     self.seq = seq;
                 }
+                self.pos = self.pos.max(numbers.pos);
                 for catch in &mut self.catching {
                     catch.remember(entry);
                 }
@@ -439,7 +464,7 @@ impl Feed {
     /// What to do next for a session that catches up. After `Live` it is live.
     pub(super) fn next(&mut self, slot: u32) -> Option<(u64, Next)> {
         let index = self.catching.iter().position(|catch| catch.slot == slot)?;
-        let next = self.catching[index].next(self.seq);
+        let next = self.catching[index].next(self.seq, self.pos);
         let epoch = self.catching[index].epoch;
         if matches!(next, Next::Live) {
             self.catching.swap_remove(index);
@@ -456,14 +481,7 @@ impl Feed {
 /// What `event`, read from the store, tells those who were told all messages up to `told`. `None`: nothing.
 fn as_told(event: Event, told: u64) -> Option<Event> {
     match event {
-        Event::Message(message) if message.seq <= told => {
-            let (room, seq) = (message.room, message.seq);
-            match message.deleted_at {
-                Some(at) => Some(Event::Deleted(Deletion { room, message: message.id, seq, by: None, at })),
-                None if message.changed_pos > message.pos => Some(Event::Edited { message, by: None }),
-                None => None,
-            }
-        }
+        Event::Message(message) if message.seq <= told => Event::change_of(&message),
         event => Some(event),
     }
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tertulia::domain::{OrgId, Role};
 
 use super::client::Client;
@@ -113,4 +114,31 @@ fn whoever_comes_back_takes_the_place_of_the_connection_that_it_lost_and_of_no_o
     let _third = Client::connect(&hub, &ana);
     living.is_missed();
     assert_eq!(living.again(&hub).pid, living.pid);
+}
+
+#[test]
+fn what_was_heard_in_one_vocabulary_of_two_and_has_changed_since_is_told_in_both() {
+    let hub = Hub::start(&[]);
+    let organization = OrgId(fresh_id());
+    let [ana, rui] = ["Ana", "Rui"].map(|name| Person::new(organization, Role::Agent, name).token());
+    let (mut lost, mut rui) = (Client::connect(&hub, &ana), Client::connect(&hub, &rui));
+    let room = fresh_id().to_string();
+    assert!(lost.joins(&room) && rui.joins(&room));
+    lost.ask("join_room", &json!({ "room_id": room })).unwrap();
+    let sent = rui.ask("send_message", &json!({ "conversation_id": room, "text": "first" })).unwrap();
+    let is_new = |packet: &str| packet.starts_with(r#"42["message:new""#).then_some(());
+    lost.hear(is_new).unwrap();
+    let half = lost.offset.clone();
+    lost.hear(|packet| packet.starts_with(r#"42["message_received""#).then_some(())).unwrap();
+    let edit = json!({ "conversation_id": room, "message_id": sent["id"], "text": "edited" });
+    rui.ask("edit_message", &edit).unwrap();
+    // As if it had been cut between the two.
+    lost.offset = half;
+    let mut back = lost.again(&hub);
+    assert_eq!(back.pid, lost.pid);
+    let message = |packet: &str| packet.starts_with(r#"42["message"#).then(|| packet.to_owned());
+    for name in ["message:updated", "message_received"] {
+        let told = back.hear(message).unwrap();
+        assert!(told.starts_with(&format!(r#"42["{name}""#)) && told.contains("edited"), "{told}");
+    }
 }

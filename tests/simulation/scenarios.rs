@@ -228,3 +228,28 @@ fn a_resume_by_pos_meets_a_message_that_was_committed_unheard_once() {
     scene.answer();
     assert_eq!(messages(&socket), [2]);
 }
+
+#[test]
+fn whoever_is_told_of_a_change_before_its_turn_is_not_believed_to_know_what_lies_before() {
+    let mut scene = Scene::new();
+    scene.store(1);
+    let (slot, socket) = scene.connect(64);
+    scene.join(slot, Resume::AfterPos(0), 1, 1);
+    // The page is ahead of the stream, which has yet to bring the second message.
+    scene.store(1);
+    let room = PLACES[0].id;
+    let (kind, user) = (MarkKind::Read, PEOPLE[0].user);
+    scene.commit(Change::Mark(NewMark { room, kind, user, seq: Some(1), message: None }));
+    scene.answer();
+    let mark =
+        Event::Marked(Mark { room, kind, user, message: scene.message(1).id, up_to_seq: 1, moved: None, at: NOW });
+    scene.deliver(2);
+    scene.deliver_as(mark, Numbers { seq: None, pos: 3 });
+    let place = |heard| match heard {
+        Heard::Told(Frame { event: Event::Message(message), pos, .. }) => Some((Some(message.seq), pos)),
+        Heard::Told(Frame { event: Event::Marked(_), pos, .. }) => Some((None, pos)),
+        _ => None,
+    };
+    let told: Vec<_> = std::iter::from_fn(|| socket.read()).filter_map(place).collect();
+    assert_eq!(told, [(Some(1), Some(1)), (None, Some(1)), (Some(2), Some(2)), (None, Some(3))]);
+}

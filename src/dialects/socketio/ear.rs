@@ -192,10 +192,18 @@ impl Ear {
     pub(super) fn replay(&self, event: &Event, pos: u64, half: bool, at: Timestamp) {
         let Some(room) = event.room() else { return };
         let views = self.rooms.borrow().views(room);
-        let views = if half { views.without(View::Conversation) } else { views };
-        for (pos, frame) in self.told(event, views, Some(pos), at) {
-            self.note(pos);
-            self.list(frame, false);
+        for view in views.iter() {
+            let heard = half && view == View::Conversation;
+            // What was heard there may have changed since.
+            let change =
+                if let (true, Event::Message(message)) = (heard, event) { Event::change_of(message) } else { None };
+            let Some(event) = change.as_ref().or_else(|| Some(event).filter(|_| !heard)) else { continue };
+            let place = self.next_place(event, pos, view, views);
+            let frame = encode::told(event, view, place, at);
+            self.note(Some(pos));
+            if !frame.is_empty() {
+                self.list(frame, false);
+            }
         }
     }
 

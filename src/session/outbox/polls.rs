@@ -49,15 +49,23 @@ const MAX_REPEATS: u8 = 2;
 /// The longest name that is remembered, in bytes. Those that clients make up have about ten.
 const MAX_NAME: usize = 64;
 
+/// How many digits tell them apart. Zeros at the end are left out.
+const MICROSECONDS: usize = 4;
+
 /// What a client calls a poll by, so that the same request is known when it comes again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PollName(Box<str>);
 
 impl PollName {
-    /// `None` for what says nothing: some clients send the time, in seconds, and have several polls in one.
+    /// `None` for what says nothing: some clients send the time, in seconds or milliseconds, and have several polls in one.
+    /// Those that send it to the microsecond have not.
     pub fn of(text: &str) -> Option<Self> {
-        let is_time = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        (text.len() <= MAX_NAME && !is_time).then(|| Self(text.into()))
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let says_little = match text.split_once('.') {
+            Some((whole, fraction)) => is_number(whole) && is_number(fraction) && fraction.len() < MICROSECONDS,
+            None => is_number(text),
+        };
+        (text.len() <= MAX_NAME && !says_little).then(|| Self(text.into()))
     }
 }
 
@@ -271,5 +279,20 @@ impl Inner {
             self.fault = Some(Fault::Broken);
         }
         if self.queue.is_none() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_names_a_poll_if_it_is_exact() {
+        for name in ["P8xK2mA", "0mhqz6ab", "1795391758.469793", "1795391758.4697", "1.2.3456"] {
+            assert!(PollName::of(name).is_some(), "{name}");
+        }
+        for time in ["", "1795391758", "1795391758469", "1795391758.46", "1795391758."] {
+            assert!(PollName::of(time).is_none(), "{time}");
+        }
     }
 }
