@@ -1,5 +1,8 @@
 //! A client of Socket.IO that notes where it stopped, and comes back from there.
 
+#[path = "../support/patient.rs"]
+mod patient;
+
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -7,12 +10,13 @@ use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
 use super::hub::{Hub, fresh_id};
+use patient::Patient;
 
 /// Much longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub struct Client {
-    pub socket: WebSocket<TcpStream>,
+    pub socket: WebSocket<Patient>,
     pub token: String,
     pub pid: String,
     pub offset: Option<String>,
@@ -32,11 +36,11 @@ impl Client {
     }
 
     /// A session that is nobody's yet.
-    pub fn dial(hub: &Hub) -> WebSocket<TcpStream> {
+    pub fn dial(hub: &Hub) -> WebSocket<Patient> {
         let stream = TcpStream::connect(hub.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket&recovery=1", hub.address);
-        tungstenite::client(url, stream).unwrap().0
+        tungstenite::client(url, Patient(stream)).unwrap().0
     }
 
     pub fn open(hub: &Hub, auth: &Value) -> Self {

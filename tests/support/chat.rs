@@ -1,10 +1,14 @@
 //! A client of the `messages` dialect: says frames, and checks the ones it is told.
 
+#[path = "patient.rs"]
+mod patient;
+
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use patient::Patient;
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest as _;
 use tungstenite::handshake::HandshakeError;
@@ -22,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One connection.
 pub struct Chat {
-    socket: WebSocket<TcpStream>,
+    socket: WebSocket<Patient>,
     /// Read while something else was awaited.
     passed: VecDeque<Value>,
     named: u32,
@@ -57,7 +61,7 @@ impl Chat {
         let stream = TcpStream::connect(at).expect("a server that listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
-        match client(request, stream) {
+        match client(request, Patient(stream)) {
             Ok((socket, response)) => {
                 let mut chat = Self { socket, passed: VecDeque::new(), named: 0, connected: Value::Null };
                 chat.connected = chat.expect("connected")["payload"].take();
