@@ -71,6 +71,13 @@ catalogue! {
     SlowConsumer = 4430, "slow_consumer", Resume;
 }
 
+impl CloseReason {
+    /// Whether a client that hears of it is to come back by itself.
+    pub const fn comes_back(self) -> bool {
+        matches!(self.advice(), Advice::ComeBack | Advice::Resume | Advice::NewToken)
+    }
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.as_str() {

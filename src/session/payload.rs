@@ -8,7 +8,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use crate::domain::CloseReason;
-use crate::domain::close::Advice;
 use crate::transport::ws::Opcode;
 use crate::transport::ws::writer::frames;
 
@@ -52,11 +51,8 @@ pub(super) fn is_end_to_come_back_from(piece: &Bytes) -> bool {
         Some((Opcode::Close, packet)) => close_reason(packet),
         _ => None,
     };
-    let comes_back = |reason: CloseReason| {
-        reason != CloseReason::HeartbeatTimeout
-            && matches!(reason.advice(), Advice::ComeBack | Advice::Resume | Advice::NewToken)
-    };
-    reason.is_some_and(comes_back) && frames.next().is_none()
+    let comes_back = reason.is_some_and(|it| it.comes_back() && it != CloseReason::HeartbeatTimeout);
+    comes_back && frames.next().is_none()
 }
 
 /// What a Close frame says. Some reasons share a code.

@@ -7,7 +7,6 @@ use actix::{AsyncContext, WeakRecipient};
 
 use super::context::SessionContext;
 use super::outbox::Outbox;
-use crate::domain::close::Advice;
 use crate::domain::{CloseReason, ConnId, Event, Tag, Timestamp};
 use crate::hub::handle::{Departure, End, Outlet};
 use crate::transport::ws::Opcode;
@@ -78,10 +77,7 @@ pub struct Ending {
 impl Ending {
     /// This side closed. Clients that are to come back count as lost: others shall not see them go and return.
     pub fn closed(reason: CloseReason) -> Self {
-        let departure = match reason.advice() {
-            Advice::ComeBack | Advice::Resume | Advice::NewToken => Departure::Lost,
-            Advice::Nothing | Advice::GiveUp | Advice::Wait => Departure::Left,
-        };
+        let departure = if reason.comes_back() { Departure::Lost } else { Departure::Left };
         let name = if reason == CloseReason::Normal { "normal" } else { reason.as_str() };
         Self { departure, code: reason.code(), reason: name, ours: Some(reason) }
     }

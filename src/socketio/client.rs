@@ -248,12 +248,8 @@ impl Client {
 
     fn dismiss_at(&mut self, index: usize, reason: CloseReason, link: &mut Link<'_>) {
         self.bid_farewell(index, reason, link);
-        let stays_away = match reason.advice() {
-            Advice::GiveUp | Advice::Wait | Advice::Nothing => true,
-            Advice::NewToken => self.seats.len() > 1,
-            Advice::ComeBack | Advice::Resume => false,
-        };
-        if !stays_away {
+        let goes_alone = reason.advice() == Advice::NewToken && self.seats.len() > 1;
+        if reason.comes_back() && !goes_alone {
             return link.close(reason);
         }
         self.speak(index, link, |_, line| line.disconnect());

@@ -188,6 +188,11 @@ impl Ear {
         self.keeping.as_deref()
     }
 
+    /// The name by which the client asks to be taken up again.
+    pub(super) fn pid(&self) -> Option<String> {
+        self.keeping.as_ref().map(|keeping| keeping.id().0.simple().to_string())
+    }
+
     /// Tells what was missed of a room. `half`: it was heard in the words of conversations.
     pub(super) fn replay(&self, event: &Event, pos: u64, half: bool, at: Timestamp) {
         let Some(room) = event.room() else { return };

@@ -110,9 +110,7 @@ impl Visitor for Guest {
         let mut socket = HubSocket::new(member, ear.clone());
         match attempt {
             None => {
-                let pid = ear.keeping().map(|it| it.id().0.simple().to_string());
-                let pid = pid.as_deref().map(|pid| ("pid", pid));
-                line.accept(pid.as_slice());
+                line.accept(ear.pid().as_deref().map(|pid| ("pid", pid)).as_slice());
                 socket.opened(line);
                 ear.accepted(None);
             }

@@ -131,7 +131,7 @@ impl Returning {
     }
 
     fn accept(&self) {
-        let pid = self.ear.keeping().map(|it| it.id().0.simple().to_string());
+        let pid = self.ear.pid();
         let pid = pid.as_deref().map(|pid| ("pid", pid));
         self.outbox.post(&packet::connected(&self.namespace, &self.sid, pid.as_slice()), false);
     }

@@ -39,3 +39,15 @@ pub(super) const fn farewell(reason: CloseReason) -> &'static str {
         _ => "The server has closed the connection",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_speaks_of_rooms_but_quotes_the_client_as_it_is() {
+        assert_eq!(refusal(&Reject::not_joined()), "Join the room first");
+        let quoting = Reject::new(RejectCode::UnknownType, "There is no event `join_session`");
+        assert_eq!(refusal(&quoting), "There is no event `join_session`");
+    }
+}
