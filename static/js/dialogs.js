@@ -1,5 +1,5 @@
 /** Making rooms, finding them, and finding people. */
-import { Avatar, Dialog, Field, ICONS, html, useSettled, useState } from "./parts.js";
+import { Avatar, Dialog, Field, ICONS, html, useForm, useSettled, useState } from "./parts.js";
 import { preview } from "./text.js";
 import { explain, fullDate, members, t } from "./words.js";
 
@@ -10,23 +10,16 @@ async function closing(onClose, act) {
 }
 
 export function NewRoom({ model, onClose }) {
-  const [problem, setProblem] = useState(null);
-  async function submit(event) {
-    event.preventDefault();
-    const { name, kind } = Object.fromEntries(new FormData(event.target));
-    try {
-      const room = await model.create({ name: name.trim(), kind });
-      closing(onClose, () => room);
-    } catch (error) {
-      setProblem(explain(error));
-    }
-  }
+  const { problem, busy, onSubmit } = useForm(async ({ name, kind }) => {
+    const room = await model.create({ name: name.trim(), kind });
+    closing(onClose, () => room);
+  });
   const choice = (kind) => html`<label class="choice">
     <input type="radio" name="kind" value=${kind} defaultChecked=${kind === "public"} />
     <span><strong>${t(kind)}</strong><small>${t(`${kind}_hint`)}</small></span>
   </label>`;
   return html`<${Dialog} title=${t("create_room")} onClose=${onClose}>
-    <form onSubmit=${submit}>
+    <form onSubmit=${onSubmit} aria-busy=${busy}>
       <${Field} name="name" label=${t("name")} required maxlength="100" autocomplete="off" autofocus error=${problem} />
       <div class="choices">${choice("public")}${choice("private")}</div>
       <div class="buttons">

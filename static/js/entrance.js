@@ -1,5 +1,5 @@
 /** Logging in and registering. */
-import { Field, html, useEffect, useRef, useState } from "./parts.js";
+import { Field, html, useEffect, useForm, useRef, useState } from "./parts.js";
 import { explain, t } from "./words.js";
 
 /** An administrator's link carries `?invite=`, the one that the hub prints at its first start `?setup=`. */
@@ -10,8 +10,6 @@ const setup = query.get("setup");
 export function Entrance({ login, why }) {
   const [isNew, setNew] = useState(Boolean(invite || setup));
   const [rules, setRules] = useState({ registration: "open", first: Boolean(setup) });
-  const [problem, setProblem] = useState(null);
-  const [busy, setBusy] = useState(false);
   const form = useRef();
   useEffect(() => form.current.querySelector("input").focus(), [isNew]);
 
@@ -21,33 +19,24 @@ export function Entrance({ login, why }) {
   }, []);
   const mayRegister = rules.first || rules.registration === "open" || (rules.registration === "invite" && invite);
 
-  async function submit(event) {
-    event.preventDefault();
-    const { email, password, name, organization } = Object.fromEntries(new FormData(event.target));
-    setBusy(true);
-    setProblem(null);
-    try {
-      if (isNew) {
-        const person = { email, password, name };
-        if (organization?.trim()) person.organization = organization.trim();
-        if (invite) person.invite = invite;
-        if (setup) person.setup_token = setup;
-        await login.register(person);
-      } else {
-        await login.login(email, password);
-      }
-      if (invite || setup) history.replaceState(null, "", location.pathname + location.hash);
-    } catch (error) {
-      setProblem(error);
-      setBusy(false);
+  const { problem, busy, onSubmit, forget } = useForm(async ({ email, password, name, organization }) => {
+    if (isNew) {
+      const person = { email, password, name };
+      if (organization?.trim()) person.organization = organization.trim();
+      if (invite) person.invite = invite;
+      if (setup) person.setup_token = setup;
+      await login.register(person);
+    } else {
+      await login.login(email, password);
     }
-  }
+    if (invite || setup) history.replaceState(null, "", location.pathname + location.hash);
+  });
 
-  const at = (field) => (problem?.field === field ? explain(problem) : undefined);
+  const at = (field) => (problem?.field === field ? problem : undefined);
   const general = problem && !["email", "password", "name", "organization"].includes(problem.field) && explain(problem);
   const greeting = (isNew && rules.first && t("setup")) || (isNew && invite && t("invited")) || t("about_hub");
   return html`<main class="entrance">
-    <form ref=${form} onSubmit=${submit} aria-busy=${busy}>
+    <form ref=${form} onSubmit=${onSubmit} aria-busy=${busy}>
       <img src="/icon.svg" alt="" width="56" height="56" />
       <h1>Tertulia</h1>
       <p class="quiet">${greeting}</p>
@@ -59,10 +48,10 @@ export function Entrance({ login, why }) {
         autocomplete=${isNew ? "new-password" : "current-password"} hint=${isNew && t("password_hint")} error=${at("password")}
       />
       ${isNew && rules.first && html`<${Field} name="organization" label=${t("organization")} autocomplete="organization" hint=${t("organization_hint")} error=${at("organization")} />`}
-      <button class="primary" disabled=${busy}>${isNew ? t("register") : t("log_in")}</button>
+      <button class="primary">${isNew ? t("register") : t("log_in")}</button>
       ${!rules.first && (isNew || mayRegister) && html`<p class="quiet">
         ${isNew ? t("with_account") : t("no_account")}${" "}
-        <button type="button" class="link" onClick=${() => (setNew(!isNew), setProblem(null))}>${isNew ? t("log_in") : t("register")}</button>
+        <button type="button" class="link" onClick=${() => (setNew(!isNew), forget())}>${isNew ? t("log_in") : t("register")}</button>
       </p>`}
     </form>
   </main>`;

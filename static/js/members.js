@@ -1,7 +1,7 @@
 /** Who is in a room: roles, adding, silencing, removing, banning, leaving; and what is done to the room itself. */
-import { Dialog, Field, IconButton, html, useEffect, useState, useTopics } from "./parts.js";
+import { Dialog, Field, IconButton, html, useEffect, useForm, useState, useTopics } from "./parts.js";
 import { PeopleFinder, Person } from "./dialogs.js";
-import { explain, t } from "./words.js";
+import { t } from "./words.js";
 
 const ROLES = ["owner", "moderator", "member"];
 
@@ -97,23 +97,17 @@ export function Members({ model, room, onClose }) {
 /** Its name, and the archive. */
 function TheRoom({ model, room }) {
   const [renaming, setRenaming] = useState(false);
-  const [problem, setProblem] = useState(null);
-  async function rename(event) {
-    event.preventDefault();
-    try {
-      await model.changeRoom(room, { name: new FormData(event.target).get("name").trim() });
-      setRenaming(false);
-    } catch (error) {
-      setProblem(explain(error));
-    }
-  }
+  const { problem, busy, onSubmit } = useForm(async ({ name }) => {
+    await model.changeRoom(room, { name: name.trim() });
+    setRenaming(false);
+  });
   async function archive() {
     const isArchived = Boolean(room.archived_at);
     if (!isArchived && !(await model.sure(t("archive_sure"), t("archive")))) return;
     await model.attempt(model.changeRoom(room, { archived: !isArchived }));
   }
   if (renaming) {
-    return html`<form onSubmit=${rename}>
+    return html`<form onSubmit=${onSubmit} aria-busy=${busy}>
       <${Field} name="name" label=${t("name")} required maxlength="100" autocomplete="off" autofocus defaultValue=${room.name} error=${problem} />
       <div class="buttons">
         <button type="button" onClick=${() => setRenaming(false)}>${t("cancel")}</button>

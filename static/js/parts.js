@@ -1,8 +1,8 @@
 /** What all views are made of: templates, icons, avatars, dialogs, and the hook that follows the model. */
 import { Component, h } from "../vendor/preact.js";
-import { useEffect, useLayoutEffect, useReducer, useRef } from "../vendor/hooks.js";
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "../vendor/hooks.js";
 import htm from "../vendor/htm.js";
-import { t } from "./words.js";
+import { explain, t } from "./words.js";
 
 export { Fragment, render } from "../vendor/preact.js";
 export { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
@@ -113,14 +113,41 @@ export function Dialog({ title, onClose, children, side }) {
   </dialog>`;
 }
 
-/** Fields with a label, and what is wrong with them. */
+/** Fields with a label, and what is wrong with them: the `error` that the hub refused them with. */
 export function Field({ label, hint, error, name, ...rest }) {
   const help = error ? `${name}-error` : hint ? `${name}-hint` : undefined;
   return html`<label class="field ${error ? "wrong" : ""}">
     <span>${label}</span>
     <input name=${name} aria-invalid=${error ? "true" : undefined} aria-describedby=${help} ...${rest} />
-    ${error ? html`<small id=${help} class="error">${error}</small>` : hint && html`<small id=${help}>${hint}</small>`}
+    ${error ? html`<small id=${help} class="error">${explain(error)}</small>` : hint && html`<small id=${help}>${hint}</small>`}
   </label>`;
+}
+
+/**
+ * What a form sends, once at a time: a second click while the first is under way does nothing.
+ * `act` gets the fields; what it throws is the `problem` until the next try, or until it is to `forget`.
+ */
+export function useForm(act) {
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const underWay = useRef(false); // what is drawn comes too late for two clicks at once
+  async function onSubmit(event) {
+    event.preventDefault();
+    if (underWay.current) return;
+    const fields = Object.fromEntries(new FormData(event.target));
+    underWay.current = true;
+    setBusy(true);
+    setProblem(null);
+    try {
+      await act(fields);
+    } catch (error) {
+      setProblem(error);
+    } finally {
+      underWay.current = false;
+      setBusy(false);
+    }
+  }
+  return { problem, busy, onSubmit, forget: () => setProblem(null) };
 }
 
 /** Calls `run` with the last of several values, once they stop coming for `ms`. */

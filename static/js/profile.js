@@ -1,31 +1,24 @@
 /** Oneself: one's name, where one is logged in, and for administrators the way in for others. */
-import { Dialog, Field, IconButton, html, useEffect, useState } from "./parts.js";
-import { explain, exactTime, t } from "./words.js";
+import { Dialog, Field, IconButton, html, useEffect, useForm, useState } from "./parts.js";
+import { exactTime, t } from "./words.js";
 
 export function Profile({ model, onClose }) {
-  const [problem, setProblem] = useState(null);
   const [logins, setLogins] = useState([]);
   const [link, setLink] = useState(null);
   const load = () => model.rest("GET", "/api/v1/auth/sessions").then(({ items }) => setLogins(items), (error) => model.toast(error));
   useEffect(() => void load(), []);
 
-  async function submit(event) {
-    event.preventDefault();
-    const name = new FormData(event.target).get("name").trim();
-    try {
-      await model.setProfile({ name });
-      onClose();
-    } catch (error) {
-      setProblem(explain(error));
-    }
-  }
+  const { problem, busy, onSubmit } = useForm(async ({ name }) => {
+    await model.setProfile({ name: name.trim() });
+    onClose();
+  });
   const end = async (login) => {
     if (await model.attempt(model.rest("DELETE", `/api/v1/auth/sessions/${login.id}`))) load();
   };
   const invite = async () => setLink(await model.attempt(model.invite()));
 
   return html`<${Dialog} title=${t("profile")} onClose=${onClose}>
-    <form onSubmit=${submit}>
+    <form onSubmit=${onSubmit} aria-busy=${busy}>
       <${Field} name="name" label=${t("name")} required maxlength="100" autocomplete="name" autofocus defaultValue=${model.me.name} error=${problem} />
       <div class="buttons">
         <button type="button" onClick=${onClose}>${t("cancel")}</button>

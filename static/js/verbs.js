@@ -158,12 +158,12 @@ export class Verbs extends Emitter {
     return pages.flatMap((page) => page.items).filter((room) => !room.membership && !room.archived_at);
   }
 
-  /** Enters what `act` makes or finds. That one was added is no news then. */
+  /** Enters what `act` makes or finds; what was said there comes by itself. That one was added is no news then. */
   async #enter(act) {
     this.#busy++;
     try {
       const room = await act();
-      await this.open(room.id);
+      this.open(room.id);
       return room;
     } finally {
       this.#busy--;

@@ -100,6 +100,30 @@ test("the focus is where one writes once a dialog has led to a room", async () =
   await person.leave();
 });
 
+test("a room is made once, however often one clicks, and one writes in it before its history is here", async () => {
+  const person = await Person.open(browser, hub, { login: ana });
+  const { page, context } = person;
+  let release;
+  const late = new Promise((resolve) => (release = resolve));
+  await context.route(/\/messages\?/u, (route) => late.then(() => route.continue()));
+  await context.route(/\/chat\/rooms$/u, (route) => setTimeout(() => route.continue(), 300));
+  await page.locator("header").getByRole("button", { name: "New room" }).click();
+  const dialog = page.getByRole("dialog", { name: "New room" });
+  await dialog.getByLabel("Name").fill("Pier");
+  await dialog.getByRole("button", { name: "Create" }).dblclick();
+  await dialog.getByLabel("Name").press("Enter");
+  await page.getByRole("heading", { name: "Pier", level: 1 }).waitFor();
+  assert.equal(await dialog.count(), 0, "nothing stands before the room");
+  await person.write("first on the pier");
+  await person.ticks("first on the pier", "Stored");
+  release();
+  await page.getByText("This is where the room begins.").waitFor();
+  assert.deepEqual(await person.texts(), ["first on the pier"]);
+  const { items } = await chat(ana, "GET", "/rooms?filter=mine&q=Pier");
+  assert.equal(items.filter((room) => room.name === "Pier").length, 1);
+  await person.leave();
+});
+
 test("many unread messages are there from the first, and only what was seen is read", async () => {
   const room = await chat(ana, "POST", "/rooms", { name: "Archive of letters", kind: "private", members: [rui.user.id] });
   await say(ana, room, "letter 0");
