@@ -211,7 +211,7 @@ impl Client {
                 let is_pending = !said.accept && socket.is_congested();
                 self.seats.push(Seat { socket, sid, namespace, is_pending, due: None });
                 link.tick_soon();
-                self.settle(self.seats.len() - 1, said, link);
+                self.carry_out(self.seats.len() - 1, said, link);
             }
             Err(error) => refuse(link, &error),
         }
@@ -220,7 +220,7 @@ impl Client {
     /// Calls a socket, and does what it asked for.
     fn call(&mut self, index: usize, link: &mut Link<'_>, call: impl FnOnce(&mut dyn Socket, &mut Line<'_, '_>)) {
         let said = self.speak(index, link, call);
-        self.settle(index, said, link);
+        self.carry_out(index, said, link);
     }
 
     fn speak(
@@ -238,7 +238,7 @@ impl Client {
     }
 
     /// Does what a socket asked for during a call.
-    fn settle(&mut self, index: usize, said: Said, link: &mut Link<'_>) {
+    fn carry_out(&mut self, index: usize, said: Said, link: &mut Link<'_>) {
         if let Some(reason) = link.stay_open() {
             self.dismiss_at(index, reason, link);
         } else if said.disconnect {
@@ -371,7 +371,7 @@ impl Peer for Client {
             match (link.stay_open(), self.seats.get_mut(index)) {
                 (Some(reason), Some(seat)) if depends_on_others(reason) => seat.due = Some(reason),
                 (Some(reason), _) => self.dismiss_at(index, reason, link),
-                (None, _) => self.settle(index, said, link),
+                (None, _) => self.carry_out(index, said, link),
             }
             next = next.into_iter().chain(after).min();
         }

@@ -34,7 +34,7 @@ use crate::session::offset::Offset;
 use stage::{Fate, Stage};
 
 /// How long a join waits for the store at most.
-const SETTLING: Duration = Duration::from_secs(5);
+const STORING: Duration = Duration::from_secs(5);
 
 pub(super) struct Ear {
     own: Weak<Self>,
@@ -100,7 +100,7 @@ impl Ear {
 
     /// Whether nothing is to be taken from the client yet.
     pub(super) fn is_busy(&self) -> bool {
-        !matches!(*self.stage.borrow(), Stage::Open | Stage::Settling(_))
+        !matches!(*self.stage.borrow(), Stage::Open | Stage::Storing(_))
     }
 
     /// Whether the client hears nothing more.
@@ -111,15 +111,15 @@ impl Ear {
     /// The client is about to hear that it is in a room: it shall not before that is kept.
     pub(super) fn wait_until_kept(&self) {
         let Some(keeping) = &self.keeping else { return };
-        let Some(join) = self.stage.borrow_mut().settle() else { return };
+        let Some(join) = self.stage.borrow_mut().wait_for_join() else { return };
         let (ear, kept) = (self.own.clone(), self.desk.hub().kept(keeping.id()));
         actix_rt::spawn(async move {
-            let kept = timeout(SETTLING, kept).await;
+            let kept = timeout(STORING, kept).await;
             let Some(ear) = ear.upgrade() else { return };
             match kept {
                 // Whoever was there while the database was away is not taken up again, whatever is kept of it.
                 Ok(Ok(true) | Err(_)) => {
-                    ear.settled(join);
+                    ear.join_stored(join);
                     ear.outbox.flush();
                 }
                 // It was taken up elsewhere.
@@ -148,8 +148,8 @@ impl Ear {
     }
 
     /// Tells what has waited for this join to be stored.
-    fn settled(&self, join: u64) {
-        let leaves = self.stage.borrow_mut().settled(join);
+    fn join_stored(&self, join: u64) {
+        let leaves = self.stage.borrow_mut().join_stored(join);
         for (_, held) in leaves {
             self.list(held.frame, held.volatile);
         }
@@ -250,7 +250,7 @@ impl Ear {
             p.plain("message", wording::farewell(reason));
             p.plain("code", reason.as_str());
         });
-        self.settled(u64::MAX);
+        self.join_stored(u64::MAX);
         // It leaves together with the end.
         if self.is_over() {
             self.list(why, false);
@@ -275,7 +275,7 @@ impl Ear {
     pub(super) fn backlog(&self) -> Backlog {
         match (self.outbox.backlog(), &*self.stage.borrow()) {
             // A room's past can wait as well.
-            (Backlog::Light, Stage::Settling(_)) => Backlog::Heavy,
+            (Backlog::Light, Stage::Storing(_)) => Backlog::Heavy,
             (_, Stage::Over) => Backlog::Gone,
             (backlog, _) => backlog,
         }

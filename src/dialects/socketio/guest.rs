@@ -97,7 +97,7 @@ impl Visitor for Guest {
         let shown: Shown<'_> = auth.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let identity = self.identify(text(shown.token).as_deref())?;
         let named = text(shown.offset).as_deref().and_then(Place::parse);
-        let (outbox, desk) = (line.link().outbox().clone(), self.desk.clone());
+        let desk = &self.desk;
         let member = Member::new(desk.club.clone(), desk.registered, identity.clone(), self.provenance.clone());
         let conn = member.conn();
         // Whoever belongs to no organization is in no room.
@@ -106,7 +106,8 @@ impl Visitor for Guest {
         let kept = text(shown.pid).and_then(|pid| Uuid::try_parse(&pid).ok()).map(RecoveryId);
         let attempt = kept.filter(|_| keeping.is_some()).map(|id| Attempt { id, named });
 
-        let ear = Ear::new(outbox.clone(), desk.clone(), identity.clone(), line.namespace(), keeping);
+        let outbox = line.link().outbox().clone();
+        let ear = Ear::new(outbox, desk.clone(), identity.clone(), line.namespace(), keeping);
         let mut socket = HubSocket::new(member, ear.clone());
         match attempt {
             None => {
@@ -116,11 +117,11 @@ impl Visitor for Guest {
             }
             Some(attempt) => {
                 if let Some(before) = desk.holders.of(attempt.id) {
-                    desk.hub().supersede(before, identity.clone());
+                    desk.hub().supersede(before, identity);
                 }
                 socket.opened(line);
                 let (namespace, sid) = (line.namespace().to_owned(), line.sid().to_owned());
-                let returning = recovery::Returning { ear, desk, identity, conn, outbox, namespace, sid };
+                let returning = recovery::Returning { ear, conn, namespace, sid };
                 actix_rt::spawn(recovery::recover(returning, attempt));
             }
         }

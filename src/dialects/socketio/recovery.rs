@@ -4,9 +4,7 @@
 //! order. How, stands in [`replay`](crate::session::replay); the last of it is put in order by the [`Ear`].
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use super::Desk;
 use super::asked::{Asked, Verb, Views};
 use super::ear::{Ear, stay};
 use super::keeping::{place_in, says_enough};
@@ -14,7 +12,6 @@ use super::place::Place;
 use crate::clock;
 use crate::domain::{ConnId, Event, Identity, Recoverable, RecoverableRoom, RecoveryId, Reject, RejectCode, Resume};
 use crate::hub::handle::{Backlog, Outlet as _, Unavailable};
-use crate::session::Outbox;
 use crate::session::replay::{Left, Listener, Replay};
 use crate::socketio::packet;
 
@@ -29,10 +26,7 @@ pub(super) struct Attempt {
 /// The connection that is to take its place.
 pub(super) struct Returning {
     pub(super) ear: Rc<Ear>,
-    pub(super) desk: Arc<Desk>,
-    pub(super) identity: Arc<Identity>,
     pub(super) conn: ConnId,
-    pub(super) outbox: Rc<Outbox>,
     pub(super) namespace: String,
     pub(super) sid: String,
 }
@@ -60,12 +54,13 @@ impl Listener for Hearing<'_> {
 /// Answers the CONNECT, as a connection that goes on where the old one stopped or, where that cannot be, as a new one.
 pub(super) async fn recover(returning: Returning, attempt: Attempt) {
     // To the client it is all the same, which then joins its rooms again by itself.
-    let kept = match returning.desk.hub().recall(attempt.id).await {
+    let (hub, identity) = (returning.ear.desk().hub(), &returning.ear.identity);
+    let kept = match hub.recall(attempt.id).await {
         Ok(Some(kept)) => kept,
         Ok(None) => return returning.begin_anew("it is not known"),
         Err(Unavailable) => return returning.begin_anew("the store did not answer"),
     };
-    if !is_own(&kept, &returning.identity) {
+    if !is_own(&kept, identity) {
         return returning.begin_anew("it is somebody else's");
     }
     // One that it had before it came to the connection says nothing of this.
@@ -77,7 +72,7 @@ pub(super) async fn recover(returning: Returning, attempt: Attempt) {
     let mut lost = Vec::new();
     let mut end = 0;
     for room in kept.rooms.iter().filter(|room| !Views::from_bits(room.views).is_empty()) {
-        match returning.desk.hub().may_enter(&returning.identity, room.room).await {
+        match hub.may_enter(identity, room.room).await {
             Ok(access) => {
                 end = end.max(access.last_pos);
                 rooms.push(*room);
@@ -110,13 +105,13 @@ fn is_own(kept: &Recoverable, identity: &Identity) -> bool {
 
 impl Returning {
     fn begin_anew(&self, why: &str) {
-        log::debug!("a connection of {} is not taken up again: {why}", self.identity.user);
+        log::debug!("a connection of {} is not taken up again: {why}", self.ear.identity.user);
         if self.ear.is_over() {
             return;
         }
         self.accept();
         self.ear.accepted(None);
-        self.outbox.nudge();
+        self.ear.outbox.nudge();
     }
 
     fn go_on(&self, kept: &Recoverable, place: Option<Place>, lost: &[(RecoverableRoom, Reject)]) {
@@ -133,13 +128,13 @@ impl Returning {
     fn accept(&self) {
         let pid = self.ear.pid();
         let pid = pid.as_deref().map(|pid| ("pid", pid));
-        self.outbox.post(&packet::connected(&self.namespace, &self.sid, pid.as_slice()), false);
+        self.ear.outbox.post(&packet::connected(&self.namespace, &self.sid, pid.as_slice()), false);
     }
 
     /// Tells what was missed after `start`. Returns from where the rooms are to be joined. `None`: the client has gone.
     async fn replay(&self, rooms: &[RecoverableRoom], (start, half): (u64, Option<u64>), end: u64) -> Option<u64> {
         let listener = Hearing { ear: &self.ear, half };
-        let replay = Replay { hub: self.desk.hub(), identity: &self.identity, listener: &listener };
+        let replay = Replay { hub: self.ear.desk().hub(), identity: &self.ear.identity, listener: &listener };
         let rooms: Vec<_> = rooms.iter().map(|it| Left { room: it.room, joined_pos: it.joined_pos }).collect();
         replay.tell(&rooms, half.map_or(start, |half| half.saturating_sub(1)), end).await
     }
@@ -153,7 +148,7 @@ impl Returning {
             let resume = Resume::AfterPos(reached.max(room.joined_pos));
             let command = stay(room.room, resume, Views::from_bits(room.views));
             let tag = Asked { verb: Verb::Rejoin(room.room), ack: None }.tag();
-            self.desk.hub().command(self.conn, command, tag);
+            self.ear.desk().hub().command(self.conn, command, tag);
         }
     }
 }

@@ -23,14 +23,14 @@ pub(super) enum Stage {
     Open,
     /// Joins are being stored; what is told behind them waits for that, so that nobody believes to be in a room that is
     /// not known after a crash.
-    Settling(Box<Settling>),
+    Storing(Box<Storing>),
     /// Nothing more is told, nor kept: the connection has ended, or is about to.
     Over,
 }
 
 /// The joins that are being stored are counted from 1.
 #[derive(Default)]
-pub(super) struct Settling {
+pub(super) struct Storing {
     newest: u64,
     /// What waits, each frame with the newest join before it.
     held: VecDeque<(u64, Held)>,
@@ -71,29 +71,29 @@ impl Stage {
                     Fate::IsTooMuch
                 }
             }
-            (Self::Settling(settling), _) => settling.hold(frame, volatile),
+            (Self::Storing(storing), _) => storing.hold(frame, volatile),
             (Self::Recovering | Self::Merging(_) | Self::Open, _) => Fate::Leaves(frame),
         }
     }
 
     /// What follows waits for one more join to be stored. Returns which one that is. `None`: nobody waits here.
-    pub(super) fn settle(&mut self) -> Option<u64> {
+    pub(super) fn wait_for_join(&mut self) -> Option<u64> {
         if matches!(self, Self::Open) {
-            *self = Self::Settling(Box::default());
+            *self = Self::Storing(Box::default());
         }
-        let Self::Settling(settling) = self else { return None };
-        settling.newest += 1;
-        Some(settling.newest)
+        let Self::Storing(storing) = self else { return None };
+        storing.newest += 1;
+        Some(storing.newest)
     }
 
     /// This join is stored, and so are those before it. Returns what has waited for them.
-    pub(super) fn settled(&mut self, join: u64) -> VecDeque<(u64, Held)> {
-        let Self::Settling(settling) = self else { return VecDeque::new() };
-        let first_to_stay = settling.held.partition_point(|(newest, _)| *newest <= join);
-        let stays = settling.held.split_off(first_to_stay);
-        let leaves = std::mem::replace(&mut settling.held, stays);
-        settling.bytes -= leaves.iter().map(|(_, held)| held.frame.len()).sum::<usize>();
-        if settling.newest <= join {
+    pub(super) fn join_stored(&mut self, join: u64) -> VecDeque<(u64, Held)> {
+        let Self::Storing(storing) = self else { return VecDeque::new() };
+        let first_to_stay = storing.held.partition_point(|(newest, _)| *newest <= join);
+        let stays = storing.held.split_off(first_to_stay);
+        let leaves = std::mem::replace(&mut storing.held, stays);
+        storing.bytes -= leaves.iter().map(|(_, held)| held.frame.len()).sum::<usize>();
+        if storing.newest <= join {
             *self = Self::Open;
         }
         leaves
@@ -111,7 +111,7 @@ impl Stage {
     }
 }
 
-impl Settling {
+impl Storing {
     fn hold(&mut self, frame: Bytes, volatile: bool) -> Fate {
         let is_full = self.held.len() >= FRAMES || self.bytes.saturating_add(frame.len()) > BYTES;
         match (is_full, volatile) {
@@ -143,40 +143,40 @@ mod tests {
     #[test]
     fn what_is_told_behind_a_join_leaves_when_that_is_stored_and_not_before() {
         let mut stage = Stage::Open;
-        let first = stage.settle().unwrap();
+        let first = stage.wait_for_join().unwrap();
         assert_eq!(stage.take(None, frame(1), false), Fate::Waits);
-        let second = stage.settle().unwrap();
+        let second = stage.wait_for_join().unwrap();
         assert_eq!(stage.take(Some(7), frame(2), true), Fate::Waits);
-        assert_eq!(bytes(stage.settled(first)), [1]);
-        assert!(matches!(stage, Stage::Settling(_)), "the second join is not stored");
+        assert_eq!(bytes(stage.join_stored(first)), [1]);
+        assert!(matches!(stage, Stage::Storing(_)), "the second join is not stored");
         assert_eq!(stage.take(None, frame(3), false), Fate::Waits);
-        assert_eq!(bytes(stage.settled(second)), [2, 3]);
+        assert_eq!(bytes(stage.join_stored(second)), [2, 3]);
         assert_eq!(stage.take(None, frame(4), false), Fate::Leaves(frame(4)));
-        assert!(stage.settled(second).is_empty());
+        assert!(stage.join_stored(second).is_empty());
     }
 
     #[test]
     fn a_join_that_is_stored_brings_those_before_it_along() {
         let mut stage = Stage::Open;
-        let (first, second) = (stage.settle().unwrap(), stage.settle().unwrap());
+        let (first, second) = (stage.wait_for_join().unwrap(), stage.wait_for_join().unwrap());
         stage.take(None, frame(1), false);
-        assert_eq!(bytes(stage.settled(second)), [1]);
+        assert_eq!(bytes(stage.join_stored(second)), [1]);
         assert!(matches!(stage, Stage::Open));
-        assert!(stage.settled(first).is_empty());
+        assert!(stage.join_stored(first).is_empty());
     }
 
     #[test]
     fn what_waits_is_bounded_and_typing_goes_first() {
         let mut stage = Stage::Open;
-        let join = stage.settle().unwrap();
+        let join = stage.wait_for_join().unwrap();
         let large = Bytes::from(vec![0; BYTES / 4]);
         for _ in 0..4 {
             assert_eq!(stage.take(None, large.clone(), false), Fate::Waits);
         }
         assert_eq!(stage.take(None, frame(1), true), Fate::IsDropped);
         assert_eq!(stage.take(None, frame(1), false), Fate::IsTooMuch);
-        assert_eq!(stage.settled(join).len(), 4);
-        stage.settle();
+        assert_eq!(stage.join_stored(join).len(), 4);
+        stage.wait_for_join();
         for _ in 0..FRAMES {
             assert_eq!(stage.take(None, frame(1), false), Fate::Waits, "what has left counts no more");
         }
@@ -196,6 +196,6 @@ mod tests {
     fn nothing_is_told_when_it_is_over() {
         let mut stage = Stage::Over;
         assert_eq!(stage.take(Some(1), frame(1), false), Fate::IsDropped);
-        assert!(stage.settle().is_none() && stage.settled(1).is_empty() && stage.is_over());
+        assert!(stage.wait_for_join().is_none() && stage.join_stored(1).is_empty() && stage.is_over());
     }
 }
