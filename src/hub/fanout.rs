@@ -257,7 +257,9 @@ impl Fanout {
                 for room in rooms {
                     self.remove(room, slot);
                 }
-                self.outlets.borrow_mut().try_remove(slot as usize);
+                let outlet = self.outlets.borrow_mut().try_remove(slot as usize);
+                // What it has queued may be on a connection that others share.
+                outlet.inspect(|it| it.flush());
             }
         }
     }

@@ -415,6 +415,8 @@ impl Inner {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // What is written here needs no other flush, and what is queued after it needs one of its own.
+        self.listed = false;
         loop {
             self.blocked = false;
             self.write_queue();

@@ -250,6 +250,18 @@ fn what_was_queued_leaves_with_one_flush() {
 }
 
 #[test]
+fn what_a_turn_of_the_session_has_written_takes_no_flush_from_what_comes_next() {
+    run(async {
+        let (outbox, mut client) = pair(limits()).await;
+        assert!(outbox.queue(&pong()), "whoever queues it first sees to a flush");
+        poll_fn(|cx| outbox.poll_flush(cx)).await;
+        assert!(outbox.queue(&pong()), "and so does whoever is the next");
+        outbox.flush();
+        assert_eq!(read(&outbox, &mut client, 12).await.len(), 12);
+    });
+}
+
+#[test]
 fn a_queue_that_overflows_is_replaced_by_a_close() {
     run(async {
         let (outbox, mut client) = pair(limits()).await;

@@ -192,8 +192,17 @@ test("what ends in one namespace leaves the others on the connection alone", asy
       assert.match(await client.disconnected(), /^transport/u);
       await client.connected();
     }
-    root.close();
+  } finally {
+    closeAll();
+    await own.stop();
+  }
+});
 
+test("who is sent away from one namespace leaves the others on the connection to what they do", async () => {
+  const own = await Hub.start("--set", "socketio.namespaces=/desk");
+  try {
+    const [ana, rui] = people("Ana", "Rui");
+    const room = await own.room(rui);
     // The token of one ends, and that one is sent away.
     const ending = new Client(own, ana.token(-26), { name: "who ends" });
     await ending.connected();
@@ -203,8 +212,14 @@ test("what ends in one namespace leaves the others on the connection alone", asy
     await ending.enters(room);
     assert.equal((await ending.hears("error")).code, "token_expired");
     assert.equal(await ending.disconnected(), "io server disconnect");
-    await staying.does("send_message", { room_id: room, text: "and one stays" });
-    await staying.hears("message_received");
+    for (const text of ["and one stays", "and hears at once"]) {
+      const before = Date.now();
+      await staying.does("send_message", { room_id: room, text });
+      await staying.hears("message_received");
+      await own.send(rui, room, `${text}, also from elsewhere`);
+      await staying.hears("message_received");
+      assert.ok(Date.now() - before < 10_000, "long before the connection would have a turn of its own");
+    }
     assert.deepEqual([staying.heard("error"), staying.socket.active], [[], true]);
     assert.equal(staying.journal.entries.filter((it) => it.event === "#disconnect").length, 0);
     // With another token it comes again, on the same connection.

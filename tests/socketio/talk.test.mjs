@@ -204,6 +204,18 @@ test("one socket in both vocabularies hears both, and a message is still one mes
   assert.equal((await hub.history(ana, room)).length, 2);
 });
 
+test("who leaves a room twice at once has left it, and nothing of it comes back with the next join", async () => {
+  const { room, a } = await meeting(["polling"]);
+  await a.enters(room);
+  // In one payload, so that the second is there before the first is answered.
+  const [first, second] = await Promise.all([1, 2].map(() => a.ask("leave_room", { room_id: room })));
+  assert.deepEqual([first.code, second.code], [undefined, "not_joined"]);
+  await a.joins(room);
+  await a.does("leave_conversation", { conversation_id: room });
+  const { code } = await a.ask("typing", { room_id: room, is_typing: true });
+  assert.equal(code, "not_joined");
+});
+
 test("typing is acknowledged, too, where somebody waits for that", async () => {
   const { room, a, b } = await meeting(["websocket"]);
   await a.joins(room);

@@ -21,7 +21,7 @@ impl Ear {
             Event::Rejected(reject) => {
                 match verb {
                     Some(Verb::Join { view, room, .. }) => self.rooms.borrow_mut().refused(room, view),
-                    Some(Verb::Leave(_)) => self.rooms.borrow_mut().stay(),
+                    Some(Verb::Leave { view, room }) => self.rooms.borrow_mut().stay(room, view),
                     Some(Verb::Rejoin(room)) => {
                         self.lose(room, reject, at);
                         return Frames::new();
@@ -96,7 +96,7 @@ impl Ear {
                     }),
                 }
             }
-            Some(Verb::Leave(view)) => {
+            Some(Verb::Leave { view, .. }) => {
                 self.rooms.borrow_mut().view_left(room, view);
                 self.keep(None);
                 self.wait_until_kept();
@@ -108,7 +108,7 @@ impl Ear {
     }
 
     fn has_left(&self, room: RoomId, verb: Option<Verb>, ack: Option<u64>, at: Timestamp) -> Frames {
-        let asked = if let Some(Verb::Leave(view)) = verb { Some(view) } else { None };
+        let asked = if let Some(Verb::Leave { view, .. }) = verb { Some(view) } else { None };
         let views = self.rooms.borrow_mut().left(room, asked.is_some(), at);
         self.keep(None);
         if asked.is_some() {

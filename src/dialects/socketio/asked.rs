@@ -66,7 +66,10 @@ pub(super) enum Verb {
         room: RoomId,
         past: bool,
     },
-    Leave(View),
+    Leave {
+        view: View,
+        room: RoomId,
+    },
     Send,
     /// Anything else, in the words of a view.
     Other(View),
@@ -90,15 +93,15 @@ impl Asked {
         Some(self.text().into())
     }
 
-    /// A letter, the acknowledgement's id if there is one, and for joins the room.
+    /// A letter, the acknowledgement's id if there is one, and for joins and leaves the room.
     fn text(self) -> String {
         let (letter, room) = match self.verb {
             Verb::Join { view: View::Conversation, room, past: false } => ('c', Some(room)),
             Verb::Join { view: View::Conversation, room, past: true } => ('C', Some(room)),
             Verb::Join { view: View::Room, room, past: false } => ('r', Some(room)),
             Verb::Join { view: View::Room, room, past: true } => ('R', Some(room)),
-            Verb::Leave(View::Conversation) => ('l', None),
-            Verb::Leave(View::Room) => ('m', None),
+            Verb::Leave { view: View::Conversation, room } => ('l', Some(room)),
+            Verb::Leave { view: View::Room, room } => ('m', Some(room)),
             Verb::Send => ('s', None),
             Verb::Other(View::Conversation) => ('x', None),
             Verb::Other(View::Room) => ('y', None),
@@ -117,13 +120,14 @@ impl Asked {
         let (letter, ack) = (head.chars().next()?, head.get(1..)?);
         let ack = if ack.is_empty() { None } else { Some(ack.parse().ok()?) };
         let join = |view, past| Some(Verb::Join { view, room: room.parse().ok()?, past });
+        let leave = |view| Some(Verb::Leave { view, room: room.parse().ok()? });
         let verb = match letter {
             'c' => join(View::Conversation, false)?,
             'C' => join(View::Conversation, true)?,
             'r' => join(View::Room, false)?,
             'R' => join(View::Room, true)?,
-            'l' => Verb::Leave(View::Conversation),
-            'm' => Verb::Leave(View::Room),
+            'l' => leave(View::Conversation)?,
+            'm' => leave(View::Room)?,
             's' => Verb::Send,
             'x' => Verb::Other(View::Conversation),
             'y' => Verb::Other(View::Room),
@@ -146,7 +150,8 @@ mod tests {
         let room = RoomId(Uuid::from_u128(7));
         let views = View::ALL;
         let joins = views.into_iter().flat_map(|view| [true, false].map(|past| Verb::Join { view, room, past }));
-        let verbs = joins.chain(views.map(Verb::Leave)).chain(views.map(Verb::Other));
+        let leaves = views.map(|view| Verb::Leave { view, room });
+        let verbs = joins.chain(leaves).chain(views.map(Verb::Other));
         for verb in verbs.chain([Verb::Send, Verb::Rejoin(room), Verb::Watch]) {
             for ack in [None, Some(0), Some(u64::MAX)] {
                 let asked = Asked { verb, ack };

@@ -131,7 +131,8 @@ fn join(join: &Join, view: View) -> Result<(Command, Verb), Reject> {
 }
 
 fn leave(join: &Join, view: View) -> Result<(Command, Verb), Reject> {
-    Ok((Command::Leave { room: named(join, view)? }, Verb::Leave(view)))
+    let room = named(join, view)?;
+    Ok((Command::Leave { room }, Verb::Leave { view, room }))
 }
 
 fn typing(typing: &TypingNotice, is_typing: Option<bool>) -> Result<(Command, Verb), Reject> {

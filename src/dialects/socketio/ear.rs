@@ -224,16 +224,21 @@ impl Ear {
 
     /// Takes note of what the client wants, and makes of it what the hub is asked.
     pub(super) fn expect(&self, Inbound { request, tag }: Inbound) -> Result<Inbound, Misread> {
-        let verb = tag.as_deref().and_then(Asked::parse).map(|asked| asked.verb);
+        let (verb, ack) = tag.as_deref().and_then(Asked::parse).map(|asked| (asked.verb, asked.ack)).unzip();
+        let ack = ack.flatten();
         let request = match (request, verb) {
             (Request::Command(Command::Join { room, resume, presence, create_as }), Some(Verb::Join { view, .. })) => {
                 self.rooms.borrow_mut().want(room, view);
                 Request::Command(Command::Join { room, resume, presence, create_as })
             }
-            (Request::Command(Command::Leave { room }), Some(Verb::Leave(view))) => {
+            (Request::Command(Command::Leave { room }), Some(Verb::Leave { view, .. })) => {
                 let left = self.rooms.borrow_mut().give_up(room, view);
                 match left {
-                    None => return Err(Misread { reject: Reject::not_joined(), tag }),
+                    // No leave is refused by this: another one may be under way.
+                    None => {
+                        let tag = Asked { verb: Verb::Other(view), ack }.tag();
+                        return Err(Misread { reject: Reject::not_joined(), tag });
+                    }
                     Some(views) if views.is_empty() => Request::Command(Command::Leave { room }),
                     // It stays in the room for the other view.
                     Some(views) => Request::Command(stay(room, Resume::Live, views)),

@@ -83,9 +83,9 @@ impl Rooms {
     }
 
     /// A leave was refused: it goes on hearing what it hears.
-    pub(super) fn stay(&mut self) {
-        for seat in &mut self.seats {
-            seat.wanted = Views::from_bits(seat.wanted.bits() | seat.views.bits());
+    pub(super) fn stay(&mut self, room: RoomId, view: View) {
+        if let Some(seat) = self.seat(room).filter(|seat| seat.views.has(view)) {
+            seat.wanted = seat.wanted.with(view);
         }
     }
 
@@ -215,8 +215,12 @@ mod tests {
         rooms.refused(room(1), View::Room);
         assert!(rooms.views(room(1)).has(View::Room), "another join of the same was refused");
         assert_eq!(rooms.give_up(room(1), View::Room), Some(Views::default()));
-        rooms.stay();
+        rooms.want(room(2), View::Room);
+        rooms.joined(room(2), View::Room, 1, false);
+        rooms.give_up(room(2), View::Room);
+        rooms.stay(room(1), View::Room);
         assert_eq!(rooms.give_up(room(1), View::Room), Some(Views::default()), "a leave was refused");
+        assert_eq!(rooms.give_up(room(2), View::Room), None, "another was not");
     }
 
     #[test]

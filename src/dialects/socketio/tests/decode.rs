@@ -51,9 +51,12 @@ fn rooms_are_joined_in_either_view() {
     );
     assert_eq!(
         command("leave_conversation", json!({"conversation_id": ROOM})),
-        (Command::Leave { room }, Verb::Leave(View::Conversation))
+        (Command::Leave { room }, Verb::Leave { view: View::Conversation, room })
     );
-    assert_eq!(command("leave_room", json!({"room_id": ROOM})), (Command::Leave { room }, Verb::Leave(View::Room)));
+    assert_eq!(
+        command("leave_room", json!({"room_id": ROOM})),
+        (Command::Leave { room }, Verb::Leave { view: View::Room, room })
+    );
 }
 
 #[test]
