@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use super::effect::{Audience, Delivery, Join, Numbers, Op};
 use super::feed::{Accept, Entry, Feed, Next, Owed};
 use super::outlet::{Backlog, Broadcast, Outlet};
+use super::paused::Paused;
 use super::ports::{After, Page, Unavailable};
 use crate::domain::{Event, Resume, RoomId, Tag, Timestamp};
 
@@ -75,7 +76,7 @@ pub struct Fanout {
     /// Requests that failed, to be made again.
     failed: Vec<PageRequest>,
     /// Sessions that catch up faster than their peer reads.
-    paused: Vec<(RoomId, u32)>,
+    paused: Paused,
     /// Frames handed to outlets since this was last asked.
     told: u64,
 }
@@ -105,7 +106,7 @@ impl Fanout {
             epoch: 0,
             requests: Vec::new(),
             failed: Vec::new(),
-            paused: Vec::new(),
+            paused: Paused::default(),
             told: 0,
         }
     }
@@ -145,9 +146,7 @@ impl Fanout {
     }
 
     pub fn retry_paused(&mut self) {
-        for (room, slot) in std::mem::take(&mut self.paused) {
-            self.bring_up(room, slot);
-        }
+        self.paused.take_all().for_each(|(room, slot)| self.bring_up(room, slot));
     }
 
     /// Does a slice of the work. Returns whether there is more to do.
@@ -166,10 +165,6 @@ impl Fanout {
             }
         }
         self.write_dirty();
-        if self.dirty.is_empty() && !self.paused.is_empty() {
-            // What was just written may have made room.
-            self.retry_paused();
-        }
         !self.dirty.is_empty()
     }
 
@@ -426,9 +421,7 @@ impl Fanout {
             match backlog {
                 Backlog::Light => {}
                 Backlog::Heavy => {
-                    if !self.paused.contains(&(room, slot)) {
-                        self.paused.push((room, slot));
-                    }
+                    self.paused.add(room, slot);
                     return;
                 }
                 Backlog::Gone => return,
@@ -485,11 +478,14 @@ impl Fanout {
 
     fn write_dirty(&mut self) {
         let stop = self.dirty.len().min(self.written + SLICE);
+        // What is written now may make room.
+        let mut relieved = SmallVec::<[_; 4]>::new();
         {
             let outlets = self.outlets.borrow();
             for slot in &self.dirty[self.written..stop] {
                 if let Some(outlet) = outlets.get(*slot as usize) {
                     outlet.flush();
+                    relieved.extend(self.paused.take(*slot));
                 }
             }
         }
@@ -498,5 +494,6 @@ impl Fanout {
             self.dirty.clear();
             self.written = 0;
         }
+        relieved.into_iter().for_each(|(room, slot)| self.bring_up(room, slot));
     }
 }

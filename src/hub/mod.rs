@@ -17,6 +17,7 @@ mod marks;
 mod membership;
 mod outcomes;
 mod outlet;
+mod paused;
 mod permissions;
 pub mod ports;
 pub mod presence;
