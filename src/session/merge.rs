@@ -12,30 +12,33 @@ use crate::domain::RoomId;
 
 /// So much waits at most.
 const FRAMES: usize = 4_096;
+const BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Debug)]
 pub struct Merge {
     rooms: BTreeSet<RoomId>,
     frames: BTreeMap<u64, SmallVec<[Bytes; 1]>>,
     count: usize,
+    bytes: usize,
     /// Something was not taken in, so what is here is never complete.
     lacks: bool,
 }
 
 impl Merge {
     pub fn of(rooms: impl Iterator<Item = RoomId>) -> Self {
-        Self { rooms: rooms.collect(), frames: BTreeMap::new(), count: 0, lacks: false }
+        Self { rooms: rooms.collect(), frames: BTreeMap::new(), count: 0, bytes: 0, lacks: false }
     }
 
     /// Takes a frame in, unless too much waits already. Returns whether it did; if not, the connection has to end.
     #[must_use]
     pub fn add(&mut self, pos: u64, frame: Bytes) -> bool {
-        if self.count >= FRAMES {
+        let bytes = self.bytes.saturating_add(frame.len());
+        if self.count >= FRAMES || bytes > BYTES {
             self.lacks = true;
             return false;
         }
         self.frames.entry(pos).or_default().push(frame);
-        self.count += 1;
+        (self.count, self.bytes) = (self.count + 1, bytes);
         true
     }
 
@@ -75,6 +78,10 @@ mod tests {
         let mut merge = Merge::of([room].into_iter());
         let taken = (1..=2 * FRAMES as u64).take_while(|pos| merge.add(*pos, Bytes::new())).count();
         assert_eq!(taken, FRAMES);
+        assert!(!merge.is_complete_without(room));
+        let mut merge = Merge::of([room].into_iter());
+        let large = Bytes::from(vec![0; BYTES / 4]);
+        assert_eq!((1..).take_while(|pos| merge.add(*pos, large.clone())).count(), 4);
         assert!(!merge.is_complete_without(room));
     }
 }

@@ -146,8 +146,8 @@ impl Ear {
         let mut merge = self.merge.borrow_mut();
         let (Some(merge), Some(pos)) = (merge.as_mut(), pos) else { return Some(blocks) };
         if !merge.add(pos, blocks) {
-            // Its client comes back for the rest.
-            self.hub.end(self.conn, CloseReason::SlowConsumer);
+            // It waited for the store, and not for its client, which comes back for the rest.
+            self.hub.end(self.conn, CloseReason::Internal);
         }
         None
     }
