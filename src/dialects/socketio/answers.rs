@@ -9,7 +9,7 @@ use super::super::object::Object;
 use super::asked::{Asked, Verb, View};
 use super::ear::{Ear, Frames};
 use super::encode::{self, acknowledge, emit};
-use crate::domain::{Event, Identity, Message, RoomId, Timestamp};
+use crate::domain::{CloseReason, Event, Identity, Message, RejectCode, RoomId, Timestamp};
 
 impl Ear {
     pub(super) fn answers(&self, event: &Event, pos: Option<u64>, asked: Option<Asked>, at: Timestamp) -> Frames {
@@ -22,6 +22,11 @@ impl Ear {
                 match verb {
                     Some(Verb::Join { view, room, .. }) => self.rooms.borrow_mut().refused(room, view),
                     Some(Verb::Leave { view, room }) => self.rooms.borrow_mut().stay(room, view),
+                    // Whether it may be there is not known just now: it asks again by coming back.
+                    Some(Verb::Rejoin(_)) if reject.code == RejectCode::Unavailable => {
+                        self.part(CloseReason::Internal);
+                        return Frames::new();
+                    }
                     Some(Verb::Rejoin(room)) => {
                         self.lose(room, reject, at);
                         return Frames::new();

@@ -132,7 +132,7 @@ impl Ear {
 
     /// Ends the connection without another word of rooms: a client must not hear of one, come back without it, and believe
     /// that nothing was lost. It may go on from where it is now.
-    fn part(&self, reason: CloseReason) {
+    pub(super) fn part(&self, reason: CloseReason) {
         if !self.stage.borrow().is_over() {
             self.keep(Some(clock::now()));
             self.break_off(reason);
@@ -148,7 +148,7 @@ impl Ear {
     }
 
     /// Tells what has waited for this join to be stored.
-    fn join_stored(&self, join: u64) {
+    pub(super) fn join_stored(&self, join: u64) {
         let leaves = self.stage.borrow_mut().join_stored(join);
         for (_, held) in leaves {
             self.list(held.frame, held.volatile);
@@ -314,7 +314,7 @@ impl Ear {
     /// Takes note that this is told in this view. Returns what the client is to name if it hears of nothing later.
     fn next_place(&self, event: &Event, pos: u64, view: View, views: Views) -> Option<Place> {
         let keeping = self.keeping.as_ref()?;
-        let place = keeping.place(offset(event, pos, view, views));
+        let place = keeping.place(self.offset(event, pos, view, views));
         // It comes late, as it does behind a past; or it is from before the client joined.
         let is_owed = || event.room().is_some_and(|room| self.rooms.borrow().is_owed(room, pos));
         let is_late = || is_owed() && encode::name(event, view).is_some();
@@ -324,6 +324,14 @@ impl Ear {
             place
         };
         place.or_else(|| is_late().then(late))
+    }
+
+    /// Where it is told in both views, a client has heard of it only with the second. What is told out of order stands where
+    /// something else was heard before.
+    fn offset(&self, event: &Event, pos: u64, view: View, views: Views) -> Offset {
+        let is_first = view == View::Conversation && views.has(View::Room) && encode::name(event, View::Room).is_some();
+        let half = is_first && self.keeping.as_ref().is_some_and(|keeping| keeping.is_new(pos));
+        Offset { pos, half }
     }
 
     fn form(&self, view: View, offset: Option<Offset>) -> WireForm {
@@ -340,7 +348,7 @@ impl Ear {
     /// The frames of a broadcast in one view of these, shared with all connections of its form. Empty: it has no word for it.
     fn shared<'a>(&self, broadcast: &'a Broadcast, view: View, views: Views) -> &'a Bytes {
         let pos = broadcast.pos.filter(|_| self.keeping.is_some());
-        let offset = pos.map(|pos| offset(&broadcast.event, pos, view, views));
+        let offset = pos.map(|pos| self.offset(&broadcast.event, pos, view, views));
         broadcast.form(self.form(view, offset), |it| {
             if let Some((name, room)) = encode::name(&it.event, view).zip(it.event.room()) {
                 // Those who come from servers of their own look for these words.
@@ -365,6 +373,11 @@ impl Ear {
             && self.rooms.borrow().is_owed(message.room, pos)
         {
             self.note(Some(pos));
+        }
+        // More may come also to a room of which nobody asked for the past: of what was told live, too much has waited.
+        let is_first = event.room().is_some_and(|room| self.rooms.borrow_mut().catch_up(room));
+        if is_first {
+            self.keep(None);
         }
         let views = views.iter().filter(|view| encode::name(event, *view).is_some());
         let place = || self.keeping.as_ref().map(|keeping| keeping.count_past());
@@ -397,7 +410,8 @@ impl Ear {
             }
             Fate::Waits => self.note(pos),
             Fate::IsMerged | Fate::IsDropped => {}
-            Fate::IsTooMuch => self.part(CloseReason::SlowConsumer),
+            // It waited for the store, and not for the client.
+            Fate::IsTooMuch => self.part(CloseReason::Internal),
         }
         false
     }
@@ -410,12 +424,6 @@ impl Ear {
         }
         is_complete
     }
-}
-
-/// Where it is told in both views, a client has heard of it only with the second.
-fn offset(event: &Event, pos: u64, view: View, views: Views) -> Offset {
-    let half = view == View::Conversation && views.has(View::Room) && encode::name(event, View::Room).is_some();
-    Offset { pos, half }
 }
 
 /// Asks the hub to have the connection in a room for these views, from where `resume` says.

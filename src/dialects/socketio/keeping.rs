@@ -93,6 +93,10 @@ impl Keeping {
         self.is_in_order(pos) && pos != self.stale.get()
     }
 
+    pub(super) fn is_new(&self, pos: u64) -> bool {
+        pos > self.newest.get()
+    }
+
     /// What the client names never goes back. A message of its own may be from before it joined, and so is a room's past.
     fn is_in_order(&self, pos: u64) -> bool {
         pos >= self.newest.get()

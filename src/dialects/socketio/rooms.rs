@@ -120,6 +120,11 @@ impl Rooms {
         views
     }
 
+    /// A piece of a room's past is told. Returns whether it was not known that there are any.
+    pub(super) fn catch_up(&mut self, room: RoomId) -> bool {
+        self.seat(room).is_some_and(|seat| !std::mem::replace(&mut seat.catching, true))
+    }
+
     /// All of a room's past was told. Returns whether any was being told.
     pub(super) fn caught_up(&mut self, room: RoomId) -> bool {
         self.seat(room).is_some_and(|seat| std::mem::take(&mut seat.catching))
@@ -232,6 +237,8 @@ mod tests {
         rooms.joined(room(1), View::Room, 1, true);
         assert!(rooms.is_catching() && rooms.roomless_since().is_none());
         assert!(rooms.caught_up(room(1)) && !rooms.caught_up(room(1)));
+        assert!(rooms.catch_up(room(1)) && !rooms.catch_up(room(1)) && rooms.caught_up(room(1)));
+        assert!(!rooms.catch_up(room(2)), "it is not there");
         let at = Timestamp::from_secs(7);
         assert!(rooms.left(room(1), false, at).has(View::Room));
         assert_eq!(rooms.roomless_since(), Some(at));

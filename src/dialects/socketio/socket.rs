@@ -50,7 +50,9 @@ impl Socket for HubSocket {
 
     fn dismissed(&mut self, reason: CloseReason, _: &mut Line<'_, '_>) {
         // A restart was told before, with a time to come back.
-        if reason != CloseReason::Restarting {
+        if reason == CloseReason::Restarting {
+            self.ear.join_stored(u64::MAX);
+        } else {
             self.ear.bid_farewell(reason);
         }
     }
