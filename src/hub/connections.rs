@@ -12,6 +12,7 @@ use super::state::{State, Turn};
 use crate::domain::{CloseReason, ConnId, Event, Identity, LoginId, OrgId, RoomId, Tag, UserId};
 
 impl State {
+    /// A place in `dialects`: a byte in each connection instead of a name.
     fn dialect(&mut self, name: &'static str) -> u8 {
         let known = self.dialects.iter().position(|(known, _)| *known == name);
         let index = known.unwrap_or_else(|| {

@@ -141,7 +141,7 @@ impl Hub {
         server.send(OnlineQuery { organization, users }).await.unwrap_or_else(|_| vec![false; count])
     }
 
-    /// Keeps a connection for recovery, and lets go of it again; see [`Store`].
+    /// Keeps a connection for recovery; see [`Store`].
     pub fn keep(&self, connection: Recoverable) {
         self.shared.store.keep(connection);
     }
@@ -151,6 +151,7 @@ impl Hub {
         self.shared.store.kept(id)
     }
 
+    /// Lets go of what is kept of a connection that was taken up so often.
     pub fn forget(&self, id: RecoveryId, taken_up: u64) {
         self.shared.store.forget(id, taken_up);
     }

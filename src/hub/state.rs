@@ -202,7 +202,6 @@ impl State {
         self.dialects.iter().copied().filter(|(_, count)| *count > 0).collect()
     }
 
-    /// A place in `dialects`: a byte in each connection instead of a name.
     /// Writes whose outcome is not known yet.
     pub fn writes_in_flight(&self) -> usize {
         self.asked.len()

@@ -5,8 +5,8 @@
 //! so ([`HubId`]): what comes from before it was taken up changes nothing any more. If two hubs take one up at once, or one
 //! while it changes at the other, neither can know which of them has the client. Then it is nobody's, and not taken up again.
 //!
-//! Nobody waits for it to be written, so what is kept of a connection may be in three places: it waits, it is being
-//! written, or it stands in the table. [`Waiting`] knows the first two, and whoever asks is answered from all three.
+//! Only who joins or leaves a room waits for it to be written, so what is kept of a connection may be in three places: it
+//! waits, it is being written, or it stands in the table. [`Waiting`] knows the first two, and whoever asks is answered from all three.
 //!
 //! When the database comes back after writes had failed, some of those may turn out to be stored. Connections that are
 //! open then hear of them late, perhaps after newer changes, so that the newest change that a client has heard of does
