@@ -20,8 +20,8 @@ impl Ear {
             Event::Left { room } => self.has_left(*room, verb, ack, at),
             Event::Rejected(reject) => {
                 match verb {
-                    Some(Verb::Join { view, room, .. }) => self.rooms.borrow_mut().refused(room, view),
-                    Some(Verb::Leave { view, room }) => self.rooms.borrow_mut().stay(room, view),
+                    Some(Verb::Join { view, room, .. }) => self.rooms.borrow_mut().join_refused(room, view),
+                    Some(Verb::Leave { view, room }) => self.rooms.borrow_mut().leave_refused(room, view),
                     // Whether it may be there is not known just now: it asks again by coming back.
                     Some(Verb::Rejoin(_)) if reject.code == RejectCode::Unavailable => {
                         self.part(CloseReason::Internal);
@@ -70,7 +70,7 @@ impl Ear {
         let mut frames = match pos {
             // Nobody asked for it in so many words.
             Some(pos) if verb.is_none() => self.past(event, views, pos, at),
-            _ => self.told(event, views, pos, at),
+            _ => self.told_alone(event, views, pos, at),
         };
         let Some(Verb::Other(view)) = verb else { return frames };
         // Whoever asked is answered in its own words, whatever it hears of the room besides.
@@ -136,7 +136,7 @@ impl Ear {
         }
         if !duplicate && !self.has_told(Some(message.pos)) {
             let views = self.rooms.borrow().views(message.room);
-            frames.extend(self.told(&Event::Message(message.clone()), views, Some(message.pos), at));
+            frames.extend(self.told_alone(&Event::Message(message.clone()), views, Some(message.pos), at));
         }
         frames
     }

@@ -358,7 +358,8 @@ impl Ear {
         })
     }
 
-    pub(super) fn told(&self, event: &Event, views: Views, pos: Option<u64>, at: Timestamp) -> Frames {
+    /// What is told in these views to this client and nobody else. Its places are counted on: each frame is to be told.
+    pub(super) fn told_alone(&self, event: &Event, views: Views, pos: Option<u64>, at: Timestamp) -> Frames {
         let place = |view| pos.and_then(|pos| self.next_place(event, pos, view, views));
         views.iter().map(|view| (pos, encode::told(event, view, place(view), at))).collect()
     }
@@ -366,7 +367,7 @@ impl Ear {
     /// A piece of a room's past.
     pub(super) fn past(&self, event: &Event, views: Views, pos: u64, at: Timestamp) -> Frames {
         if matches!(*self.stage.borrow(), Stage::Merging(_)) {
-            return self.told(event, views, Some(pos), at);
+            return self.told_alone(event, views, Some(pos), at);
         }
         // Behind what was delivered meanwhile, messages are read that are not of the past. What has changed is told again.
         if let Event::Message(message) = event

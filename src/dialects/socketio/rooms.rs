@@ -75,7 +75,7 @@ impl Rooms {
     }
 
     /// A join was refused.
-    pub(super) fn refused(&mut self, room: RoomId, view: View) {
+    pub(super) fn join_refused(&mut self, room: RoomId, view: View) {
         if let Some(seat) = self.seat(room).filter(|seat| !seat.views.has(view)) {
             seat.wanted = seat.wanted.without(view);
         }
@@ -83,7 +83,7 @@ impl Rooms {
     }
 
     /// A leave was refused: it goes on hearing what it hears.
-    pub(super) fn stay(&mut self, room: RoomId, view: View) {
+    pub(super) fn leave_refused(&mut self, room: RoomId, view: View) {
         if let Some(seat) = self.seat(room).filter(|seat| seat.views.has(view)) {
             seat.wanted = seat.wanted.with(view);
         }
@@ -212,18 +212,18 @@ mod tests {
     fn a_refused_join_leaves_nothing_behind() {
         let mut rooms = Rooms::default();
         rooms.want(room(1), View::Room);
-        rooms.refused(room(1), View::Room);
+        rooms.join_refused(room(1), View::Room);
         assert_eq!(rooms.give_up(room(1), View::Room), None);
         assert!(rooms.seats.is_empty());
         rooms.want(room(1), View::Room);
         rooms.joined(room(1), View::Room, 1, false);
-        rooms.refused(room(1), View::Room);
+        rooms.join_refused(room(1), View::Room);
         assert!(rooms.views(room(1)).has(View::Room), "another join of the same was refused");
         assert_eq!(rooms.give_up(room(1), View::Room), Some(Views::default()));
         rooms.want(room(2), View::Room);
         rooms.joined(room(2), View::Room, 1, false);
         rooms.give_up(room(2), View::Room);
-        rooms.stay(room(1), View::Room);
+        rooms.leave_refused(room(1), View::Room);
         assert_eq!(rooms.give_up(room(1), View::Room), Some(Views::default()), "a leave was refused");
         assert_eq!(rooms.give_up(room(2), View::Room), None, "another was not");
     }

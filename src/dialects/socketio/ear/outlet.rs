@@ -40,7 +40,7 @@ impl Outlet for Ear {
         let volatile = broadcast.event.is_volatile();
         let mut is_first = false;
         if !self.is_usual(broadcast.pos) {
-            for (pos, frame) in self.told(&broadcast.event, views, broadcast.pos, broadcast.at) {
+            for (pos, frame) in self.told_alone(&broadcast.event, views, broadcast.pos, broadcast.at) {
                 is_first |= self.put(pos, frame, volatile);
             }
             return is_first;
