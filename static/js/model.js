@@ -80,6 +80,8 @@ export class Model extends Verbs {
   // --- rooms
 
   async loadRooms() {
+    // Where one gets a place while the pages are read, they need not tell of it.
+    const before = [...this.rooms.values()].filter((room) => room.membership);
     try {
       let next = null;
       const mine = new Set();
@@ -89,7 +91,7 @@ export class Model extends Verbs {
         page.items.forEach((room) => mine.add(this.take(room).id));
         next = page.next;
       } while (next && mine.size < MOST_ROOMS);
-      if (!next) for (const { id, membership } of [...this.rooms.values()]) if (membership && !mine.has(id)) this.lost(id);
+      if (!next) for (const { id } of before) if (!mine.has(id)) this.lost(id);
       this.problem = null;
     } catch (error) {
       this.problem = error;

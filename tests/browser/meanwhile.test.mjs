@@ -1,0 +1,61 @@
+/** What happens while an answer is on its way: what was done since then counts, not what was asked first. */
+import assert from "node:assert/strict";
+import { after, before, test } from "./support/limits.mjs";
+import { Hub } from "./support/hub.mjs";
+import { Person, launch } from "./support/people.mjs";
+
+let hub, browser, ana, rui;
+const chat = (who, method, path, body) => hub.rest(who.access_token, method, `/api/v1/chat${path}`, body);
+const room = (who, name, more) => chat(who, "POST", "/rooms", { name, kind: "private", ...more });
+before(async () => {
+  hub = await Hub.start();
+  browser = await launch();
+  [ana, rui] = [await hub.register("Ana"), await hub.register("Rui")];
+});
+after(async () => {
+  await browser?.close();
+  await hub?.stop();
+});
+
+/** Holds back the answers to what matches, which the hub gives at once. */
+async function holding(person, url, { method = "GET", times } = {}) {
+  let release, ask;
+  const released = new Promise((resolve) => (release = resolve));
+  const asked = new Promise((resolve) => (ask = resolve));
+  const held = async (route) => {
+    if (route.request().method() !== method) return route.fallback();
+    const response = await route.fetch();
+    ask();
+    await released;
+    return route.fulfill({ response });
+  };
+  await person.page.route(url, held, { times });
+  return {
+    asked,
+    /** Lets them go, and waits until the page has made what it makes of them. */
+    async release() {
+      const arrived = person.page.waitForResponse((it) => url.test(it.url()) && it.request().method() === method);
+      release();
+      await (await arrived).finished();
+      await person.page.waitForTimeout(100);
+    },
+  };
+}
+
+test("a room that one enters while the list is read is not lost", async () => {
+  await room(ana, "Old");
+  const person = await Person.open(browser, hub, { login: ana });
+  await person.page.clock.install();
+  await person.page.reload();
+  await person.room("Old").waitFor();
+  await person.page.locator(".me .dot.online").waitFor();
+  const list = await holding(person, /filter=mine/u);
+  await person.page.clock.runFor(11_000); // then the list is read a second time
+  await list.asked;
+  await person.createRoom("Brand new");
+  await list.release();
+  assert.equal(await person.page.getByRole("heading", { name: "Brand new", level: 1 }).count(), 1);
+  assert.equal(await person.room("Brand new").count(), 1);
+  assert.deepEqual(await person.page.locator(".toasts p").allTextContents(), []);
+  await person.leave();
+});
