@@ -185,7 +185,9 @@ export class Model extends Verbs {
   /** Shows a room. */
   async open(id) {
     const was = this.current;
+    this.wanted = id;
     const room = this.rooms.get(id) ?? (await this.#find(id));
+    if (this.wanted !== id) return; // another was asked for meanwhile, or none
     this.missing = room ? null : id;
     if (!room) {
       this.current = null;
@@ -213,8 +215,7 @@ export class Model extends Verbs {
   /** Back to the list; `back`: as the browser's own button would. */
   close({ back = false } = {}) {
     if (back && history.state?.fromList) return history.back();
-    this.current = null;
-    this.missing = null;
+    this.current = this.wanted = this.missing = null;
     localStorage.removeItem(this.keys.room);
     if (roomInAddress()) history.replaceState(null, "", location.pathname);
     this.emit("current");

@@ -15,6 +15,8 @@ export const isPassing = (error) => !error.status || error.status === 429 || err
 export class Verbs extends Emitter {
   rooms = new Map();
   current = null;
+  /** The room that was asked for last: `current` as soon as it is here. */
+  wanted = null;
   /** What is known of who is there: user id -> online, busy, away or offline. */
   presence = new Map();
   toasts = [];

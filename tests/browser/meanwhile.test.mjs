@@ -59,3 +59,26 @@ test("a room that one enters while the list is read is not lost", async () => {
   assert.deepEqual(await person.page.locator(".toasts p").allTextContents(), []);
   await person.leave();
 });
+
+test("the room that was asked for last is shown, however late another one comes", async () => {
+  const open = (name) => chat(ana, "POST", "/rooms", { name, kind: "public" });
+  const [one, two, quick] = [await open("Slow"), await open("Slower"), await room(rui, "Quick")];
+  const nowhere = { id: "550e8400-e29b-41d4-a716-446655440000" };
+  const person = await Person.open(browser, hub, { login: rui });
+  await person.openRoom("Quick");
+  const ways = [
+    [one, () => person.openRoom("Quick")],
+    [nowhere, () => person.openRoom("Quick")],
+    [two, () => person.page.goBack()],
+  ];
+  for (const [{ id }, goes] of ways) {
+    const late = await holding(person, /filter=public/u, { times: 1 });
+    await person.page.evaluate((id) => (location.hash = id), id);
+    await late.asked;
+    await goes();
+    await late.release();
+    assert.equal(await person.page.getByRole("heading", { name: "Quick", level: 1 }).count(), 1);
+    assert.ok(person.page.url().endsWith(quick.id));
+  }
+  await person.leave();
+});
