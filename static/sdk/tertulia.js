@@ -71,9 +71,6 @@ export class Tertulia extends Emitter {
     this.#url = url;
     this.#token = login ? (how) => login.token(how) : (getToken ?? (() => token));
     this.#outbox = new Kept(storage, outbox);
-    globalThis.addEventListener?.("online", this.#wake);
-    globalThis.addEventListener?.("offline", this.#doubt);
-    globalThis.document?.addEventListener("visibilitychange", this.#wake);
     this.#queueKept();
   }
 
@@ -87,6 +84,7 @@ export class Tertulia extends Emitter {
       this.#over = null;
       this.#queueKept();
     }
+    this.#surroundings("addEventListener");
     this.#open();
   }
 
@@ -95,9 +93,6 @@ export class Tertulia extends Emitter {
     this.#wanted = false;
     this.#drop();
     this.#giveUp("The client was closed", "asked");
-    globalThis.removeEventListener?.("online", this.#wake);
-    globalThis.removeEventListener?.("offline", this.#doubt);
-    globalThis.document?.removeEventListener("visibilitychange", this.#wake);
     this.#state("closed", "asked");
   }
 
@@ -276,6 +271,14 @@ export class Tertulia extends Emitter {
     this.#over = new TertuliaError("closed", why, { reason });
     for (const { waiters } of this.#jobs.values()) for (const waiter of waiters) unheard(waiter, this.#over);
     this.#jobs.clear();
+    this.#surroundings("removeEventListener");
+  }
+
+  /** They tell when the way is lost, and when it may be free again: as long as a connection is wanted, that is heard. */
+  #surroundings(listen) {
+    globalThis[listen]?.("online", this.#wake);
+    globalThis[listen]?.("offline", this.#doubt);
+    globalThis.document?.[listen]("visibilitychange", this.#wake);
   }
 
   #drop() {
@@ -359,8 +362,7 @@ export class Tertulia extends Emitter {
       order.passed(job);
     }
     const most = this.#pace * (BURST / FRAMES_A_SECOND);
-    const later = [...this.#jobs.values()].some((job) => !job.sent);
-    if (!later && this.#budget >= most) return;
+    if (this.#budget >= most && [...this.#jobs.values()].every((job) => job.sent)) return;
     this.#timers.pump = setTimeout(() => {
       this.#timers.pump = undefined;
       if (this.#heldUntil <= Date.now()) this.#budget = Math.min(most, this.#budget + (this.#pace * PUMP_MS) / 1_000);
