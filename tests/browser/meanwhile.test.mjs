@@ -82,3 +82,20 @@ test("the room that was asked for last is shown, however late another one comes"
   }
   await person.leave();
 });
+
+test("what is found is what is looked for now, however late the answer to the first letters comes", async () => {
+  for (const name of ["Amber", "Abbey"]) await chat(ana, "POST", "/rooms", { name, kind: "public" });
+  const person = await Person.open(browser, hub, { login: rui });
+  const dialog = person.page.getByRole("dialog", { name: "Find rooms" });
+  await person.page.locator("header").getByRole("button", { name: "Find rooms" }).click();
+  const names = dialog.locator("li strong");
+  await names.filter({ hasText: "Amber" }).waitFor();
+  const first = await holding(person, /q=a$/u);
+  await dialog.getByRole("searchbox").fill("a");
+  await first.asked;
+  await dialog.getByRole("searchbox").fill("ab");
+  await names.filter({ hasText: "Amber" }).waitFor({ state: "detached" });
+  await first.release();
+  assert.deepEqual(await names.allTextContents(), ["Abbey"]);
+  await person.leave();
+});
