@@ -1,5 +1,5 @@
 /** Making rooms, finding them, and finding people. */
-import { Avatar, Dialog, Field, ICONS, html, useForm, useRef, useSettled, useState } from "./parts.js";
+import { Avatar, Dialog, Field, ICONS, html, useForm, useIsHere, useRef, useSettled, useState } from "./parts.js";
 import { preview } from "./text.js";
 import { explain, fullDate, members, t } from "./words.js";
 
@@ -10,9 +10,10 @@ async function closing(onClose, act) {
 }
 
 export function NewRoom({ model, onClose }) {
+  const isHere = useIsHere();
   const { problem, busy, onSubmit } = useForm(async ({ name, kind }) => {
-    const room = await model.create({ name: name.trim(), kind });
-    closing(onClose, () => room);
+    const room = await model.create({ name: name.trim(), kind }, isHere);
+    if (isHere()) closing(onClose, () => room);
   });
   const choice = (kind) => html`<label class="choice">
     <input type="radio" name="kind" value=${kind} defaultChecked=${kind === "public"} />

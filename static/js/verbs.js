@@ -160,12 +160,17 @@ export class Verbs extends Emitter {
     return pages.flatMap((page) => page.items).filter((room) => !room.membership && !room.archived_at);
   }
 
-  /** Enters what `act` makes or finds; what was said there comes by itself. That one was added is no news then. */
-  async #enter(act) {
+  /**
+   * Enters what `act` makes or finds; what was said there comes by itself. That one was added is no news then, but it is
+   * where it is not `isWanted` any more, or another room is: that one stays.
+   */
+  async #enter(act, isWanted = () => true) {
+    const { wanted } = this;
     this.#busy++;
     try {
       const room = await act();
-      this.open(room.id);
+      if (isWanted() && this.wanted === wanted) this.open(room.id);
+      else this.#tell(room);
       return room;
     } finally {
       this.#busy--;
@@ -179,12 +184,19 @@ export class Verbs extends Emitter {
     this.#added.delete(id);
     if (this.rooms.get(id)?.membership) return undefined;
     const room = await this.loadRoom(id);
-    if (room?.membership && room.kind !== "direct") this.toast(t("added_to", { name: this.nameOf(room) }));
+    if (room?.membership) this.#tell(room);
     return room;
   }
 
-  create(draft) {
-    return this.#enter(async () => this.take(await this.rest("POST", api("/rooms"), draft)));
+  /** One is in this room now, and does not see it. */
+  #tell(room) {
+    this.emit("rooms");
+    if (room.kind !== "direct") this.toast(t("added_to", { name: this.nameOf(room) }));
+  }
+
+  /** `isWanted`: whether the room is to be shown once it is there. */
+  create(draft, isWanted) {
+    return this.#enter(async () => this.take(await this.rest("POST", api("/rooms"), draft)), isWanted);
   }
 
   direct(user) {

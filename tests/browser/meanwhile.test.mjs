@@ -99,3 +99,48 @@ test("what is found is what is looked for now, however late the answer to the fi
   assert.deepEqual(await names.allTextContents(), ["Abbey"]);
   await person.leave();
 });
+
+test("what comes after a dialog was closed leaves alone what was opened since", async () => {
+  await chat(ana, "POST", "/rooms", { name: "Garden", kind: "public" });
+  const person = await Person.open(browser, hub, { login: rui });
+  const { page } = person;
+  const header = page.locator("header");
+  const dialog = (name) => page.getByRole("dialog", { name });
+
+  // A room that is made although one has thought better of it is there, and that is all.
+  const made = await holding(person, /\/chat\/rooms$/u, { method: "POST" });
+  await header.getByRole("button", { name: "New room" }).click();
+  await dialog("New room").getByLabel("Name").fill("On second thoughts");
+  await dialog("New room").getByRole("button", { name: "Create" }).click();
+  await made.asked;
+  await dialog("New room").getByRole("button", { name: "Cancel" }).click();
+  await header.getByRole("button", { name: "New room" }).click();
+  await dialog("New room").getByLabel("Name").fill("A better idea");
+  await made.release();
+  await person.room("On second thoughts").waitFor();
+  await page.getByText("You are now in “On second thoughts”.").waitFor();
+  assert.equal(await page.getByRole("heading", { level: 1, name: "On second thoughts" }).count(), 0);
+  assert.equal(await dialog("New room").getByLabel("Name").inputValue(), "A better idea");
+  await dialog("New room").getByRole("button", { name: "Cancel" }).click();
+
+  const saved = await holding(person, /auth\/profile$/u, { method: "PUT" });
+  await page.getByRole("button", { name: "Rui", exact: true }).click();
+  await dialog("You").getByLabel("Name").fill("Rui Pedro");
+  await dialog("You").getByRole("button", { name: "Save" }).click();
+  await saved.asked;
+  await dialog("You").getByRole("button", { name: "Cancel" }).click();
+  await header.getByRole("button", { name: "Find rooms" }).click();
+  await saved.release();
+  await page.getByRole("button", { name: "Rui Pedro", exact: true, includeHidden: true }).waitFor();
+  assert.equal(await dialog("Find rooms").count(), 1);
+
+  // Who goes elsewhere while a room is being entered stays there.
+  const entered = await holding(person, /\/members$/u, { method: "POST" });
+  await dialog("Find rooms").getByRole("button", { name: "Join Garden" }).click();
+  await entered.asked;
+  await person.openRoom("On second thoughts");
+  await entered.release();
+  await page.getByText("You are now in “Garden”.").waitFor();
+  assert.equal(await page.getByRole("heading", { level: 1, name: "On second thoughts" }).count(), 1);
+  await person.leave();
+});
