@@ -152,7 +152,7 @@ export class Model extends Verbs {
     Object.assign(room, change);
     this.emit("rooms");
     this.emit(`room ${id}`);
-    if (room.showsMembers && "kind" in change) this.emit(`members ${id}`);
+    if (this.showsMembers === id && "kind" in change) this.emit(`members ${id}`);
   }
 
   lost(id) {
@@ -367,7 +367,7 @@ export class Model extends Verbs {
     if (!room) return;
     const mine = message.sender_id === this.me.id;
     room.timeline.append(message);
-    room.typing.delete(message.sender_id);
+    this.#silent(room.typing, message.sender_id);
     const isCounted = message.seq <= (room.last_seq ?? 0); // the list was asked after this was said
     room.last_seq = Math.max(room.last_seq ?? 0, message.seq);
     if (message.seq >= (room.last_message?.seq ?? 0)) room.last_message = message;
@@ -437,11 +437,16 @@ export class Model extends Verbs {
   #typing({ room: id, user_id, user_name, is_typing }) {
     const { typing } = this.rooms.get(id) ?? {};
     if (!typing || user_id === this.me.id) return;
-    clearTimeout(typing.get(user_id)?.timer);
+    this.#silent(typing, user_id);
     const gone = () => typing.delete(user_id) && this.emit(`typing ${id}`);
     if (is_typing) typing.set(user_id, { name: user_name, timer: setTimeout(gone, TYPING_ENDS_MS) });
-    else typing.delete(user_id);
     this.emit(`typing ${id}`);
+  }
+
+  /** With its timer, which would end the next time that they type. */
+  #silent(typing, user_id) {
+    clearTimeout(typing.get(user_id)?.timer);
+    typing.delete(user_id);
   }
 
   // --- the rest

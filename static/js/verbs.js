@@ -20,6 +20,8 @@ export class Verbs extends Emitter {
   /** What is known of who is there: user id -> online, busy, away or offline. */
   presence = new Map();
   toasts = [];
+  /** The room whose members are shown. */
+  showsMembers = null;
   question = null;
   #tries = new Map(); // what failed and is tried again -> {n, timer}
   #busy = 0; // rooms that are being made or entered from here
@@ -101,7 +103,6 @@ export class Verbs extends Emitter {
 
   async members(room) {
     const page = await this.rest("GET", api(`/rooms/${room.id}/members?limit=200`));
-    room.people = new Set(page.items.map((member) => member.user_id));
     if (!page.next) this.patch(room.id, { members_count: page.items.length });
     return page.items;
   }
@@ -121,7 +122,7 @@ export class Verbs extends Emitter {
 
   /** Who shows the members loads them anew; otherwise they are only counted. */
   async recount(room) {
-    if (room.showsMembers) this.emit(`members ${room.id}`);
+    if (this.showsMembers === room.id) this.emit(`members ${room.id}`);
     else await this.members(room).catch(() => {});
   }
 

@@ -1,10 +1,13 @@
 /** What happens while an answer is on its way: what was done since then counts, not what was asked first. */
 import assert from "node:assert/strict";
 import { after, before, test } from "./support/limits.mjs";
+import WebSocket from "ws";
+import { Tertulia } from "../../static/sdk/tertulia.js";
 import { Hub } from "./support/hub.mjs";
 import { Person, launch } from "./support/people.mjs";
 
 let hub, browser, ana, rui;
+const clients = [];
 const chat = (who, method, path, body) => hub.rest(who.access_token, method, `/api/v1/chat${path}`, body);
 const room = (who, name, more) => chat(who, "POST", "/rooms", { name, kind: "private", ...more });
 before(async () => {
@@ -13,6 +16,7 @@ before(async () => {
   [ana, rui] = [await hub.register("Ana"), await hub.register("Rui")];
 });
 after(async () => {
+  for (const client of clients) client.close();
   await browser?.close();
   await hub?.stop();
 });
@@ -42,15 +46,33 @@ async function holding(person, url, { method = "GET", times } = {}) {
   };
 }
 
-test("a room that one enters while the list is read is not lost", async () => {
-  await room(ana, "Old");
-  const person = await Person.open(browser, hub, { login: ana });
+/** Opens the page with a clock that the test moves on, connected and with its list. */
+async function withClock(options) {
+  const person = await Person.open(browser, hub, options);
   await person.page.clock.install();
   await person.page.reload();
-  await person.room("Old").waitFor();
+  await person.page.locator(".room-item").first().waitFor();
   await person.page.locator(".me .dot.online").waitFor();
+  return person;
+}
+
+/** Somebody who is in a room without a page. */
+async function inRoom(who, { id }) {
+  const client = new Tertulia({ url: hub.url, token: who.access_token, WebSocket });
+  clients.push(client);
+  client.connect();
+  await client.join(id);
+  return client;
+}
+
+/** What passes until the list of rooms is read a second time. */
+const UNTIL_THE_LIST_MS = 11_000;
+
+test("a room that one enters while the list is read is not lost", async () => {
+  await room(ana, "Old");
+  const person = await withClock({ login: ana });
   const list = await holding(person, /filter=mine/u);
-  await person.page.clock.runFor(11_000); // then the list is read a second time
+  await person.page.clock.runFor(UNTIL_THE_LIST_MS);
   await list.asked;
   await person.createRoom("Brand new");
   await list.release();
@@ -143,4 +165,53 @@ test("what comes after a dialog was closed leaves alone what was opened since", 
   await page.getByText("You are now in “Garden”.").waitFor();
   assert.equal(await page.getByRole("heading", { level: 1, name: "On second thoughts" }).count(), 1);
   await person.leave();
+});
+
+test("who types again after a message is said to type as long as at first", async () => {
+  const place = await room(ana, "Veranda", { members: [rui.user.id] });
+  const person = await withClock({ login: ana, path: `/#${place.id}` });
+  const client = await inRoom(rui, place);
+  const isThere = async () => (await client.presence(place.id)).users.some((it) => it.user_id === ana.user.id);
+  while (!(await isThere())) await person.page.waitForTimeout(50);
+  await person.page.clock.pauseAt(await person.page.evaluate(() => Date.now() + 1_000));
+  const notice = person.page.getByText("Rui is typing");
+  client.typing(place.id, true);
+  await notice.waitFor();
+  await client.send(place.id, "the first half");
+  await notice.waitFor({ state: "detached" });
+  await person.page.clock.runFor(3_000);
+  client.typing(place.id, true);
+  await notice.waitFor();
+  await person.page.clock.runFor(3_000);
+  assert.equal(await notice.count(), 1, "five seconds are not over");
+  await person.page.clock.runFor(3_000);
+  assert.equal(await notice.count(), 0, "now they are");
+  await person.leave();
+});
+
+test("the panel of members knows of a role that came later, and closed it leaves the counting to the room", async () => {
+  const place = await chat(ana, "POST", "/rooms", { name: "Terrace", kind: "public" });
+  const [caio, eva] = [await hub.register("Caio"), await hub.register("Eva")];
+  for (const { user } of [rui, caio]) await chat(ana, "POST", `/rooms/${place.id}/members`, { user_id: user.id });
+  await chat(ana, "PUT", `/rooms/${place.id}/members/${caio.user.id}`, { banned: true });
+  const [owner, member] = [await withClock({ login: ana, path: `/#${place.id}` }), await withClock({ login: rui, path: `/#${place.id}` })];
+  for (const { page } of [owner, member]) {
+    await page.getByRole("button", { name: "Members" }).click();
+    await page.getByRole("dialog").getByText("Ana").first().waitFor();
+  }
+  await chat(ana, "PUT", `/rooms/${place.id}/members/${rui.user.id}`, { role: "moderator" });
+  for (const { page } of [owner, member]) {
+    const list = page.waitForResponse(/filter=mine/u);
+    await page.clock.runFor(UNTIL_THE_LIST_MS);
+    await list;
+  }
+  await member.page.getByRole("button", { name: "Let in again Caio" }).waitFor();
+
+  await owner.page.getByRole("button", { name: "Close" }).click();
+  const count = (text) => owner.page.locator(".room-header").getByText(text).waitFor();
+  await count("2 members");
+  await chat(eva, "POST", `/rooms/${place.id}/members`, { user_id: eva.user.id });
+  await inRoom(eva, place);
+  await count("3 members");
+  for (const person of [owner, member]) await person.leave();
 });
