@@ -28,7 +28,7 @@ function Chat() {
   useTopics(it, "current", "rooms", "connection");
   useEffect(() => {
     it.start();
-    const moved = () => (roomInAddress() ? roomInAddress() !== it.current && it.open(roomInAddress()) : it.close());
+    const moved = () => (roomInAddress() ? roomInAddress() !== it.wanted && it.open(roomInAddress()) : it.close());
     addEventListener("popstate", moved);
     return () => {
       removeEventListener("popstate", moved);

@@ -19,20 +19,23 @@ export function Composer({ model, room, mode, setMode, onSent }) {
   const caret = useRef(null); // where it stands after an emoji was put in
   const area = useRef();
   const typing = useRef({ last: 0, timer: null });
-  const kept = useRef(""); // the draft, while something is edited
+  const kept = useRef(null); // the draft, while something is edited
 
   useEffect(() => {
     if (hasKeyboard) area.current.focus();
     return () => silent(true);
   }, []);
 
-  useEffect(() => {
-    if (!mode) return;
-    if (mode.edit) {
-      kept.current = text;
+  // The draft gives way to what is edited, and is back before the next key, whatever comes after the edit.
+  useLayoutEffect(() => {
+    if (mode?.edit) {
+      kept.current ??= text;
       setText(mode.edit.content.text ?? "");
+    } else if (kept.current !== null) {
+      setText(kept.current);
+      kept.current = null;
     }
-    area.current.focus();
+    if (mode) area.current.focus();
   }, [mode]);
 
   useLayoutEffect(() => {
@@ -66,7 +69,6 @@ export function Composer({ model, room, mode, setMode, onSent }) {
   }
 
   function end() {
-    if (mode?.edit) setText(kept.current);
     setMode(null);
     area.current.focus();
   }

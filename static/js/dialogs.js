@@ -1,5 +1,5 @@
 /** Making rooms, finding them, and finding people. */
-import { Avatar, Dialog, Field, ICONS, html, useForm, useSettled, useState } from "./parts.js";
+import { Avatar, Dialog, Field, ICONS, html, useForm, useIsHere, useRef, useSettled, useState } from "./parts.js";
 import { preview } from "./text.js";
 import { explain, fullDate, members, t } from "./words.js";
 
@@ -10,9 +10,10 @@ async function closing(onClose, act) {
 }
 
 export function NewRoom({ model, onClose }) {
+  const isHere = useIsHere();
   const { problem, busy, onSubmit } = useForm(async ({ name, kind }) => {
-    const room = await model.create({ name: name.trim(), kind });
-    closing(onClose, () => room);
+    const room = await model.create({ name: name.trim(), kind }, isHere);
+    if (isHere()) closing(onClose, () => room);
   });
   const choice = (kind) => html`<label class="choice">
     <input type="radio" name="kind" value=${kind} defaultChecked=${kind === "public"} />
@@ -35,14 +36,13 @@ function Finder({ label, find, empty, children }) {
   const [q, setQ] = useState("");
   const [found, setFound] = useState(null);
   const [problem, setProblem] = useState(null);
+  const present = useRef();
+  present.current = q;
   useSettled(q, q ? 200 : 0, async (words) => {
-    try {
-      const items = await find(words.trim());
-      setFound({ q: words, items });
-      setProblem(null);
-    } catch (error) {
-      setProblem(explain(error));
-    }
+    const { items, problem = null } = await find(words.trim()).then((items) => ({ items }), (error) => ({ problem: explain(error) }));
+    if (present.current !== words) return; // something else is looked for by now
+    if (items) setFound({ q: words, items });
+    setProblem(problem);
   });
   return html`<div class="finder">
     <input type="search" aria-label=${label} placeholder=${label} autofocus value=${q} onInput=${(event) => setQ(event.target.value)} />

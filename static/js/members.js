@@ -16,21 +16,22 @@ export function Members({ model, room, onClose }) {
   const isModerator = isOwner || mine === "moderator";
   const mayAdd = isModerator || (room.kind === "public" && mine);
   const isDirect = room.kind === "direct";
+  const seesBanned = isModerator && !isDirect; // one may become a moderator while this is open
 
   const load = async () => {
     const failed = (error) => model.toast(error);
     await model.members(room).then(setMembers, failed);
-    if (isModerator && !isDirect) await model.banned(room).then(setBanned, failed);
+    if (seesBanned) await model.banned(room).then(setBanned, failed);
   };
   useEffect(() => {
     load();
-    room.showsMembers = true;
+    model.showsMembers = room.id;
     const end = model.on(`members ${room.id}`, load);
     return () => {
-      room.showsMembers = false;
+      model.showsMembers = null;
       end();
     };
-  }, []);
+  }, [seesBanned]);
 
   async function change(member, change) {
     if (await model.setMember(room, member.user_id, change)) load();
@@ -86,7 +87,7 @@ export function Members({ model, room, onClose }) {
         ${isOwner && !isDirect && html`<${TheRoom} model=${model} room=${room} />`}
         ${!members && html`<p class="quiet">${t("loading")}</p>`}
         <ul class="list">${members?.map(row)}</ul>
-        ${banned.length > 0 && html`<h3>${t("banned")}</h3><ul class="list">${banned.map(out)}</ul>`}
+        ${seesBanned && banned.length > 0 && html`<h3>${t("banned")}</h3><ul class="list">${banned.map(out)}</ul>`}
         <div class="buttons">
           ${mine && !isDirect && html`<button type="button" class="danger" onClick=${leave}>${t("leave")}</button>`}
           ${mayAdd && !isDirect && html`<button type="button" class="primary" onClick=${() => setAdding(true)}>${t("add_people")}</button>`}

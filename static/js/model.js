@@ -80,6 +80,8 @@ export class Model extends Verbs {
   // --- rooms
 
   async loadRooms() {
+    // Where one gets a place while the pages are read, they need not tell of it.
+    const before = [...this.rooms.values()].filter((room) => room.membership);
     try {
       let next = null;
       const mine = new Set();
@@ -89,7 +91,7 @@ export class Model extends Verbs {
         page.items.forEach((room) => mine.add(this.take(room).id));
         next = page.next;
       } while (next && mine.size < MOST_ROOMS);
-      if (!next) for (const { id, membership } of [...this.rooms.values()]) if (membership && !mine.has(id)) this.lost(id);
+      if (!next) for (const { id } of before) if (!mine.has(id)) this.lost(id);
       this.problem = null;
     } catch (error) {
       this.problem = error;
@@ -150,7 +152,7 @@ export class Model extends Verbs {
     Object.assign(room, change);
     this.emit("rooms");
     this.emit(`room ${id}`);
-    if (room.showsMembers && "kind" in change) this.emit(`members ${id}`);
+    if (this.showsMembers === id && "kind" in change) this.emit(`members ${id}`);
   }
 
   lost(id) {
@@ -183,7 +185,9 @@ export class Model extends Verbs {
   /** Shows a room. */
   async open(id) {
     const was = this.current;
+    this.wanted = id;
     const room = this.rooms.get(id) ?? (await this.#find(id));
+    if (this.wanted !== id) return; // another was asked for meanwhile, or none
     this.missing = room ? null : id;
     if (!room) {
       this.current = null;
@@ -211,8 +215,7 @@ export class Model extends Verbs {
   /** Back to the list; `back`: as the browser's own button would. */
   close({ back = false } = {}) {
     if (back && history.state?.fromList) return history.back();
-    this.current = null;
-    this.missing = null;
+    this.current = this.wanted = this.missing = null;
     localStorage.removeItem(this.keys.room);
     if (roomInAddress()) history.replaceState(null, "", location.pathname);
     this.emit("current");
@@ -364,7 +367,7 @@ export class Model extends Verbs {
     if (!room) return;
     const mine = message.sender_id === this.me.id;
     room.timeline.append(message);
-    room.typing.delete(message.sender_id);
+    this.#silent(room.typing, message.sender_id);
     const isCounted = message.seq <= (room.last_seq ?? 0); // the list was asked after this was said
     room.last_seq = Math.max(room.last_seq ?? 0, message.seq);
     if (message.seq >= (room.last_message?.seq ?? 0)) room.last_message = message;
@@ -434,11 +437,16 @@ export class Model extends Verbs {
   #typing({ room: id, user_id, user_name, is_typing }) {
     const { typing } = this.rooms.get(id) ?? {};
     if (!typing || user_id === this.me.id) return;
-    clearTimeout(typing.get(user_id)?.timer);
+    this.#silent(typing, user_id);
     const gone = () => typing.delete(user_id) && this.emit(`typing ${id}`);
     if (is_typing) typing.set(user_id, { name: user_name, timer: setTimeout(gone, TYPING_ENDS_MS) });
-    else typing.delete(user_id);
     this.emit(`typing ${id}`);
+  }
+
+  /** With its timer, which would end the next time that they type. */
+  #silent(typing, user_id) {
+    clearTimeout(typing.get(user_id)?.timer);
+    typing.delete(user_id);
   }
 
   // --- the rest

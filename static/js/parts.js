@@ -150,6 +150,13 @@ export function useForm(act) {
   return { problem, busy, onSubmit, forget: () => setProblem(null) };
 }
 
+/** Whether the view is still there, for what goes on when an answer comes. */
+export function useIsHere() {
+  const here = useRef(true);
+  useLayoutEffect(() => () => (here.current = false), []);
+  return () => here.current;
+}
+
 /** Calls `run` with the last of several values, once they stop coming for `ms`. */
 export function useSettled(value, ms, run) {
   useEffect(() => {

@@ -11,6 +11,9 @@ export function Sidebar({ model, onLogout }) {
   useTopics(model, "rooms", "current", "presence");
   const [q, setQ] = useState("");
   const [dialog, setDialog] = useState(null);
+  const show = (name) => setDialog({ name });
+  // What comes late closes the one that it was asked from, and no other.
+  const close = () => setDialog((now) => (now === dialog ? null : now));
   const search = useRef();
 
   const rooms = model.sorted;
@@ -37,13 +40,13 @@ export function Sidebar({ model, onLogout }) {
     if (event.key === "Escape") setQ("");
   };
 
-  const Chosen = DIALOGS[dialog];
+  const Chosen = DIALOGS[dialog?.name];
   return html`<nav class="sidebar" aria-label=${t("rooms")}>
     <header>
       <h1>Tertulia</h1>
-      <${IconButton} icon="person" label=${t("new_direct")} onClick=${() => setDialog("direct")} />
-      <${IconButton} icon="globe" label=${t("browse")} onClick=${() => setDialog("browse")} />
-      <${IconButton} icon="add" label=${t("create_room")} onClick=${() => setDialog("create")} />
+      <${IconButton} icon="person" label=${t("new_direct")} onClick=${() => show("direct")} />
+      <${IconButton} icon="globe" label=${t("browse")} onClick=${() => show("browse")} />
+      <${IconButton} icon="add" label=${t("create_room")} onClick=${() => show("create")} />
     </header>
     <div class="search">
       <${Icon} name="search" />
@@ -61,12 +64,12 @@ export function Sidebar({ model, onLogout }) {
     ${model.ready && !rooms.length && html`<div class="empty">
       <p><strong>${t("no_rooms")}</strong></p>
       <p class="quiet">${t("no_rooms_hint")}</p>
-      <button type="button" class="primary" onClick=${() => setDialog("create")}>${t("create_room")}</button>
-      <button type="button" onClick=${() => setDialog("browse")}>${t("browse")}</button>
-      <button type="button" onClick=${() => setDialog("direct")}>${t("new_direct")}</button>
+      <button type="button" class="primary" onClick=${() => show("create")}>${t("create_room")}</button>
+      <button type="button" onClick=${() => show("browse")}>${t("browse")}</button>
+      <button type="button" onClick=${() => show("direct")}>${t("new_direct")}</button>
     </div>`}
-    <${Me} model=${model} onLogout=${onLogout} onProfile=${() => setDialog("profile")} />
-    ${Chosen && html`<${Chosen} model=${model} onClose=${() => setDialog(null)} />`}
+    <${Me} model=${model} onLogout=${onLogout} onProfile=${() => show("profile")} />
+    ${Chosen && html`<${Chosen} model=${model} onClose=${close} />`}
   </nav>`;
 }
 

@@ -15,9 +15,13 @@ export const isPassing = (error) => !error.status || error.status === 429 || err
 export class Verbs extends Emitter {
   rooms = new Map();
   current = null;
+  /** The room that was asked for last: `current` as soon as it is here. */
+  wanted = null;
   /** What is known of who is there: user id -> online, busy, away or offline. */
   presence = new Map();
   toasts = [];
+  /** The room whose members are shown. */
+  showsMembers = null;
   question = null;
   #tries = new Map(); // what failed and is tried again -> {n, timer}
   #busy = 0; // rooms that are being made or entered from here
@@ -99,7 +103,6 @@ export class Verbs extends Emitter {
 
   async members(room) {
     const page = await this.rest("GET", api(`/rooms/${room.id}/members?limit=200`));
-    room.people = new Set(page.items.map((member) => member.user_id));
     if (!page.next) this.patch(room.id, { members_count: page.items.length });
     return page.items;
   }
@@ -119,7 +122,7 @@ export class Verbs extends Emitter {
 
   /** Who shows the members loads them anew; otherwise they are only counted. */
   async recount(room) {
-    if (room.showsMembers) this.emit(`members ${room.id}`);
+    if (this.showsMembers === room.id) this.emit(`members ${room.id}`);
     else await this.members(room).catch(() => {});
   }
 
@@ -158,12 +161,17 @@ export class Verbs extends Emitter {
     return pages.flatMap((page) => page.items).filter((room) => !room.membership && !room.archived_at);
   }
 
-  /** Enters what `act` makes or finds; what was said there comes by itself. That one was added is no news then. */
-  async #enter(act) {
+  /**
+   * Enters what `act` makes or finds; what was said there comes by itself. That one was added is no news then, but it is
+   * where it is not `isWanted` any more, or another room is: that one stays.
+   */
+  async #enter(act, isWanted = () => true) {
+    const { wanted } = this;
     this.#busy++;
     try {
       const room = await act();
-      this.open(room.id);
+      if (isWanted() && this.wanted === wanted) this.open(room.id);
+      else this.#tell(room);
       return room;
     } finally {
       this.#busy--;
@@ -177,12 +185,19 @@ export class Verbs extends Emitter {
     this.#added.delete(id);
     if (this.rooms.get(id)?.membership) return undefined;
     const room = await this.loadRoom(id);
-    if (room?.membership && room.kind !== "direct") this.toast(t("added_to", { name: this.nameOf(room) }));
+    if (room?.membership) this.#tell(room);
     return room;
   }
 
-  create(draft) {
-    return this.#enter(async () => this.take(await this.rest("POST", api("/rooms"), draft)));
+  /** One is in this room now, and does not see it. */
+  #tell(room) {
+    this.emit("rooms");
+    if (room.kind !== "direct") this.toast(t("added_to", { name: this.nameOf(room) }));
+  }
+
+  /** `isWanted`: whether the room is to be shown once it is there. */
+  create(draft, isWanted) {
+    return this.#enter(async () => this.take(await this.rest("POST", api("/rooms"), draft)), isWanted);
   }
 
   direct(user) {

@@ -7,6 +7,7 @@
 import { Kept } from "./kept.js";
 import { Emitter, Login, TertuliaError, request } from "./login.js";
 import { toMessage, told, uuid } from "./message.js";
+import { Order, PLACES } from "./order.js";
 
 export { Login, TertuliaError, uuid };
 
@@ -70,9 +71,6 @@ export class Tertulia extends Emitter {
     this.#url = url;
     this.#token = login ? (how) => login.token(how) : (getToken ?? (() => token));
     this.#outbox = new Kept(storage, outbox);
-    globalThis.addEventListener?.("online", this.#wake);
-    globalThis.addEventListener?.("offline", this.#doubt);
-    globalThis.document?.addEventListener("visibilitychange", this.#wake);
     this.#queueKept();
   }
 
@@ -86,6 +84,7 @@ export class Tertulia extends Emitter {
       this.#over = null;
       this.#queueKept();
     }
+    this.#surroundings("addEventListener");
     this.#open();
   }
 
@@ -94,9 +93,6 @@ export class Tertulia extends Emitter {
     this.#wanted = false;
     this.#drop();
     this.#giveUp("The client was closed", "asked");
-    globalThis.removeEventListener?.("online", this.#wake);
-    globalThis.removeEventListener?.("offline", this.#doubt);
-    globalThis.document?.removeEventListener("visibilitychange", this.#wake);
     this.#state("closed", "asked");
   }
 
@@ -123,7 +119,7 @@ export class Tertulia extends Emitter {
     const { client_message_id = uuid(), ...rest } = typeof message === "string" ? { text: message } : message;
     const payload = { session_id: room, ...rest, client_message_id };
     this.#outbox.change((list) => [...list.filter((it) => it.payload.client_message_id !== client_message_id), { room, payload }]);
-    return this.#queueSend(room, payload);
+    return this.#ask("send_message", payload);
   }
 
   /** What was taken by `send` and is not stored yet: `{room, payload}`, oldest first. */
@@ -275,6 +271,14 @@ export class Tertulia extends Emitter {
     this.#over = new TertuliaError("closed", why, { reason });
     for (const { waiters } of this.#jobs.values()) for (const waiter of waiters) unheard(waiter, this.#over);
     this.#jobs.clear();
+    this.#surroundings("removeEventListener");
+  }
+
+  /** They tell when the way is lost, and when it may be free again: as long as a connection is wanted, that is heard. */
+  #surroundings(listen) {
+    globalThis[listen]?.("online", this.#wake);
+    globalThis[listen]?.("offline", this.#doubt);
+    globalThis.document?.[listen]("visibilitychange", this.#wake);
   }
 
   #drop() {
@@ -339,27 +343,26 @@ export class Tertulia extends Emitter {
   }
 
   #queueKept() {
-    for (const { room, payload } of this.#outbox.all) this.#queueSend(room, payload).catch(() => {});
-  }
-
-  #queueSend(room, payload) {
-    return this.#ask("send_message", payload);
+    for (const { payload } of this.#outbox.all) this.#ask("send_message", payload).catch(() => {});
   }
 
   #pump() {
     if (this.state !== "open" || this.#timers.pump) return;
+    const order = new Order();
     for (const [key, job] of this.#jobs) {
       // What is said to a room waits until one is in it, so that its answer stands in the room's order.
-      const state = job.room && job.type !== "join_session" ? this.#rooms.get(job.room) : null;
-      if (job.sent || (job.notBefore ?? 0) > Date.now() || (state && !state.joined)) continue;
-      if (this.#budget < 1 || this.#heldUntil > Date.now()) break;
-      this.#budget--;
-      job.sent = true;
-      this.#frame(job.type, job.payload, key);
+      const state = PLACES.has(job.type) ? null : this.#rooms.get(job.room);
+      const waits = (job.notBefore ?? 0) > Date.now() || (state && !state.joined) || order.holds(job);
+      if (!job.sent && !waits) {
+        if (this.#budget < 1 || this.#heldUntil > Date.now()) break;
+        this.#budget--;
+        job.sent = true;
+        this.#frame(job.type, job.payload, key);
+      }
+      order.passed(job);
     }
     const most = this.#pace * (BURST / FRAMES_A_SECOND);
-    const later = [...this.#jobs.values()].some((job) => !job.sent);
-    if (!later && this.#budget >= most) return;
+    if (this.#budget >= most && [...this.#jobs.values()].every((job) => job.sent)) return;
     this.#timers.pump = setTimeout(() => {
       this.#timers.pump = undefined;
       if (this.#heldUntil <= Date.now()) this.#budget = Math.min(most, this.#budget + (this.#pace * PUMP_MS) / 1_000);
@@ -394,7 +397,7 @@ export class Tertulia extends Emitter {
     if (TRY_AGAIN.has(code) && (job.type === "send_message" || job.type === "join_session" || job.tries++ < 5)) {
       const ms = retry_after_ms ?? 1_000;
       if (code === "rate_limited") this.#slower(Math.max(ms, PUMP_MS));
-      Object.assign(job, { sent: false, notBefore: Date.now() + ms });
+      Object.assign(job, { sent: false, notBefore: Date.now() + ms, refusal: code });
       return this.#pump();
     }
     const error = new TertuliaError(code, message, { details, field: details?.field });

@@ -117,6 +117,33 @@ test("a message is edited, answered, given an emoji and deleted, and the other s
   await ana.isAccessible("messages that were changed");
 });
 
+test("a draft outlives what is edited meanwhile, whatever ends the edit", async () => {
+  const area = ana.page.locator(".composer textarea");
+  const holds = (text) => ana.page.waitForFunction((text) => document.querySelector(".composer textarea").value === text, text);
+  const edits = async (...texts) => {
+    for (const text of texts) await ana.act(text, "Edit").then(() => holds(text));
+  };
+  for (const text of ["An oak", "An elm"]) await ana.write(text);
+  for (const text of ["An oak", "An elm"]) await ana.ticks(text, "Read");
+  await area.fill("not yet said");
+  await edits("An oak", "An elm");
+  await area.press("Escape");
+  await holds("not yet said");
+
+  await edits("An oak", "An elm");
+  await ana.write("An elder");
+  await rui.sees("An elder");
+  await holds("not yet said");
+
+  await edits("An oak");
+  await ana.act("An elder", "Reply");
+  await holds("not yet said");
+  await area.press("Enter");
+  await rui.message("not yet said").locator(".quote", { hasText: "An elder" }).waitFor();
+  await holds("");
+  assert.equal(await rui.message("An oak").count(), 1, "and is as it was");
+});
+
 test("what is written is text: links, code and tags", async () => {
   await ana.write("See https://example.com/a?b=1&c=2, and javascript:alert(1) is none. `1 < 2` & so on");
   await rui.sees("and so on".slice(4));

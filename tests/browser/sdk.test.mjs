@@ -139,6 +139,26 @@ test("a client that is closed while it connects does so quietly", async () => {
   assert.equal(client.state, "closed");
 });
 
+test("the network is heard of by a client that was closed and connects again, and by no closed one", async () => {
+  const network = new EventTarget();
+  const heard = new Set();
+  globalThis.addEventListener = (type, listener) => (heard.add(type), network.addEventListener(type, listener));
+  globalThis.removeEventListener = (type, listener) => (heard.delete(type), network.removeEventListener(type, listener));
+  const client = new Tertulia({ url: "http://127.0.0.1:1", token: "x", WebSocket }); // nobody is there
+  try {
+    client.connect();
+    client.close();
+    assert.deepEqual([...heard], []);
+    client.connect();
+    await new Promise((resolve) => client.on("state", ({ state }) => state === "waiting" && resolve(network.dispatchEvent(new Event("online")))));
+    assert.equal(client.state, "connecting", "it does not wait");
+  } finally {
+    client.close();
+    delete globalThis.addEventListener;
+    delete globalThis.removeEventListener;
+  }
+});
+
 test("reads are patient with a busy hub, up to a point", async () => {
   const asked = [];
   const busy = createServer(({ method, url }, response) => {

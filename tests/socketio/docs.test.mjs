@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -185,7 +185,9 @@ test("the lines for nginx let polls and sockets through", async () => {
     join(folder, "nginx.conf"),
     `daemon off; pid ${folder}/nginx.pid; error_log ${folder}/error.log; events {} http { access_log off; ${paths} server { listen 127.0.0.1:${port}; ${code("nginx")} } }`,
   );
-  const { child } = start("nginx", ["/usr/sbin/nginx", "nginx"].find((it) => it), "-c", join(folder, "nginx.conf"), "-p", folder);
+  // Where Debian has it is not on everybody's path.
+  const nginx = existsSync("/usr/sbin/nginx") ? "/usr/sbin/nginx" : "nginx";
+  const { child } = start("nginx", nginx, "-c", join(folder, "nginx.conf"), "-p", folder);
   const url = `http://127.0.0.1:${port}`;
   await until("nginx answers", () => fetch(`${url}/socket.io/`).then(() => true, () => child.exitCode !== null && assert.fail("nginx has ended")));
   for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {

@@ -3,6 +3,10 @@ import * as node from "node:test";
 
 const timeout = 120_000;
 
-export const test = (name, fn) => node.test(name, { timeout }, fn);
+export function test(name, fn) {
+  // `node:test` takes what is no function for a test that has nothing to do, and passes it.
+  if (typeof fn !== "function") throw new TypeError(`${name}: what follows the name is the test; its limit is set here`);
+  return node.test(name, { timeout }, fn);
+}
 export const before = (fn) => node.before(fn, { timeout });
 export const after = (fn) => node.after(fn, { timeout });
