@@ -1,5 +1,6 @@
 //! From polls to a socket: nothing is lost or told twice on the way, and what fails leaves the session where it was.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tertulia::domain::CloseReason;
@@ -46,6 +47,22 @@ fn a_session_moves_with_all_that_it_was_told() {
         socket.expect_close(1000);
     }
     server.expect_empty();
+}
+
+#[test]
+fn a_post_is_answered_while_its_client_moves_however_much_there_is_to_do() {
+    let server = Server::start();
+    let polled = Polled::open(&server);
+    let mut socket = polled.offer();
+    probe(&mut socket);
+    // It polls no more before it has its answer, so nothing will be better before that.
+    server.house.is_congested.store(true, Ordering::Relaxed);
+    polled.say("4one\u{1e}4two");
+    server.house.is_congested.store(false, Ordering::Relaxed);
+    socket.send(&[text("5"), text("4three")].concat());
+    for echo in ["4one", "4two", "4three"] {
+        expect_text(&mut socket, echo);
+    }
 }
 
 #[test]

@@ -35,9 +35,9 @@ for (const [way, transports] of Object.entries(WAYS)) {
     await scene.talk();
     for (let i = 0; i < 5; i++) {
       await scene.hearsMore();
-      await scene.survives(`drop ${i + 1}`, () => (i % 2 ? scene.proxy.dropMidFrame() : scene.drop()));
+      await scene.survives(`drop ${i + 1}`, () => scene.cut(() => (i % 2 ? scene.proxy.dropMidFrame() : scene.proxy.drop())));
     }
-    assert.equal(scene.proxy.cuts, 2);
+    assert.ok(scene.proxy.cuts >= 2, "where an answer's head is cut, Node.js asks again by itself");
     await scene.hearsMore();
     await scene.heardAll();
   });
@@ -97,7 +97,7 @@ test("the connection is lost again while the past is being told", async () => {
   await scene.talk();
   await scene.hearsMore();
   await scene.survives("a while away", () => scene.away(() => scene.crowd.spoke(400)));
-  for (let i = 0; i < 3; i++) await scene.survives(`a cut in the replay, ${i + 1}`, () => scene.proxy.dropMidFrame());
+  for (let i = 0; i < 3; i++) await scene.survives(`a cut in the replay, ${i + 1}`, () => scene.cut(() => scene.proxy.dropMidFrame()));
   await scene.hearsMore();
   await scene.heardAll();
 });
@@ -270,6 +270,29 @@ test("one connection that carries two namespaces recovers both", async () => {
     await scene.client.hears("message:new", (it) => it.id === live.id);
     await desk.timeout(5_000).emitWithAck("ping", {});
     assert.deepEqual(heard, [...stored.map((it) => it.id), live.id]);
+  } finally {
+    closeAll();
+    await own.stop();
+  }
+});
+
+test("who missed much comes back by polling in two namespaces, and moves to a socket while it is told", async () => {
+  const own = await Hub.start("--set", "socketio.namespaces=/desk", "--set", "limits.events_per_connection=0");
+  try {
+    scene = await Scene.set(own, { transports: WAYS["an upgrade"] });
+    const desk = scene.client.beside("/desk", scene.rui);
+    await desk.connected();
+    await desk.joins(scene.rooms[0]);
+    const missed = 1_500;
+    await scene.survives("a long absence", () =>
+      scene.away(async () => {
+        for (let i = 0; i < missed; i += 50) await Promise.all(Array.from({ length: 50 }, (_, j) => own.send(scene.ana, scene.rooms[0], `missed ${i + j}`)));
+      }),
+    );
+    // Its second CONNECT is posted as it is told what it missed, and its socket waits for the answer.
+    await scene.heardAll();
+    assert.equal(scene.client.transport, "websocket");
+    assert.equal(await desk.connected(), true);
   } finally {
     closeAll();
     await own.stop();

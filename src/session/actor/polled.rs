@@ -5,7 +5,8 @@
 //!   beside it, too.
 //! - The answer of a poll that has a name is kept until the next comes: it may not have arrived.
 //! - A post is answered when the peer has heard all of it. While the peer is congested, or too much waits to be told, it
-//!   is not, and no other may come.
+//!   is not, and no other may come. A client that moves to a socket fetches nothing more before its post is answered: what
+//!   it has posted is heard all the same.
 //! - An idle session holds neither buffer nor task, beside its actor.
 
 use std::task::{Context, Poll, ready};
@@ -263,7 +264,9 @@ impl Session {
     }
 
     fn hear_post(&mut self, context: &SessionContext, cx: &mut Context<'_>) {
-        let Some(mut post) = self.polling.as_mut().and_then(|polling| polling.post.take()) else { return };
+        let Some(polling) = &mut self.polling else { return };
+        let is_moving = polling.probe.as_ref().is_some_and(|probe| probe.is_tried());
+        let Some(mut post) = polling.post.take() else { return };
         for _ in 0..PACKETS_PER_TURN {
             if let Some(closing) = &self.closing {
                 if let (None, Some(polling)) = (closing.ours, &mut self.polling) {
@@ -276,7 +279,7 @@ impl Session {
             if post.answer.is_closed() {
                 return self.lose();
             }
-            if self.is_paused() {
+            if self.is_paused() && !is_moving {
                 break;
             }
             let Some(packet) = post.packets.next() else {
@@ -285,7 +288,7 @@ impl Session {
             };
             self.with_peer(context, |peer, link| peer.text(packet, link));
         }
-        if !self.is_paused() {
+        if is_moving || !self.is_paused() {
             cx.waker().wake_by_ref();
         }
         if let Some(polling) = &mut self.polling {
