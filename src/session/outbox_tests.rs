@@ -146,7 +146,18 @@ fn a_poll_that_is_gone_breaks_the_session_and_one_that_is_behind_misses_what_it_
         let before = outbox.queued_bytes();
         outbox.send(&typing());
         assert_eq!(outbox.queued_bytes(), before);
-        for _ in 25..101 {
+        // A few at a time, for some clients read no more, until it is far behind.
+        let mut taken = |waiting: usize| {
+            while outbox.queued_bytes() < waiting * 6 {
+                outbox.queue(&pong());
+            }
+            let (answer, mut answered) = tokio::sync::oneshot::channel();
+            assert!(outbox.wait(Waiting { answer, name: None, late: false }).is_ok());
+            outbox.flush();
+            answered.try_recv().unwrap().unwrap().split(|byte| *byte == b'\x1e').count()
+        };
+        assert_eq!((taken(74), taken(75)), (16, 75));
+        for _ in 0..101 {
             outbox.queue(&pong());
         }
         assert_eq!((outbox.backlog(), outbox.take_fault()), (Backlog::Gone, Some(Fault::SlowConsumer)));

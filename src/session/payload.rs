@@ -74,15 +74,9 @@ fn encode_binary(packet: &[u8], payload: &mut Vec<u8>) {
 /// How many packets an answer to a poll should have at most: python-engineio reads no more, and takes more for an error.
 const FEW: usize = 16;
 
-/// Where so many pieces wait, the client is behind, and to be served some at a time would be its end.
-const MANY: usize = 256;
-
 /// How many of the pieces that wait the next poll should take.
 pub(super) fn share<'a>(pieces: impl ExactSizeIterator<Item = &'a Bytes>) -> usize {
     let waiting = pieces.len();
-    if waiting >= MANY {
-        return waiting;
-    }
     let sums = pieces.scan(0, |packets, piece| {
         *packets += frames(piece).count();
         Some(*packets)
@@ -161,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_takes_a_few_packets_or_all_of_very_many() {
+    fn a_poll_takes_a_few_packets_at_a_time() {
         let one = frame(Opcode::Text, b"4a");
         let three: Bytes = [&one[..]; 3].concat().into();
         let twenty: Bytes = [&one[..]; 20].concat().into();
@@ -170,7 +164,7 @@ mod tests {
         assert_eq!((of(&vec![one.clone(); 16]), of(&vec![one.clone(); 17])), (16, 16));
         assert_eq!(of(&vec![three; 6]), 5);
         assert_eq!(of(&[twenty, one.clone()]), 1, "what belongs together stays together");
-        assert_eq!((of(&vec![one.clone(); 255]), of(&vec![one; 256])), (16, 256));
+        assert_eq!(of(&vec![one; 256]), 16);
     }
 
     #[test]

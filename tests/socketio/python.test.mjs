@@ -16,6 +16,9 @@ import { Proxy } from "./support/proxy.mjs";
 
 const [SCRIPT, THREADS] = ["python_client.py", "python_threads.py"].map((name) => fileURLToPath(new URL(name, import.meta.url)));
 
+/** The messages of a room that is longer than what waits for a client at once. */
+const LENGTH = 700;
+
 let hub, proxy;
 before(async () => {
   hub = await Hub.start("--set", "socketio.namespaces=/desk");
@@ -45,8 +48,9 @@ function run(script, told) {
 for (const transport of ["websocket", "polling", "upgrade"]) {
   test(`python-socketio over ${transport}`, async () => {
     const [ana, rui] = people("Ana", "Rui");
-    const room = await hub.room(ana);
-    const told = { url: proxy.url, transport, room, ana: ana.id, token: ana.token(), expired: ana.token(-60) };
+    const [room, long] = [await hub.room(ana), await hub.room(ana)];
+    for (let i = 0; i < LENGTH; i += 50) await Promise.all(Array.from({ length: 50 }, () => hub.send(rui, long, "of a long past")));
+    const told = { url: proxy.url, transport, room, long, length: LENGTH, ana: ana.id, token: ana.token(), expired: ana.token(-60) };
     const { python, said, says, ended } = run(SCRIPT, told);
     try {
       const other = await Client.open(hub, rui);

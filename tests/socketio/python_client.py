@@ -112,6 +112,12 @@ async def main():
     refusal = await sio.call("join_conversation", {"conversation_id": "12"}, timeout=PATIENCE)
     assert refusal["message"] == "Invalid conversation_id", refusal
 
+    # A long past, of which it reads only so much at a time.
+    await sio.call("join_room", {"room_id": TEST["long"], "after_seq": 0}, timeout=PATIENCE)
+    for seq in range(1, TEST["length"] + 1):
+        message = await heard.next("message_received", lambda it: it["room_id"] == TEST["long"])
+        assert message["seq"] == seq, (message["seq"], seq)
+
     # The connection is cut, and the client comes back by itself. It knows of no recovery: it joins again, from where it was.
     back = asyncio.Event()
     sio.on("connect", lambda: back.set())

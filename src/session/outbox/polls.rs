@@ -85,6 +85,9 @@ pub(super) struct Polls {
     cancelled: Option<Cancelled>,
     /// The client calls all its polls the same, so that its names mean nothing.
     unnamed: bool,
+    /// Where so many frames wait, or bytes, the client is far behind: a few at a time would be its end. More than a room's
+    /// past has waiting at once.
+    hurry_at: (usize, usize),
 }
 
 /// The last poll, if it may come again.
@@ -175,7 +178,9 @@ impl Polls {
 impl Outbox {
     /// One without a socket.
     pub(in crate::session) fn polled(sessions: Arc<Sessions>, voice: Option<&'static Registered>) -> Rc<Self> {
-        Self::over(Carrier::Polls(Box::default()), sessions, voice)
+        let limits = sessions.limits();
+        let hurry_at = (limits.queue_frames / 4 * 3, limits.queue_bytes / 4 * 3);
+        Self::over(Carrier::Polls(Box::new(Polls { hurry_at, ..Polls::default() })), sessions, voice)
     }
 
     pub(in crate::session) fn is_polled(&self) -> bool {
@@ -248,9 +253,11 @@ impl Inner {
 
     /// Gives the poll that waits what there is to tell.
     pub(super) fn answer_poll(&mut self) {
-        let is_waited_for = matches!(&self.carrier, Carrier::Polls(polls) if polls.is_waited_for());
+        let Carrier::Polls(polls) = &self.carrier else { return };
+        let ((most_frames, most_bytes), is_waited_for) = (polls.hurry_at, polls.is_waited_for());
         let Some(queue) = self.queue.as_mut().filter(|_| is_waited_for) else { return };
         let count = match self.state {
+            State::Open if queue.len() >= most_frames || queue.bytes() >= most_bytes => queue.len(),
             State::Open => share(queue.frames()),
             // The end comes by itself: clients that read it with something before it in one payload end first, and what
             // was said before is lost on them. There is no time for more than that.
