@@ -290,7 +290,7 @@ impl Fanout {
         if was_here && !resumes {
             return;
         }
-        if feed.join(join.slot, self.epoch, after, join.last_seq) {
+        if feed.join(join, self.epoch, after) {
             self.bring_up(join.room, join.slot);
         } else {
             self.caught_up(join.room, join.slot);

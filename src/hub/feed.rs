@@ -12,10 +12,10 @@ use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
-use super::effect::{Audience, Numbers};
+use super::effect::{Audience, Join, Numbers};
 use super::outlet::Broadcast;
 use super::ports::{After, Page};
-use crate::domain::{Event, Tag};
+use crate::domain::{Event, Resume, Tag};
 
 pub(super) type Slots = IndexSet<u32, FxBuildHasher>;
 
@@ -55,9 +55,11 @@ pub(super) struct CatchUp {
     turn: Option<u64>,
     /// Of what was delivered, not everything after this `pos` was kept.
     lost: Option<u64>,
-    /// It reads such things by `pos`: messages up to this `seq` are told to it already, and none before `start`.
+    /// It reads such things by `pos`: messages up to this `seq` are told to it already, and none before `start`. It came
+    /// with everything up to `resumed`.
     told: u64,
     start: u64,
+    resumed: u64,
     /// The highest `pos` of the messages that it was told by a page.
     reached: u64,
 }
@@ -78,7 +80,8 @@ pub(super) enum Next {
 }
 
 impl CatchUp {
-    fn new(slot: u32, epoch: u64, cursor: After, until: u64) -> Self {
+    fn new(join: &Join, epoch: u64, cursor: After) -> Self {
+        let (slot, until) = (join.slot, join.last_seq);
         let (page, since) = (VecDeque::new(), VecDeque::new());
         let more = cursor != After::Seq(until);
         let start = if let After::Pos(pos) = cursor { pos } else { 0 };
@@ -95,6 +98,7 @@ impl CatchUp {
             lost: None,
             told: 0,
             start,
+            resumed: if let Resume::AfterPos(pos) = join.resume { pos } else { 0 },
             reached: 0,
         }
     }
@@ -126,7 +130,7 @@ impl CatchUp {
                 } else {
                     // Where the stream has yet to bring it, something older may come first, of this room or another:
                     // whoever has heard of it has not heard everything before it.
-                    let in_order = delivered_pos.max(self.start).max(self.reached);
+                    let in_order = delivered_pos.max(self.resumed).max(self.reached);
                     pos = pos.min(self.turn.unwrap_or(u64::MAX)).min(in_order);
                 }
                 return self.take_own(&event).unwrap_or(Next::Alone(event, pos, None));
@@ -302,16 +306,16 @@ impl Feed {
 
     /// Puts a session in, that was told `last_seq` as the room's end. `after`: there is something for it to read.
     /// Returns whether it must catch up.
-    pub(super) fn join(&mut self, slot: u32, epoch: u64, after: Option<After>, last_seq: u64) -> bool {
+    pub(super) fn join(&mut self, join: &Join, epoch: u64, after: Option<After>) -> bool {
         let cursor = match after {
             Some(cursor) => cursor,
-            None if last_seq > self.seq => After::Seq(last_seq),
+            None if join.last_seq > self.seq => After::Seq(join.last_seq),
             None => {
-                self.live.insert(slot);
+                self.live.insert(join.slot);
                 return false;
             }
         };
-        self.catching.push(CatchUp::new(slot, epoch, cursor, last_seq));
+        self.catching.push(CatchUp::new(join, epoch, cursor));
         true
     }
 

@@ -104,7 +104,12 @@ impl State {
 
     fn mark_stored(&mut self, askers: Vec<(ConnId, Tag)>, mark: Mark, pos: Option<u64>, turn: &mut Turn<'_>) {
         let room = mark.room;
-        let news = pos.filter(|pos| self.rooms.get_mut(&room).is_some_and(|room| room.advance(None, *pos)));
+        let is_news = |room: &mut Room, pos| {
+            // Whoever comes back from before it reads it from the store.
+            room.changes.hear(pos);
+            room.advance(None, pos)
+        };
+        let news = pos.filter(|pos| self.rooms.get_mut(&room).is_some_and(|room| is_news(room, *pos)));
         let news = news.map(|pos| Numbers { seq: None, pos });
         if news.is_some() {
             let skip = askers.iter().filter_map(|(conn, _)| self.seat_in(*conn, room)).collect();

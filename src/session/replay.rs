@@ -5,6 +5,7 @@
 //! in since. Then the rooms are joined from there; what lies between that end and hearing them live comes from each by
 //! itself, and is put in order by a [`Merge`](super::merge::Merge).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -133,6 +134,18 @@ impl<L: Listener> Replay<'_, L> {
         sleep(span).await;
         (self.listener.backlog() != Backlog::Gone).then_some(())
     }
+}
+
+/// What `event`, read as a room is joined again, says beyond what was told up to `floor`, and its place. `None`: nothing.
+pub fn beyond(event: &Event, pos: u64, floor: u64) -> Option<(Cow<'_, Event>, u64)> {
+    let told = match event {
+        Event::Message(message) if message.changed_pos <= floor => None,
+        Event::Message(message) if message.pos <= floor => Event::change_of(message).map(Cow::Owned),
+        Event::Message(_) => Some(Cow::Borrowed(event)),
+        // One that is read early stands where something else was told before it.
+        _ => (pos >= floor).then_some(Cow::Borrowed(event)),
+    };
+    told.map(|event| (event, pos.max(floor)))
 }
 
 impl Source {

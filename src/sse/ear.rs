@@ -12,7 +12,7 @@ use crate::clock;
 use crate::domain::{CloseReason, Command, ConnId, Event, Reject, Resume, RoomId, RoomKind, Tag, Timestamp};
 use crate::hub::handle::{Backlog, Broadcast, Hub, Outlet};
 use crate::session::merge::Merge;
-use crate::session::replay::Listener;
+use crate::session::replay::{Listener, beyond};
 use crate::session::{Outbox, Speaker};
 
 pub(super) struct Ear {
@@ -195,10 +195,8 @@ impl Outlet for Ear {
             }
             Event::TokenExpiring { .. } | Event::ServerRestarting { .. } => self.tell(event, None, at),
             event => {
-                // A message that has changed since comes under its own place, and was not told before the change.
-                let told_at = if let Event::Message(message) = event { Some(message.changed_pos) } else { pos };
-                let is_told = told_at.is_some_and(|pos| pos <= self.floor.get());
-                pos.is_some() && !is_told && self.tell(event, pos, at)
+                let news = pos.and_then(|pos| beyond(event, pos, self.floor.get()));
+                news.is_some_and(|(event, pos)| self.tell(&event, Some(pos), at))
             }
         }
     }

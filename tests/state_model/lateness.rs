@@ -86,7 +86,7 @@ fn a_commit_that_is_heard_of_while_a_room_is_loaded_counts() {
 }
 
 #[test]
-fn a_mark_does_not_move_the_pos_that_a_session_resumes_from() {
+fn a_mark_is_read_by_whoever_resumes_from_before_it_and_does_not_move_the_pos_of_messages() {
     let mut scene = Scene::new();
     let (room, kind, user) = (scene.room, MarkKind::Read, identity(0, Role::Agent).user);
     let loading = scene.join();
@@ -100,7 +100,8 @@ fn a_mark_does_not_move_the_pos_that_a_session_resumes_from() {
     let told = scene.input(Input::Written(vec![Written { ticket, outcome }]));
     let [Effect::Deliver { .. }, Effect::Worker(_, Op::Own { numbers, .. })] = told[..] else { panic!("{told:?}") };
     assert_eq!((numbers.seq, numbers.pos), (None, 8), "whoever marks hears of it in its place");
-    assert_eq!(the_join(scene.join()).last_pos, 6);
+    let join = the_join(scene.join());
+    assert_eq!((join.last_pos, join.changed_pos), (6, 8));
 }
 
 #[test]

@@ -31,6 +31,7 @@ use crate::session::Outbox;
 use crate::session::dialect::{Inbound, Misread, Request};
 use crate::session::merge::Merge;
 use crate::session::offset::Offset;
+use crate::session::replay::beyond;
 use stage::{Fate, Stage};
 
 /// How long a join waits for the store at most.
@@ -367,7 +368,9 @@ impl Ear {
     /// A piece of a room's past.
     pub(super) fn past(&self, event: &Event, views: Views, pos: u64, at: Timestamp) -> Frames {
         if matches!(*self.stage.borrow(), Stage::Merging(_)) {
-            return self.told_alone(event, views, Some(pos), at);
+            let floor = self.keeping.as_ref().map_or(0, |keeping| keeping.floor());
+            let news = beyond(event, pos, floor);
+            return news.map_or_else(Frames::new, |(event, pos)| self.told_alone(&event, views, Some(pos), at));
         }
         // Behind what was delivered meanwhile, messages are read that are not of the past. What has changed is told again.
         if let Event::Message(message) = event

@@ -84,8 +84,13 @@ impl Keeping {
         self.floor.set(pos);
     }
 
+    /// How far it was told from the store while the connection was taken up again.
+    pub(super) fn floor(&self) -> u64 {
+        self.floor.get()
+    }
+
     pub(super) fn has_told(&self, pos: u64) -> bool {
-        pos <= self.floor.get()
+        pos <= self.floor()
     }
 
     /// Whether what has this `pos` is told to it as to everyone.

@@ -16,6 +16,7 @@ use crate::domain::{
     SenderType, UserId,
 };
 use crate::session::dialect::Request;
+use crate::session::replay::beyond;
 
 const ROOM: &str = "550e8400-e29b-41d4-a716-446655440000";
 const USER: &str = "770e8400-e29b-41d4-a716-446655440000";
@@ -65,4 +66,19 @@ fn stored() -> Message {
         edited_at: None,
         deleted_at: None,
     }
+}
+
+#[test]
+fn a_room_that_is_joined_again_says_only_what_was_not_told_before() {
+    let beyond = |event, pos| beyond(&event, pos, 50).map(|(event, pos)| (event.into_owned(), pos));
+    let message = |pos, changed_pos| Arc::new(Message { pos, changed_pos, ..stored() });
+    assert_eq!(beyond(Event::Message(message(40, 50)), 40), None, "it was told as it is");
+    let changed = message(40, 60);
+    let edit = Event::Edited { message: changed.clone(), by: None };
+    assert_eq!(beyond(Event::Message(changed), 40), Some((edit, 50)), "it was told before the change");
+    let new = Event::Message(message(55, 60));
+    assert_eq!(beyond(new.clone(), 55), Some((new, 55)));
+    let left = Event::Left { room: room() };
+    assert_eq!(beyond(left.clone(), 49), None);
+    assert_eq!(beyond(left.clone(), 50), Some((left, 50)), "a change that was read early may stand there");
 }
