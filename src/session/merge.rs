@@ -81,7 +81,7 @@ mod tests {
         assert!(!merge.is_complete_without(room));
         let mut merge = Merge::of([room].into_iter());
         let large = Bytes::from(vec![0; BYTES / 4]);
-        assert_eq!((1..).take_while(|pos| merge.add(*pos, large.clone())).count(), 4);
+        assert_eq!((1..9).take_while(|pos| merge.add(*pos, large.clone())).count(), 4);
         assert!(!merge.is_complete_without(room));
     }
 }

@@ -147,7 +147,7 @@ fn a_poll_that_is_gone_breaks_the_session_and_one_that_is_behind_misses_what_it_
         outbox.send(&typing());
         assert_eq!(outbox.queued_bytes(), before);
         // A few at a time, for some clients read no more, until it is far behind.
-        let mut taken = |waiting: usize| {
+        let taken = |waiting: usize| {
             while outbox.queued_bytes() < waiting * 6 {
                 outbox.queue(&pong());
             }
