@@ -131,7 +131,7 @@ impl CatchUp {
                     // Where the stream has yet to bring it, something older may come first, of this room or another:
                     // whoever has heard of it has not heard everything before it.
                     let in_order = delivered_pos.max(self.resumed).max(self.reached);
-                    pos = pos.min(self.turn.unwrap_or(u64::MAX)).min(in_order);
+                    pos = pos.min(self.turn.map_or(u64::MAX, |turn| turn.max(self.resumed))).min(in_order);
                 }
                 return self.take_own(&event).unwrap_or(Next::Alone(event, pos, None));
             }

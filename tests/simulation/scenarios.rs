@@ -77,6 +77,10 @@ impl Scene {
     }
 
     fn join(&mut self, slot: u32, resume: Resume, last_seq: u64, last_pos: u64) {
+        self.join_after(slot, resume, last_seq, last_pos, 0);
+    }
+
+    fn join_after(&mut self, slot: u32, resume: Resume, last_seq: u64, last_pos: u64, changed_pos: u64) {
         let room = PLACES[0].id;
         self.run(Op::Join(Join {
             room,
@@ -85,7 +89,7 @@ impl Scene {
             watch: false,
             last_seq,
             last_pos,
-            changed_pos: 0,
+            changed_pos,
             members: 1,
             tag: None,
         }));
@@ -252,4 +256,25 @@ fn whoever_is_told_of_a_change_before_its_turn_is_not_believed_to_know_what_lies
     };
     let told: Vec<_> = std::iter::from_fn(|| socket.read()).filter_map(place).collect();
     assert_eq!(told, [(Some(1), Some(1)), (None, Some(1)), (Some(2), Some(2)), (None, Some(3))]);
+}
+
+#[test]
+fn a_change_that_is_read_early_does_not_stand_before_what_whoever_comes_back_has_heard() {
+    let mut scene = Scene::new();
+    scene.store(3);
+    let room = PLACES[0].id;
+    let (kind, user) = (MarkKind::Read, PEOPLE[0].user);
+    scene.commit(Change::Mark(NewMark { room, kind, user, seq: Some(1), message: None }));
+    let (early, _) = scene.connect(64);
+    scene.join(early, Resume::Live, 1, 1);
+    // It was told the first three from the store, of which the stream has brought one.
+    let (late, socket) = scene.connect(64);
+    scene.join_after(late, Resume::AfterPos(3), 1, 1, u64::MAX);
+    scene.answer();
+    let marked = |heard| match heard {
+        Heard::Told(Frame { event: Event::Marked(_), pos, .. }) => Some(pos),
+        _ => None,
+    };
+    let told: Vec<_> = std::iter::from_fn(|| socket.read()).filter_map(marked).collect();
+    assert_eq!(told, [Some(3)]);
 }
