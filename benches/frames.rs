@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tertulia::session::{Link, Opening, Outbox, Peer, SessionLimits, Sessions, start_polled};
+use tertulia::session::{Link, Opening, Outbox, Peer, Portion, SessionLimits, Sessions, start_polled};
 use tertulia::socketio::{message_frame, packet};
 use tertulia::transport::ws::Opcode;
 use tertulia::transport::ws::reader::{Frame, Reader};
@@ -165,7 +165,8 @@ fn polls(c: &mut Criterion) {
         let limits = SessionLimits { heartbeat_interval: None, heartbeat_timeout: None, ..SessionLimits::default() };
         let polled = system.block_on(async {
             let peer = Box::new(Silent(handed.clone()));
-            let (polled, first) = start_polled(Opening { peer, dialect: None, sessions: Sessions::new(limits) });
+            let (polled, first) =
+                start_polled(Opening { peer, dialect: None, sessions: Sessions::new(limits) }, Portion::All);
             while handed.borrow().is_none() {
                 tokio::task::yield_now().await;
             }

@@ -27,7 +27,7 @@ pub use actor::polled::{GivenUp, Polled, start_polled};
 pub use actor::streamed::start_streamed;
 pub use actor::{Opening, start};
 pub use context::SessionContext;
-pub use outbox::{Outbox, Phrases, PollAnswer, PollName, Unserved};
+pub use outbox::{Outbox, Phrases, PollAnswer, PollName, Portion, Unserved};
 pub use peer::{Drainer, Ending, Link, Peer, Speaker};
 pub use settings::{SessionLimits, Sessions};
 pub use voice::Voice;

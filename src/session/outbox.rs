@@ -34,7 +34,7 @@ pub use pieces::Phrases;
 use pieces::Pieces;
 use polls::Polls;
 pub(super) use polls::Waiting;
-pub use polls::{PollAnswer, PollName, Unserved};
+pub use polls::{PollAnswer, PollName, Portion, Unserved};
 
 pub struct Outbox {
     inner: RefCell<Inner>,

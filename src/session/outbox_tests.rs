@@ -106,7 +106,7 @@ fn that_there_are_polls_costs_a_socket_nothing() {
 fn polls_fetch_what_was_told_and_a_socket_takes_over_in_the_middle() {
     run(async {
         let (registered, _) = Names::registered();
-        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
+        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered), Portion::Few);
         let flush = || poll_fn(|cx| Poll::Ready(outbox.poll_flush(cx).is_ready()));
         outbox.send(&pong());
         assert!(outbox.queue(&pong()) && !outbox.queue(&typing()), "one between two polls is not behind");
@@ -138,7 +138,7 @@ fn polls_fetch_what_was_told_and_a_socket_takes_over_in_the_middle() {
 fn a_poll_that_is_gone_breaks_the_session_and_one_that_is_behind_misses_what_it_may() {
     run(async {
         let (registered, _) = Names::registered();
-        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
+        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered), Portion::Few);
         for _ in 0..25 {
             outbox.queue(&pong());
         }
@@ -161,7 +161,7 @@ fn a_poll_that_is_gone_breaks_the_session_and_one_that_is_behind_misses_what_it_
             outbox.queue(&pong());
         }
         assert_eq!((outbox.backlog(), outbox.take_fault()), (Backlog::Gone, Some(Fault::SlowConsumer)));
-        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
+        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered), Portion::Few);
         let (answer, gone) = tokio::sync::oneshot::channel();
         assert!(outbox.wait(Waiting { answer, name: None, late: false }).is_ok());
         drop(gone);
@@ -174,7 +174,7 @@ fn a_poll_that_is_gone_breaks_the_session_and_one_that_is_behind_misses_what_it_
 fn an_answer_is_kept_until_the_next_poll_comes_and_no_longer() {
     run(async {
         let (registered, _) = Names::registered();
-        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
+        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered), Portion::Few);
         let poll = |name: &str| {
             let (answer, answered) = tokio::sync::oneshot::channel();
             let poll = Waiting { answer, name: PollName::of(name), late: false };
@@ -192,7 +192,7 @@ fn an_answer_is_kept_until_the_next_poll_comes_and_no_longer() {
         assert_eq!((taken, first.is_unique()), (Ok(()), true));
         assert_eq!(poll("a").0, Err(Unserved::Unexpected));
         // Without a name nothing is kept.
-        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered));
+        let outbox = Outbox::polled(Sessions::new(limits()), Some(registered), Portion::Few);
         let (answer, unnamed) = tokio::sync::oneshot::channel();
         assert!(outbox.wait(Waiting { answer, name: None, late: false }).is_ok());
         outbox.send(&pong());

@@ -13,10 +13,11 @@ use actix_web::web::{self, Bytes, BytesMut, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 
+use super::agent::is_javascript;
 use super::engine::{Cors, Engine, Entry, Transport, Wanted};
 use super::host::Visit;
 use super::refusal::Wrong;
-use crate::session::{GivenUp, PollAnswer, Unserved, start_polled};
+use crate::session::{GivenUp, PollAnswer, Portion, Unserved, start_polled};
 use crate::transport::caller::Caller;
 
 impl Engine {
@@ -56,7 +57,8 @@ impl Engine {
         match (session, request.method()) {
             (None, &Method::GET) if is_polling => {
                 let (sid, opening) = self.open(&visit, true)?;
-                let (session, answered) = start_polled(opening);
+                let takes_all = is_javascript(request.headers()) == Some(true);
+                let (session, answered) = start_polled(opening, if takes_all { Portion::All } else { Portion::Few });
                 self.list(sid, session);
                 wait(async { answered.await.unwrap_or(Err(Unserved::Ended)) }, &caller).await
             }

@@ -3,6 +3,7 @@
 //! Nothing in here knows of rooms or messages: an application takes sockets in by implementing [`Visitor`] and [`Socket`],
 //! and an Engine.IO path by implementing [`Host`].
 
+mod agent;
 mod client;
 mod connection;
 mod engine;
@@ -17,6 +18,7 @@ mod sid;
 mod socket;
 mod strangers;
 
+pub use agent::is_javascript;
 pub use client::{Client, ClientSettings};
 pub use connection::{message_frame, message_frame_with};
 pub use engine::{Cors, Engine, Settings};

@@ -73,9 +73,15 @@ fn of_many_packets_a_poll_brings_sixteen() {
         polled.poll().expect(200, &share.join("\u{1e}"));
     }
     // One that is far behind gets all of it.
-    let words: Vec<_> = (0..600).map(|n| format!("4{n}")).collect();
+    let words: Vec<_> = (0..800).map(|n| format!("4{n}")).collect();
     polled.say(&words.join("\u{1e}"));
     polled.poll().expect(200, &words.join("\u{1e}"));
+    // Clients for JavaScript take all that there is.
+    let named =
+        get(&format!("{}polling", crate::server::PATH)).replace("Host:", "User-Agent: node-XMLHttpRequest\r\nHost:");
+    let polled = Polled::of(&server, &server.ask(&named));
+    polled.say(&words[..40].join("\u{1e}"));
+    polled.poll().expect(200, &words[..40].join("\u{1e}"));
 }
 
 #[test]

@@ -177,7 +177,11 @@ pub struct Polled<'a> {
 
 impl<'a> Polled<'a> {
     pub fn open(server: &'a Server) -> Self {
-        let answer = server.ask(&get(&format!("{PATH}polling")));
+        Self::of(server, &server.ask(&get(&format!("{PATH}polling"))))
+    }
+
+    /// The session that a first poll has opened.
+    pub fn of(server: &'a Server, answer: &Answer) -> Self {
         assert_eq!(answer.status, 200, "{}", answer.body);
         let packet: serde_json::Value = serde_json::from_str(&answer.body[1..]).unwrap();
         Self { server, sid: packet["sid"].as_str().unwrap().to_owned() }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_http::header::{HeaderMap, ORIGIN, USER_AGENT};
+use actix_http::header::{HeaderMap, ORIGIN};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -21,7 +21,7 @@ use crate::clock;
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::{Identity, RecoveryId, Reject};
 use crate::session::member::{Member, Provenance};
-use crate::socketio::{ConnectError, Line, Socket, Visitor};
+use crate::socketio::{ConnectError, Line, Socket, Visitor, is_javascript};
 use crate::transport::upgrade::offered_extensions;
 
 /// The request that opened a client's session.
@@ -138,9 +138,6 @@ fn refusal(reject: &Reject) -> ConnectError {
     ConnectError { message: "Not authenticated".into(), data: Some(data) }
 }
 
-/// How the programs call themselves that run `socket.io-client` for JavaScript: browsers, Node.js, Deno and Bun.
-const RUNTIMES: [&str; 4] = ["Mozilla/", "node", "Deno/", "Bun/"];
-
 /// What Node.js and Bun offer when they ask for a socket. They say neither who they are nor from where they come; others that
 /// do not, like `rust_socketio`, do not offer this.
 const OFFER: &[u8] = b"permessage-deflate; client_max_window_bits";
@@ -154,10 +151,8 @@ fn takes_offsets(headers: &HeaderMap, query: &str) -> bool {
         Some("1") => return true,
         _ => {}
     }
-    match headers.get(USER_AGENT) {
-        Some(agent) => agent.to_str().is_ok_and(|agent| RUNTIMES.iter().any(|name| agent.starts_with(name))),
-        None => !headers.contains_key(ORIGIN) && offered_extensions(headers) == Some(OFFER),
-    }
+    is_javascript(headers)
+        .unwrap_or_else(|| !headers.contains_key(ORIGIN) && offered_extensions(headers) == Some(OFFER))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::probe::Probe;
 use super::{Opening, PIECES_PER_TURN, Pump, SCRATCH, Session};
 use crate::domain::CloseReason;
 use crate::session::context::SessionContext;
-use crate::session::outbox::{Outbox, PollAnswer, PollName, Unserved, Waiting};
+use crate::session::outbox::{Outbox, PollAnswer, PollName, Portion, Unserved, Waiting};
 use crate::session::payload::{NOOP, Packets};
 use crate::session::peer::Ending;
 use crate::session::wheel::Moment;
@@ -74,10 +74,10 @@ pub struct Polled {
     address: Addr<Session>,
 }
 
-/// Makes a session without a socket, on this thread. The receiver gets the answer to its first poll.
-pub fn start_polled(opening: Opening) -> (Polled, oneshot::Receiver<PollAnswer>) {
+/// Makes a session without a socket, on this thread, whose polls take so much. The receiver gets the answer to the first.
+pub fn start_polled(opening: Opening, portion: Portion) -> (Polled, oneshot::Receiver<PollAnswer>) {
     let Opening { peer, dialect, sessions } = opening;
-    let outbox = Outbox::polled(sessions, dialect);
+    let outbox = Outbox::polled(sessions, dialect, portion);
     let (answer, answered) = oneshot::channel();
     // It is new, so no poll waits yet.
     let _ = outbox.wait(Waiting { answer, name: None, late: false });

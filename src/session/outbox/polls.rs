@@ -37,6 +37,15 @@ pub enum Unserved {
     Unexpected,
 }
 
+/// How much of what waits a poll takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Portion {
+    All,
+    /// A few packets: python-engineio takes more for an error, and others may.
+    #[default]
+    Few,
+}
+
 /// The payload that a poll takes away.
 pub type PollAnswer = Result<Bytes, Unserved>;
 
@@ -85,6 +94,7 @@ pub(super) struct Polls {
     cancelled: Option<Cancelled>,
     /// The client calls all its polls the same, so that its names mean nothing.
     unnamed: bool,
+    portion: Portion,
     /// Where so many frames wait, or bytes, the client is far behind: a few at a time would be its end. More than a room's
     /// past has waiting at once.
     hurry_at: (usize, usize),
@@ -177,10 +187,14 @@ impl Polls {
 
 impl Outbox {
     /// One without a socket.
-    pub(in crate::session) fn polled(sessions: Arc<Sessions>, voice: Option<&'static Registered>) -> Rc<Self> {
+    pub(in crate::session) fn polled(
+        sessions: Arc<Sessions>,
+        voice: Option<&'static Registered>,
+        portion: Portion,
+    ) -> Rc<Self> {
         let limits = sessions.limits();
         let hurry_at = (limits.queue_frames / 4 * 3, limits.queue_bytes / 4 * 3);
-        Self::over(Carrier::Polls(Box::new(Polls { hurry_at, ..Polls::default() })), sessions, voice)
+        Self::over(Carrier::Polls(Box::new(Polls { portion, hurry_at, ..Polls::default() })), sessions, voice)
     }
 
     pub(in crate::session) fn is_polled(&self) -> bool {
@@ -255,9 +269,10 @@ impl Inner {
     pub(super) fn answer_poll(&mut self) {
         let Carrier::Polls(polls) = &self.carrier else { return };
         let ((most_frames, most_bytes), is_waited_for) = (polls.hurry_at, polls.is_waited_for());
+        let takes_all = polls.portion == Portion::All;
         let Some(queue) = self.queue.as_mut().filter(|_| is_waited_for) else { return };
         let count = match self.state {
-            State::Open if queue.len() >= most_frames || queue.bytes() >= most_bytes => queue.len(),
+            State::Open if takes_all || queue.len() >= most_frames || queue.bytes() >= most_bytes => queue.len(),
             State::Open => share(queue.frames()),
             // The end comes by itself: clients that read it with something before it in one payload end first, and what
             // was said before is lost on them. There is no time for more than that.
