@@ -5,6 +5,8 @@ import { Hub } from "./support/hub.mjs";
 import { Person, launch } from "./support/people.mjs";
 
 const LINES = 60;
+/** A page tries again at random moments, further and further apart: by then it is surely back, in milliseconds. */
+const BACK_MS = 60_000;
 /** A browser says on its console that a connection was refused; a page cannot keep it from that. */
 const REFUSED = /ERR_CONNECTION|WebSocket connection to|net::ERR|status of 50/u;
 
@@ -42,7 +44,7 @@ test("two people write while the hub is killed twice", async () => {
   await Promise.all([write(first, "ana"), write(second, "rui"), crash()]);
 
   // One more each, when all is well again: what was written before stands before it.
-  for (const { page } of people) await page.locator("article.pending").first().waitFor({ state: "detached", timeout: 60_000 });
+  for (const { page } of people) await page.locator("article.pending").first().waitFor({ state: "detached", timeout: BACK_MS });
   await first.write("ana is done.");
   await second.write("rui is done.");
   for (const person of people) {
@@ -69,7 +71,7 @@ test("two people write while the hub is killed twice", async () => {
   await hub.run();
   await window.goto(`${hub.url}/#${room.id}`);
   await window.locator("article.message", { hasText: "said to nobody." }).waitFor();
-  await first.sees("said to nobody.");
+  await first.sees("said to nobody.", BACK_MS);
   assert.equal(await first.message("said to nobody.").count(), 1);
 
   for (const person of people) await person.leave({ expected: REFUSED });
@@ -92,7 +94,7 @@ test("without a connection the page says so, and what happened meanwhile is ther
     hub.rest(rui.access_token, "POST", `/api/v1/chat/rooms/${room.id}/messages`, { content: "from outside" }),
     hub.rest(rui.access_token, "PUT", `/api/v1/chat/messages/${items[0].id}/reactions/${encodeURIComponent("👍")}`),
   ]);
-  await eva.sees("from outside");
+  await eva.sees("from outside", BACK_MS);
   await eva.message("before the tunnel").getByRole("button", { name: "👍: 1" }).waitFor();
   await eva.page.getByText(/No connection\./u).waitFor({ state: "detached" });
   assert.deepEqual(await eva.texts(), ["before the tunnel", "from outside"]);

@@ -74,8 +74,9 @@ export class Person {
     await box.press("Enter");
   }
 
-  async sees(text) {
-    await this.message(text).first().waitFor();
+  /** `timeout`: in milliseconds, where it takes longer than what is live. */
+  async sees(text, timeout) {
+    await this.message(text).first().waitFor({ timeout });
   }
 
   /** Waits until one's own message has come so far: Stored, Delivered, Read. */
